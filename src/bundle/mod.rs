@@ -1,0 +1,2 @@
+//! Bundles.
+pub mod profile;

@@ -1,0 +1,224 @@
+//! Checks that a profile is whole: every name resolves, no two routes meet, no list hides rows in silence.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::Profile;
+use super::route::{HiddenRows, Route};
+use super::shape::{RecordLocation, Shape};
+use super::source::{ActionSource, IdSource, StageSource, TypeSource, ValueSource};
+use super::tree::FieldTree;
+use crate::config::author::nearest;
+use crate::config::reader::Reading;
+use crate::model::access::{Action, Scope};
+
+/// Links a profile in place; what does not fit is noted.
+pub fn link(profile: &mut Profile, reading: &Reading) {
+    link_types(profile, reading);
+    link_labels(profile, reading);
+    for route in &profile.routes {
+        check_route(profile, route, reading);
+    }
+    check_overlaps(profile, reading);
+}
+
+fn link_types(profile: &mut Profile, reading: &Reading) {
+    for (index, record_type) in profile.types.iter().enumerate() {
+        for name in record_type.aliases.iter().chain([&record_type.name]) {
+            if profile.type_names.insert(name.clone(), index).is_some() {
+                reading.error(record_type.span.clone(), format!("two types are called `{name}`"), "");
+            }
+        }
+        match FieldTree::build(record_type) {
+            Ok(tree) => profile.trees.push(tree),
+            Err(why) => {
+                reading.error(record_type.span.clone(), format!("the fields of `{}` collide: {why}", record_type.name), "");
+                profile.trees.push(FieldTree::default());
+            }
+        }
+    }
+    for record_type in &profile.types {
+        for field in &record_type.fields {
+            if let Some(embed) = &field.embeds {
+                require_type(profile, &embed.type_name, field.span.clone(), reading);
+            }
+        }
+    }
+}
+
+fn link_labels(profile: &mut Profile, reading: &Reading) {
+    for (index, route) in profile.routes.iter().enumerate() {
+        if profile.labels.insert(route.label(), index).is_some() {
+            reading.error(route.span.clone(), format!("the route `{}` stands twice", route.label()), "");
+        }
+    }
+    let labels = || profile.labels.keys().map(String::as_str);
+    let fetches = profile.types.iter().filter_map(|record_type| record_type.fetch.as_ref());
+    let befores = profile.routes.iter().filter_map(|route| route.before.as_ref());
+    for label in fetches.chain(befores) {
+        match profile.route_labelled(&label.value) {
+            Some((_, route)) if is_image(route) => {}
+            Some(_) => {
+                let help = "It must be a `GET` route with action `view` and its own `records`.";
+                reading.error(label.span.clone(), format!("`{}` does not yield one record", label.value), help);
+            }
+            None => {
+                let near = nearest(&label.value, labels()).map(|near| format!("Did you mean `{near}`?"));
+                let message = format!("no route is called `{}`", label.value);
+                reading.error(label.span.clone(), message, near.unwrap_or_default());
+            }
+        }
+    }
+    for route in &profile.routes {
+        for label in &route.over {
+            if profile.route_labelled(&label.value).is_none() {
+                reading.error(label.span.clone(), format!("no route is called `{}`", label.value), "");
+            }
+        }
+    }
+}
+
+fn is_image(route: &Route) -> bool {
+    route.template.methods.contains(&http::Method::GET)
+        && matches!(route.action, Some(ActionSource::Constant(Action::View)))
+        && route.shape.records.first().is_some_and(|location| !location.is_many())
+}
+
+fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
+    let span = || route.span.clone();
+    if route.pass.is_some() {
+        if route.template.methods.iter().any(|method| method != http::Method::GET && method != http::Method::HEAD) {
+            let help = "Only reads may pass undecided.";
+            reading.error(span(), format!("`{}` writes and cannot pass", route.label()), help);
+        }
+        return;
+    }
+    let scopes: Vec<Scope> = route.actions().into_iter().map(Action::scope).collect();
+    check_type(profile, route, reading);
+    check_shape(profile, route, &route.shape, reading);
+    for rule in &route.errors {
+        check_shape(profile, route, &rule.shape, reading);
+    }
+    check_sources(route, reading);
+    let needs_id = scopes.contains(&Scope::RecordRead)
+        || route.actions().iter().any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
+    let has_id = route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
+    if needs_id && !has_id {
+        let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
+        reading.error(span(), format!("`{}` names no record", route.label()), help);
+    }
+    let changes = route.actions().iter().any(|a| a.scope() == Scope::RecordWrite && *a != Action::Create);
+    let writes_many = route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
+    if (changes || writes_many) && route.before.is_none() {
+        let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
+        reading.error(span(), format!("`{}` changes records without a before image", route.label()), help);
+    }
+    if writes_many && route.id.is_none() {
+        let help = "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`; changes by filter are not supported.";
+        reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
+    }
+    let many = route.shape.records.iter().any(RecordLocation::is_many);
+    let lists = route.actions().iter().any(|action| matches!(action, Action::List | Action::Search));
+    if many && lists && route.hidden_rows == HiddenRows::Unstated {
+        let help = "Rows that a caller may not see are removed, which shows in the page's length. Accept that with `hidden_rows = \"visible\"`, or `\"visible-when-paged\"` if the CRM answers every match where no page is asked for.";
+        reading.error(span(), format!("`{}` does not say what hidden rows do", route.label()), help);
+    }
+}
+
+fn check_type(profile: &Profile, route: &Route, reading: &Reading) {
+    match &route.type_source {
+        Some(TypeSource::Constant(name)) => require_type(profile, &name.value, name.span.clone(), reading),
+        Some(TypeSource::Named(_)) => {}
+        Some(TypeSource::Discriminator(_) | TypeSource::Route) => {
+            reading.error(route.span.clone(), "a route's type cannot come from its answer", "");
+        }
+        None => match route.shape.records.first().map(|location| &location.type_source) {
+            Some(TypeSource::Constant(_)) => {}
+            _ => {
+                let help = "Add `type = \"Deal\"` to the route or to its first `records`.";
+                reading.error(route.span.clone(), format!("`{}` has no type", route.label()), help);
+            }
+        },
+    }
+}
+
+fn check_shape(profile: &Profile, route: &Route, shape: &Shape, reading: &Reading) {
+    for location in &shape.records {
+        match &location.type_source {
+            TypeSource::Constant(name) => require_type(profile, &name.value, name.span.clone(), reading),
+            TypeSource::Route if route.type_source.is_none() => {
+                reading.error(location.span.clone(), "these records have no type", "Add `type = \"Deal\"`.");
+            }
+            TypeSource::Route | TypeSource::Named(_) | TypeSource::Discriminator(_) => {}
+        }
+    }
+    let places = || {
+        let records = shape.records.iter().map(|location| location.at.to_string());
+        let totals = shape.totals.iter().map(|total| total.at.to_string());
+        records.chain(totals).chain(shape.keep.iter().map(ToString::to_string))
+    };
+    let mut seen = BTreeSet::new();
+    for place in places() {
+        if !seen.insert(place.clone()) {
+            reading.error(route.span.clone(), format!("`{place}` is described twice"), "");
+        }
+    }
+}
+
+fn check_sources(route: &Route, reading: &Reading) {
+    let error = |span: Range<usize>, message: String| reading.error(span, message, "");
+    let sources = [
+        match &route.action {
+            Some(ActionSource::Verbs { from, .. }) => Some(from),
+            _ => None,
+        },
+        match &route.type_source {
+            Some(TypeSource::Named(from)) => Some(from),
+            _ => None,
+        },
+        route.id.as_ref().map(|IdSource { source, .. }| source),
+    ];
+    for source in sources.into_iter().flatten() {
+        if let ValueSource::Path(name) = source
+            && !route.template.parameter_names().any(|parameter| parameter == name)
+        {
+            error(route.span.clone(), format!("`{}` has no parameter `{name}`", route.label()));
+        }
+    }
+    let moves = route.actions().contains(&Action::MoveStage);
+    let has_target = route.to.is_some()
+        || matches!(&route.action, Some(ActionSource::Verbs { verbs, .. })
+            if verbs.values().all(|verb| verb.action != Action::MoveStage || verb.to.is_some()));
+    if moves && !has_target {
+        let help = "Say where the move goes: `to = { at = \"$.stage\" }`, or `to` for each verb.";
+        reading.error(route.span.clone(), format!("`{}` moves to no stage", route.label()), help);
+    }
+    if let (Some(StageSource::Body(_)), super::route::BodyForm::Empty) = (&route.to, route.body) {
+        error(route.span.clone(), format!("`{}` takes its stage from a body that it does not have", route.label()));
+    }
+}
+
+fn check_overlaps(profile: &Profile, reading: &Reading) {
+    for (index, route) in profile.routes.iter().enumerate() {
+        for other in profile.routes.iter().skip(index + 1) {
+            if !route.template.overlaps(&other.template, profile.path_case) {
+                continue;
+            }
+            let names = |a: &Route, b: &Route| a.over.iter().any(|label| label.value == b.label());
+            if names(route, other) == names(other, route) {
+                let message = format!("`{}` and `{}` can match one request", route.label(), other.label());
+                let help = "Narrow a parameter, e.g. `{id:int}`, or state the order: `over = [\"GET /deals/{id}\"]` in the route that goes first.";
+                reading.error(other.span.clone(), message, help);
+            }
+        }
+    }
+}
+
+fn require_type(profile: &Profile, name: &str, span: Range<usize>, reading: &Reading) {
+    if profile.type_named(name).is_some() {
+        return;
+    }
+    let near = nearest(name, profile.types.iter().map(|record_type| record_type.name.as_str()));
+    let help = near.map(|near| format!("Did you mean `{near}`?")).unwrap_or_default();
+    reading.error(span, format!("no record type is called `{name}`"), help);
+}

@@ -1,0 +1,182 @@
+//! The profile: one TOML file that describes one CRM's API. It is the only place where a CRM is known.
+//!
+//! Promises: a profile that loads is whole; every name in it resolves; every problem is reported with its place.
+
+pub mod template;
+pub mod stages;
+pub mod convert;
+pub mod types;
+pub mod tree;
+pub mod source;
+pub mod shape;
+pub mod query;
+pub mod route;
+mod link;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::config::author::{Problems, SourceFile};
+use crate::config::reader::{Reading, Table};
+
+use route::Route;
+use stages::StageCatalogue;
+use template::{Parameters, PathCase};
+use tree::FieldTree;
+use types::RecordType;
+
+/// A whole, linked profile.
+#[derive(Debug, Default)]
+pub struct Profile {
+    /// The record types.
+    pub types: Vec<RecordType>,
+    /// One tree per type, in the same order.
+    pub trees: Vec<FieldTree>,
+    /// The stage catalogue.
+    pub stages: StageCatalogue,
+    /// Field sets and the sets that hold them.
+    pub field_sets: BTreeMap<String, Vec<String>>,
+    /// The routes, in the order of the file.
+    pub routes: Vec<Route>,
+    /// Whether letter case matters in paths.
+    pub path_case: PathCase,
+    /// Request headers that go to the CRM.
+    pub request_headers: Vec<String>,
+    /// Response headers that leave.
+    pub response_headers: Vec<String>,
+    /// What is answered for a record that does not exist or may not be seen.
+    pub not_found: NotFound,
+    type_names: HashMap<String, usize>,
+    labels: HashMap<String, usize>,
+}
+
+/// The one answer for what does not exist and what may not be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NotFound {
+    /// A problem document.
+    #[default]
+    Problem,
+    /// The CRM's own answer, as the profile states it.
+    Stated {
+        /// The status, 404 as a rule.
+        status: u16,
+        /// The content type.
+        content_type: String,
+        /// The exact body.
+        body: String,
+    },
+}
+
+impl Profile {
+    /// Reads and links a profile; every problem is noted, and `None` comes with at least one error.
+    pub fn load(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<Profile> {
+        let reading = Reading::new(Arc::clone(source));
+        let profile = reading.parse(&source.text).map(|table| read(&reading.table(&table)));
+        let profile = profile.map(|mut profile| {
+            link::link(&mut profile, &reading);
+            profile
+        });
+        let found = reading.into_problems();
+        let failed = found.has_errors();
+        problems.extend(found);
+        profile.filter(|_| !failed)
+    }
+
+    /// The type of that Cedar name.
+    pub fn type_named(&self, name: &str) -> Option<(usize, &RecordType)> {
+        let index = self.types.iter().position(|record_type| record_type.name == name)?;
+        self.types.get(index).map(|record_type| (index, record_type))
+    }
+
+    /// The type that the wire calls so, by name or alias.
+    pub fn type_on_wire(&self, name: &str) -> Option<&RecordType> {
+        self.type_names.get(name).and_then(|index| self.types.get(*index))
+    }
+
+    /// The tree of fields of a type.
+    pub fn tree(&self, type_name: &str) -> Option<&FieldTree> {
+        self.type_named(type_name).and_then(|(index, _)| self.trees.get(index))
+    }
+
+    /// The route of that label.
+    pub fn route_labelled(&self, label: &str) -> Option<(usize, &Route)> {
+        let index = *self.labels.get(label)?;
+        self.routes.get(index).map(|route| (index, route))
+    }
+
+    /// The one route that matches a method and a canonical path.
+    pub fn match_route(
+        &self,
+        method: &http::Method,
+        segments: &[String],
+        has_trailing_slash: bool,
+    ) -> Option<(usize, &Route, Parameters)> {
+        let found = self.routes.iter().enumerate().filter(|(_, route)| route.template.methods.contains(method));
+        let mut found = found.filter_map(|(index, route)| {
+            let parameters = route.template.match_path(segments, has_trailing_slash, self.path_case)?;
+            Some((index, route, parameters))
+        });
+        let mut best = found.next()?;
+        for other in found {
+            // The load guarantees that of two overlapping routes one names the other.
+            if other.1.over.iter().any(|label| label.value == best.1.label()) {
+                best = other;
+            }
+        }
+        Some(best)
+    }
+}
+
+fn read(table: &Table<'_>) -> Profile {
+    let language = table.integer("profile", 1..=LANGUAGE_VERSION);
+    if language.is_none() && table.item("profile").is_none() {
+        let help = format!("Start the file with `profile = {LANGUAGE_VERSION}`, the language's version.");
+        table.reading().error(table.span().start..table.span().start, "`profile` is missing", help);
+    }
+    let mut profile = Profile::default();
+    if let Some(pipelines) = table.table("pipelines") {
+        profile.stages = stages::read(&pipelines);
+    }
+    if let Some(sets) = table.table("field_sets") {
+        for (name, item) in sets.entries() {
+            let parents = item.texts().unwrap_or_default().into_iter().map(|text| text.value).collect();
+            profile.field_sets.insert(name.value, parents);
+        }
+    }
+    profile.types = table.table("types").map(|types| types::read(&types)).unwrap_or_default();
+    profile.routes = route::read(table.tables("routes"));
+    if let Some(paths) = table.table("paths") {
+        profile.path_case = match paths.boolean("case_sensitive") {
+            Some(false) => PathCase::Insensitive,
+            Some(true) | None => PathCase::Sensitive,
+        };
+        paths.finish();
+    }
+    if let Some(headers) = table.table("headers") {
+        let names = |key| -> Vec<String> {
+            let names = headers.texts(key).unwrap_or_default();
+            names.into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
+        };
+        (profile.request_headers, profile.response_headers) = (names("request"), names("response"));
+        headers.finish();
+    }
+    if let Some(answer) = table.table("not_found") {
+        profile.not_found = read_not_found(&answer);
+    }
+    table.finish();
+    profile
+}
+
+fn read_not_found(table: &Table<'_>) -> NotFound {
+    let status = table.integer("status", 400..=499).and_then(|status| u16::try_from(status).ok()).unwrap_or(404);
+    let content_type = table.text("content_type").map_or("application/json".to_owned(), |text| text.value);
+    let body = table.required("body", "State the exact body of the CRM's own 404.").map(|text| text.value);
+    table.finish();
+    NotFound::Stated { status, content_type, body: body.unwrap_or_default() }
+}
+
+/// The newest version of the profile language that this build reads.
+pub const LANGUAGE_VERSION: u64 = 1;
+
+#[cfg(test)]
+mod tests;

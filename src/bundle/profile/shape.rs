@@ -1,0 +1,136 @@
+//! The shape of an answer: where records are, which of them of which type, which totals, and what else may pass.
+//!
+//! Whatever the shape does not name is dropped; what it names and is missing makes the answer unreadable.
+
+use crate::config::reader::{Item, Table, Text};
+use crate::json::path::{JsonPath, Segment};
+
+use super::source::TypeSource;
+
+/// What may leave of an answer's body.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// Where records are; the first is what the route is about.
+    pub records: Vec<RecordLocation>,
+    /// Counts and sums over rows.
+    pub totals: Vec<Total>,
+    /// Places that pass as they are.
+    pub keep: Vec<JsonPath>,
+}
+
+/// A place of records in an answer.
+#[derive(Clone, Debug)]
+pub struct RecordLocation {
+    /// The path, with `[*]` or `*` where there are many.
+    pub at: JsonPath,
+    /// Their type.
+    pub type_source: TypeSource,
+    /// Where the location stands in the profile.
+    pub span: std::ops::Range<usize>,
+    /// Whether a missing key of such a record means that there is no value.
+    pub is_complete: bool,
+    /// Whether the place may be missing or null.
+    pub is_optional: bool,
+}
+
+/// A count or sum over rows.
+#[derive(Clone, Debug)]
+pub struct Total {
+    /// The path.
+    pub at: JsonPath,
+    /// What happens to it, since rows may have been hidden.
+    pub treatment: TotalTreatment,
+}
+
+/// What happens to a total.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TotalTreatment {
+    /// The key is removed.
+    Remove,
+    /// It becomes `null`.
+    Null,
+    /// It becomes what the CRM itself writes for "unknown".
+    Unknown(String),
+    /// It becomes the number of rows that are shown: only for counters of the rows on this page.
+    CountShown,
+}
+
+impl RecordLocation {
+    /// Whether there can be many records here.
+    pub fn is_many(&self) -> bool {
+        self.at.segments().iter().any(|segment| matches!(segment, Segment::EachItem | Segment::EachMember))
+    }
+}
+
+/// Reads `records`, `totals` and `keep` of a route or of an error rule.
+pub fn read(table: &Table<'_>) -> Shape {
+    let records = match table.item("records") {
+        Some(item) if item.is_list() => item.list().into_iter().filter_map(read_location).collect(),
+        Some(item) => read_location(item).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let totals = match table.item("totals") {
+        Some(item) if item.is_list() => item.list().into_iter().filter_map(read_total).collect(),
+        Some(item) => read_total(item).into_iter().collect(),
+        None => Vec::new(),
+    };
+    let keep = table.texts("keep").unwrap_or_default();
+    let keep = keep.iter().filter_map(|text| json_path(table, text)).collect();
+    Shape { records, totals, keep }
+}
+
+fn read_location(item: Item<'_>) -> Option<RecordLocation> {
+    let table = item.table()?;
+    let at = table.required("at", "Say where the records are, e.g. `$.data[*]`.")?;
+    let type_source = TypeSource::read(&table, "type");
+    let is_complete = table.boolean("complete").unwrap_or(false);
+    let is_optional = table.boolean("optional").unwrap_or(false);
+    table.finish();
+    Some(RecordLocation {
+        at: json_path(&table, &at)?,
+        span: at.span,
+        type_source: type_source.unwrap_or(TypeSource::Route),
+        is_complete,
+        is_optional,
+    })
+}
+
+fn read_total(item: Item<'_>) -> Option<Total> {
+    let table = item.table()?;
+    let at = table.required("at", "Say where the total is, e.g. `$.total`.")?;
+    let treatment = table.item("when_rows_hidden");
+    let treatment = treatment.map_or(Some(TotalTreatment::Remove), read_treatment);
+    table.finish();
+    Some(Total { at: json_path(&table, &at)?, treatment: treatment? })
+}
+
+fn read_treatment(item: Item<'_>) -> Option<TotalTreatment> {
+    if let Some(table) = item.is_table().then(|| item.table()).flatten() {
+        let unknown = table.item("unknown").and_then(Item::scalar_json);
+        table.finish();
+        return unknown.map(TotalTreatment::Unknown);
+    }
+    let text = item.text()?;
+    match text.value.as_str() {
+        "remove" => Some(TotalTreatment::Remove),
+        "null" => Some(TotalTreatment::Null),
+        "count-shown" => Some(TotalTreatment::CountShown),
+        other => {
+            let help = "There are remove, null, count-shown and `{ unknown = -1 }`.";
+            item.reading().error(text.span, format!("`{other}` is not a treatment of totals"), help);
+            None
+        }
+    }
+}
+
+/// Reads a JSON path; a syntax error is noted.
+pub fn json_path(table: &Table<'_>, text: &Text) -> Option<JsonPath> {
+    match JsonPath::parse(&text.value) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let help = "Write a path such as `$.data[*]` or `$.items.*.record`.";
+            table.reading().error(text.span.clone(), format!("`{}` is not a path: {error}", text.value), help);
+            None
+        }
+    }
+}

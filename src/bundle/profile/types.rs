@@ -1,0 +1,286 @@
+//! Record types: which attributes policy sees, which fields exist, and where both stand in a record on the wire.
+//!
+//! What is not described here does not exist: keys of a record that no field claims are the one field `Type.*`.
+
+use std::collections::BTreeMap;
+
+use super::convert::{self, Conversion};
+use crate::config::reader::{Item, Table, Text};
+use crate::json::path::{JsonPath, Segment};
+
+/// One record type.
+#[derive(Clone, Debug)]
+pub struct RecordType {
+    /// The Cedar type's name, e.g. `Deal`.
+    pub name: String,
+    /// Where the type stands in the profile.
+    pub span: std::ops::Range<usize>,
+    /// Other names of the type on the wire, for discriminators and path parameters.
+    pub aliases: Vec<String>,
+    /// Where the id is in a record.
+    pub id: KeyPath,
+    /// Top-level keys that say what a record is and are shown with it, such as `__name__`.
+    pub meta: Vec<String>,
+    /// The attributes that policy sees.
+    pub attributes: Vec<AttributeSpec>,
+    /// The fields that exist.
+    pub fields: Vec<FieldSpec>,
+    /// The label of the route that fetches one record of the type by id.
+    pub fetch: Option<Text>,
+}
+
+/// A path of object keys from a record's root.
+pub type KeyPath = Vec<String>;
+
+/// One attribute that policy sees.
+#[derive(Clone, Debug)]
+pub struct AttributeSpec {
+    /// The Cedar attribute's name.
+    pub name: String,
+    /// Where the attribute stands in the profile.
+    pub span: std::ops::Range<usize>,
+    /// Where the value is: the first path that leads to a scalar wins.
+    pub at: Vec<KeyPath>,
+    /// How it becomes a Cedar value.
+    pub conversion: Conversion,
+    /// How a caller's projection must name it so that the CRM carries it.
+    pub select: String,
+}
+
+/// One field of a type.
+#[derive(Clone, Debug)]
+pub struct FieldSpec {
+    /// The logical name without the type, e.g. `amount` or `address.city`.
+    pub name: String,
+    /// Where the field stands in the profile.
+    pub span: std::ops::Range<usize>,
+    /// Where it is in a record.
+    pub at: KeyPath,
+    /// The field sets it is in.
+    pub sets: Vec<String>,
+    /// Wire keys beside it that say the same in another form; `*` at one end is a wildcard.
+    pub twins: Vec<KeyPattern>,
+    /// What happens to it where it may not be seen.
+    pub hide: Hide,
+    /// The JSON text shown where only the masked value may be seen.
+    pub mask: Option<String>,
+    /// The record type of what stands here, if it is an embedded record or a list of them.
+    pub embeds: Option<Embed>,
+}
+
+/// What stands in a field that holds other records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embed {
+    /// The record type's name.
+    pub type_name: String,
+    /// Whether a missing key of the embedded record means that there is no value.
+    pub is_complete: bool,
+}
+
+/// What happens to a field that may not be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hide {
+    /// The key is removed.
+    Remove,
+    /// The value becomes `null`.
+    Null,
+    /// The value becomes the empty value of its JSON type.
+    Empty,
+    /// The object around the field is removed with it.
+    Branch,
+    /// The whole answer is refused.
+    Refuse,
+}
+
+/// A wire key or one with a wildcard at one end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPattern {
+    /// Just this key.
+    Exact(String),
+    /// Keys that start so.
+    Prefix(String),
+    /// Keys that end so.
+    Suffix(String),
+}
+
+impl KeyPattern {
+    /// Reads `amountConverted`, `amountWeighted*` or `*_formatted`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (first, last) = (text.strip_prefix('*'), text.strip_suffix('*'));
+        let pattern = match (first, last) {
+            (None, None) => KeyPattern::Exact(text.to_owned()),
+            (None, Some(prefix)) => KeyPattern::Prefix(prefix.to_owned()),
+            (Some(suffix), None) => KeyPattern::Suffix(suffix.to_owned()),
+            (Some(_), Some(_)) => return None,
+        };
+        let (KeyPattern::Exact(rest) | KeyPattern::Prefix(rest) | KeyPattern::Suffix(rest)) = &pattern;
+        (!rest.is_empty() && !rest.contains('*')).then_some(pattern)
+    }
+
+    /// Whether the pattern covers a key.
+    pub fn matches(&self, key: &str) -> bool {
+        match self {
+            KeyPattern::Exact(name) => key == name,
+            KeyPattern::Prefix(prefix) => key.starts_with(prefix.as_str()),
+            KeyPattern::Suffix(suffix) => key.ends_with(suffix.as_str()),
+        }
+    }
+}
+
+impl RecordType {
+    /// The index of the attribute of that name.
+    pub fn attribute(&self, name: &str) -> Option<usize> {
+        self.attributes.iter().position(|attribute| attribute.name == name)
+    }
+
+    /// The full name of a field, e.g. `Deal.amount`.
+    pub fn field_name(&self, index: usize) -> String {
+        let name = self.fields.get(index).map_or(UNCLASSIFIED, |field| field.name.as_str());
+        format!("{}.{name}", self.name)
+    }
+
+    /// The full name of the one field that stands for all unknown keys, e.g. `Deal.*`.
+    pub fn unclassified_name(&self) -> String {
+        format!("{}.{UNCLASSIFIED}", self.name)
+    }
+}
+
+/// Reads the `[types]` table.
+pub fn read(types: &Table<'_>) -> Vec<RecordType> {
+    types.entries().into_iter().filter_map(|(name, item)| read_type(name, item.table()?)).collect()
+}
+
+fn read_type(name: Text, table: Table<'_>) -> Option<RecordType> {
+    let id = table.required("id", "Say where the record's id is, e.g. `id = \"id\"`.");
+    let id = id.and_then(|text| key_path(&table, &text)).unwrap_or_default();
+    let texts = |key| table.texts(key).unwrap_or_default().into_iter().map(|text| text.value).collect();
+    let (aliases, meta) = (texts("names"), texts("meta"));
+    let fetch = table.text("fetch");
+    let attributes = table.table("attributes").map(|attributes| read_attributes(&attributes)).unwrap_or_default();
+    let fields = table.table("fields").map(|fields| read_fields(&fields)).unwrap_or_default();
+    table.finish();
+    check_name(&table, &name);
+    Some(RecordType { name: name.value, span: name.span, aliases, id, meta, attributes, fields, fetch })
+}
+
+fn check_name(table: &Table<'_>, name: &Text) {
+    let plain = name.value.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !plain || RESERVED_TYPES.contains(&name.value.as_str()) {
+        let help = "A record type is named like `Deal`; the base schema's own names are taken.";
+        table.reading().error(name.span.clone(), format!("`{}` cannot name a record type", name.value), help);
+    }
+}
+
+fn read_attributes(table: &Table<'_>) -> Vec<AttributeSpec> {
+    let read_one = |(name, item): (Text, Item<'_>)| -> Option<AttributeSpec> {
+        let table = item.table()?;
+        let at = table.texts("at").unwrap_or_else(|| vec![name.clone()]);
+        let at: Vec<KeyPath> = at.iter().filter_map(|text| key_path(&table, text)).collect();
+        let select = table.text("select").map(|text| text.value);
+        let conversion = convert::read(&table);
+        table.finish();
+        let select = select.or_else(|| at.first().and_then(|path| path.first()).cloned())?;
+        Some(AttributeSpec { name: name.value, span: name.span, at, conversion: conversion?, select })
+    };
+    table.entries().into_iter().filter_map(read_one).collect()
+}
+
+fn read_fields(table: &Table<'_>) -> Vec<FieldSpec> {
+    let fields: Vec<FieldSpec> =
+        table.entries().into_iter().filter_map(|(name, item)| read_field(name, item.table()?)).collect();
+    let mut claimed: BTreeMap<&KeyPath, &FieldSpec> = BTreeMap::new();
+    for field in &fields {
+        if let Some(other) = claimed.insert(&field.at, field) {
+            let message = format!("`{}` and `{}` stand in the same place", other.name, field.name);
+            table.reading().error(field.span.clone(), message, "");
+        }
+    }
+    fields
+}
+
+fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
+    let at = table.text("at").unwrap_or_else(|| name.clone());
+    let at = key_path(&table, &at);
+    let sets: Vec<String> = table.texts("sets").unwrap_or_default().into_iter().map(|text| text.value).collect();
+    let twins = table.texts("twins").unwrap_or_default();
+    let twins = twins.into_iter().filter_map(|text| {
+        let pattern = KeyPattern::parse(&text.value);
+        if pattern.is_none() {
+            let help = "Write a key, or a key with `*` at one end.";
+            table.reading().error(text.span, format!("`{}` is not a key pattern", text.value), help);
+        }
+        pattern
+    });
+    let twins = twins.collect();
+    let hide = table.text("hide").map_or(Some(Hide::Remove), |text| read_hide(&table, &text));
+    let mask = table.item("mask").and_then(Item::scalar_json);
+    let is_complete = table.boolean("complete").unwrap_or(false);
+    let embeds = table.text("is").map(|text| Embed { type_name: text.value, is_complete });
+    table.finish();
+    if sets.is_empty() {
+        let help = "Name at least one field set, or leave the field out: what is not described is hidden.";
+        table.reading().error(name.span.clone(), format!("the field `{}` is in no set", name.value), help);
+    }
+    Some(FieldSpec { name: name.value, span: name.span, at: at?, sets, twins, hide: hide?, mask, embeds })
+}
+
+fn read_hide(table: &Table<'_>, text: &Text) -> Option<Hide> {
+    match text.value.as_str() {
+        "remove" => Some(Hide::Remove),
+        "null" => Some(Hide::Null),
+        "empty" => Some(Hide::Empty),
+        "branch" => Some(Hide::Branch),
+        "refuse" => Some(Hide::Refuse),
+        other => {
+            let help = "There are remove, null, empty, branch and refuse; a mask is `mask = \"…\"`.";
+            table.reading().error(text.span.clone(), format!("`{other}` is not a way to hide a field"), help);
+            None
+        }
+    }
+}
+
+fn key_path(table: &Table<'_>, text: &Text) -> Option<KeyPath> {
+    let keys = JsonPath::parse(&text.value).ok().and_then(|path| {
+        path.segments()
+            .iter()
+            .map(|segment| match segment {
+                Segment::Key(key) => Some(key.clone()),
+                Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
+            })
+            .collect::<Option<KeyPath>>()
+    });
+    let keys = keys.filter(|keys| !keys.is_empty());
+    if keys.is_none() {
+        let help = "Inside a record a place is a path of keys, such as `amount` or `owner.id`.";
+        table.reading().error(text.span.clone(), format!("`{}` is not a path of keys", text.value), help);
+    }
+    keys
+}
+
+/// The name of the one field that stands for all unknown keys of a type.
+pub const UNCLASSIFIED: &str = "*";
+
+/// Entity types of the base schema, which no record type may be called.
+pub const RESERVED_TYPES: &[&str] = &[
+    "User", "Service", "Agent", "Role", "PermissionSet", "Team", "Territory", "BusinessUnit", "Position", "Pipeline",
+    "StageGroup", "Stage", "Field", "FieldSet", "Collection", "Action",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_patterns_have_one_wildcard_at_an_end() {
+        let matches = |pattern: &str, key: &str| KeyPattern::parse(pattern).map(|p| p.matches(key));
+        assert_eq!(matches("amount", "amount"), Some(true));
+        assert_eq!(matches("amount", "amounts"), Some(false));
+        assert_eq!(matches("amountWeighted*", "amountWeightedConverted"), Some(true));
+        assert_eq!(matches("*_formatted", "amount_formatted"), Some(true));
+        assert_eq!(matches("*_formatted", "formatted"), Some(false));
+        for pattern in ["*", "*a*", "a*b", ""] {
+            assert_eq!(KeyPattern::parse(pattern), None, "{pattern}");
+        }
+    }
+}

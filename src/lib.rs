@@ -1,0 +1,5 @@
+//! Lockkeeper.
+pub mod model;
+pub mod json;
+pub mod config;
+pub mod bundle;

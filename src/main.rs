@@ -1,0 +1,2 @@
+//! Lockkeeper's binary.
+fn main() {}

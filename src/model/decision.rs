@@ -1,0 +1,52 @@
+//! What was decided: allow or deny, by which policies, and whether any policy failed to evaluate.
+
+use super::reason::Reason;
+
+/// The outcome of one evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The decision is allow.
+    Allow,
+    /// The decision is deny.
+    Deny,
+}
+
+impl Effect {
+    /// The code used in the ledger.
+    pub fn code(self) -> &'static str {
+        match self {
+            Effect::Allow => "allow",
+            Effect::Deny => "deny",
+        }
+    }
+}
+
+/// One decision with what made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Allow or deny. Deny whenever `errors` is not empty.
+    pub effect: Effect,
+    /// Ids of the policies that made the decision, sorted; empty for a deny by default.
+    pub determining: Vec<String>,
+    /// Ids of policies that failed to evaluate, sorted.
+    pub errors: Vec<String>,
+    /// Why it is a deny; `None` for allow.
+    pub reason: Option<Reason>,
+}
+
+impl Decision {
+    /// An allow made by `determining`.
+    pub fn allow(determining: Vec<String>) -> Self {
+        Self { effect: Effect::Allow, determining, errors: Vec::new(), reason: None }
+    }
+
+    /// A deny that no policy was asked for.
+    pub fn deny(reason: Reason) -> Self {
+        Self { effect: Effect::Deny, determining: Vec::new(), errors: Vec::new(), reason: Some(reason) }
+    }
+
+    /// Whether the decision is allow.
+    pub fn is_allow(&self) -> bool {
+        self.effect == Effect::Allow
+    }
+}

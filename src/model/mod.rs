@@ -1,0 +1,10 @@
+//! The vocabulary every other floor speaks: who asks, for what, what was decided and why.
+//!
+//! Promises: plain data, no I/O, nothing here knows HTTP bodies, Cedar or any CRM.
+
+pub mod reason;
+pub mod principal;
+pub mod access;
+pub mod decision;
+pub mod record;
+pub mod problem;
