@@ -1,6 +1,9 @@
-//! The service's configuration: what the file says (raw) and what the program needs (resolved).
+//! The service's configuration, and what all files that people write have in common.
 //!
 //! Promises: every problem of a file is reported in one run, each with its place and a way out; unknown keys are errors.
 
 pub mod author;
 pub mod reader;
+pub mod service;
+pub mod read;
+pub mod load;

@@ -2,7 +2,7 @@
 //!
 //! Promises that the text is RFC 8259 in UTF-8 without byte order mark, nothing before or behind it but white space,
 //! strings without lone surrogates, keys unique in every object when compared decoded, and all within [`JsonLimits`].
-//! Time is linear in the bytes, but for sorting each object's keys. Never recurses and never reads on past a flaw.
+//! Time is linear in the bytes, but for sorting each object's keys. Never recurses and never repairs.
 
 use std::borrow::Cow;
 
@@ -256,7 +256,7 @@ fn first_repetition(keys: &mut [(Cow<'_, str>, usize)]) -> Option<usize> {
         [(earlier, _), (later, offset)] if earlier == later => Some(*offset),
         _ => None,
     });
-    repetitions.last()
+    repetitions.min()
 }
 
 fn span(start: usize, end: usize) -> Span {

@@ -1,6 +1,6 @@
 //! Writes a document anew: with only what is kept, or with all but what is edited.
 //!
-//! [`write`] fails closed: a value leaves only if a [`Keep`] names it and every value around it; what is not named, named
+//! [`write()`] fails closed: a value leaves only if a [`Keep`] names it and every value around it; what is not named, named
 //! twice, or of another shape than its keep is not written. [`replace_in`] is for bodies that are the caller's own.
 //! Both copy source slices and never re-encode a number, key or string. The output is JSON if the given texts are.
 
@@ -35,7 +35,7 @@ pub fn write(doc: &Document, root_keep: &Keep) -> Vec<u8> {
 /// All of `doc`, white space included, with each named value replaced (`Some`, JSON text) or removed (`None`, with its key
 /// and one comma).
 ///
-/// Edits inside an edited value, and ids of another document's values, are ignored; of two edits of one value the later
+/// Edits inside an edited value, and ids that `doc` does not have, are ignored; of two edits of one value the later
 /// counts. Removing the root leaves nothing.
 #[must_use]
 pub fn replace_in(doc: &Document, edits: &[(NodeId, Option<Vec<u8>>)]) -> Vec<u8> {
@@ -112,9 +112,9 @@ fn copy_edited(doc: &Document, value: Value<'_>, edits: &Edits<'_>, out: &mut Ve
     }
     let Span { start, end } = value.span();
     // Between two children stands one comma. It is copied before a child only if one was copied before it.
-    let mut gap_start = start;
+    let mut gap_start = first_child_start(value);
     let mut is_first_copied = true;
-    out.extend_from_slice(doc.slice(Span { start, end: first_child_start(value) }));
+    out.extend_from_slice(doc.slice(Span { start, end: gap_start }));
     for child in value.children() {
         let gap = Span { start: gap_start, end: child.start_with_key() };
         gap_start = child.span().end;

@@ -22,7 +22,8 @@ pub struct Document {
     pub(super) nodes: Vec<Node>,
 }
 
-/// Names one value of one document; ids of another document mean nothing here. Ordered as the values start in the source.
+/// Names one value of the document it came from; in any other document it names an unrelated value or none. Ordered as the
+/// values start in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub(super) u32);
 

@@ -42,6 +42,8 @@ pub struct Profile {
     pub path_case: PathCase,
     /// Request headers that go to the CRM.
     pub request_headers: Vec<String>,
+    /// The `Accept` that the CRM is sent, if not `application/json`.
+    pub accept: Option<String>,
     /// Response headers that leave.
     pub response_headers: Vec<String>,
     /// What is answered for a record that does not exist or may not be seen.
@@ -157,6 +159,7 @@ fn read(table: &Table<'_>) -> Profile {
             let names = headers.texts(key).unwrap_or_default();
             names.into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
         };
+        profile.accept = headers.text("accept").map(|text| text.value);
         (profile.request_headers, profile.response_headers) = (names("request"), names("response"));
         headers.finish();
     }

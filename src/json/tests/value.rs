@@ -23,6 +23,7 @@ fn strings_and_keys_are_decoded() {
     check(r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t");
     check(r#""\u0061\u00E9\u20ac""#, "aé€");
     check(r#""\ud83d\ude00!""#, "😀!");
+    check(r#""\ud800\udc00\uDBFF\uDFFF\ud7ff\ue000""#, "\u{10000}\u{10ffff}\u{d7ff}\u{e000}");
     check(r#""é\ud83d\ude00é\u0000""#, "é😀é\0");
     check(r#""\\u0061""#, r"\u0061");
     check(r#""\\\\n""#, r"\\n");

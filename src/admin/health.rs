@@ -1,0 +1,26 @@
+//! Health: `/livez` and `/readyz`, without detail and without authentication, on a listener of their own.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use tokio::net::TcpListener;
+
+use super::{accept, reply};
+use crate::pipeline::sidecar::Sidecar;
+
+/// Serves health until `shutdown` is ready.
+pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+    accept(listener, shutdown, move |request| {
+        let is_ready = sidecar.recorder.ledger().health().writable;
+        async move {
+            let (status, text) = match (request.method(), request.uri().path()) {
+                (&Method::GET, "/livez") => (StatusCode::OK, "ok\n"),
+                (&Method::GET, "/readyz") if is_ready => (StatusCode::OK, "ok\n"),
+                (&Method::GET, "/readyz") => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+                _ => (StatusCode::NOT_FOUND, "not found\n"),
+            };
+            reply(status, "text/plain; charset=utf-8", text.to_owned())
+        }
+    })
+    .await;
+}

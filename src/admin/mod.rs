@@ -1,0 +1,161 @@
+//! The admin listener [edge]: metrics, status and reload, always authenticated by a token; and health, never.
+//!
+//! Promises: nothing here is answered without the token but on the health listener, which tells no detail.
+#![expect(clippy::disallowed_methods, reason = "edge: sockets")]
+
+pub mod health;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::pipeline::sidecar::Sidecar;
+use crate::service::reload::{Reloaded, Reloader};
+use crate::telemetry::metrics::Readings;
+
+/// What the admin listener works with.
+pub struct Admin {
+    /// The service.
+    pub sidecar: Arc<Sidecar>,
+    /// What reloads.
+    pub reloader: Arc<Reloader>,
+    /// The token that every request must carry.
+    pub token: String,
+}
+
+/// Serves the admin listener until `shutdown` is ready.
+pub async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: impl Future<Output = ()>) {
+    accept(listener, shutdown, move |request| {
+        let admin = Arc::clone(&admin);
+        async move { admin.answer(request).await }
+    })
+    .await;
+}
+
+/// Accepts connections of a small listener: few at a time, each request bounded in time.
+pub(super) async fn accept<F, A>(listener: TcpListener, shutdown: impl Future<Output = ()>, answer: F)
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let _slot = slot;
+            let service = service_fn(move |request| {
+                let answer = answer.clone();
+                async move { Ok::<_, Infallible>(answer(request).await) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10))
+                .keep_alive(false)
+                .serve_connection(TokioIo::new(stream), service);
+            let _ = tokio::time::timeout(Duration::from_secs(60), connection).await;
+        });
+    }
+}
+
+/// An answer in plain text or JSON.
+pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Admin {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if !self.is_authenticated(&request) {
+            let mut response = reply(StatusCode::UNAUTHORIZED, JSON, json!({"error": "token missing or wrong"}).to_string());
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        }
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/metrics") => reply(StatusCode::OK, OPEN_METRICS, self.metrics()),
+            (&Method::GET, "/status") => reply(StatusCode::OK, JSON, self.status()),
+            (&Method::POST, "/reload") => self.reload().await,
+            (_, "/metrics" | "/status" | "/reload") => {
+                reply(StatusCode::METHOD_NOT_ALLOWED, JSON, json!({"error": "method not allowed"}).to_string())
+            }
+            _ => reply(StatusCode::NOT_FOUND, JSON, json!({"error": "there are /metrics, /status and /reload"}).to_string()),
+        }
+    }
+
+    fn is_authenticated(&self, request: &Request<Incoming>) -> bool {
+        let mut values = request.headers().get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return false };
+        let Some(token) = value.to_str().ok().and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+        // Hashes of equal length are compared, so the time tells nothing about the token.
+        Sha256::digest(token.as_bytes()) == Sha256::digest(self.token.as_bytes())
+    }
+
+    fn metrics(&self) -> String {
+        self.sidecar.metrics.encode(&Readings {
+            cache: self.sidecar.cache.counts(),
+            ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
+            generation: self.sidecar.current.snapshot().generation,
+        })
+    }
+
+    fn status(&self) -> String {
+        let snapshot = self.sidecar.current.snapshot();
+        let health = self.sidecar.recorder.ledger().health();
+        let profile = &snapshot.bundle.profile;
+        let passes = profile.routes.iter().filter_map(|route| route.pass.as_ref().map(|why| (route.label(), why.clone())));
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "generation": snapshot.generation,
+            "bundle": snapshot.bundle.revision,
+            "directory": snapshot.directory.revision,
+            "people": snapshot.directory.people().len(),
+            "policies": snapshot.bundle.policies.ids().count(),
+            "routes": profile.routes.len(),
+            "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
+            "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
+            "export": "none: entries are provable only against this host's own files",
+        })
+        .to_string()
+    }
+
+    async fn reload(&self) -> Response<Full<Bytes>> {
+        match self.reloader.reload().await {
+            Reloaded::Active { bundle, directory } => {
+                reply(StatusCode::OK, JSON, json!({"bundle": bundle, "directory": directory}).to_string())
+            }
+            Reloaded::Refused { problems } => {
+                let body = json!({"error": "reload refused, the old revision stays", "problems": problems});
+                reply(StatusCode::UNPROCESSABLE_ENTITY, JSON, body.to_string())
+            }
+        }
+    }
+}
+
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CONNECTIONS_MAX: usize = 64;

@@ -1,0 +1,85 @@
+//! Files in, bundle out: whole or not at all, with every problem of every file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::catalogue::{self, Catalogue};
+use super::policies::{self, Policies};
+use super::profile::Profile;
+use super::schema::{self, BundleSchema};
+use super::slices::{self, Slices};
+use super::{lints, revision};
+use crate::config::author::{AuthorProblem, Problems, SourceFile};
+
+/// One unit of policies, schema and profile.
+pub struct Bundle {
+    /// The content hash of the files.
+    pub revision: String,
+    /// The files, byte for byte.
+    pub files: BTreeMap<String, Bytes>,
+    /// How the CRM's API is described.
+    pub profile: Profile,
+    /// The joined schema.
+    pub schema: BundleSchema,
+    /// The policies.
+    pub policies: Policies,
+    /// The policies cut by action and type.
+    pub slices: Slices,
+    /// The bundle's own entities.
+    pub catalogue: Catalogue,
+}
+
+/// The name of the profile inside a bundle.
+pub const PROFILE_FILE: &str = "profile.toml";
+
+/// Compiles the files of a bundle; `None` comes with at least one error.
+pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Option<Bundle> {
+    let before = problems.error_count();
+    let sources = texts(&files, problems);
+    let ending = |ending: &str| -> Vec<Arc<SourceFile>> {
+        sources.iter().filter(|source| source.name.ends_with(ending)).cloned().collect()
+    };
+    let profile_source = sources.iter().find(|source| source.name == PROFILE_FILE);
+    let (schemas, policy_files) = (ending(".cedarschema"), ending(".cedar"));
+    if profile_source.is_none() {
+        problems.push(missing(PROFILE_FILE, "It describes the CRM's API."));
+    }
+    if policy_files.is_empty() {
+        problems.push(missing("*.cedar", "Without a policy everything is denied; say so in a file if that is meant."));
+    }
+    let [customer] = schemas.as_slice() else {
+        problems.push(missing("one *.cedarschema", "It declares the record types that policies may look at."));
+        return None;
+    };
+    let policies = policies::load(&policy_files, problems);
+    let profile = Profile::load(profile_source?, problems)?;
+    let catalogue = catalogue::build(&profile, problems);
+    let schema = schema::join(&profile, customer, problems)?;
+    policies::validate(&policies, &schema, problems);
+    lints::lint(&policies, &catalogue, &profile, problems);
+    if problems.error_count() > before {
+        return None;
+    }
+    let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue);
+    Some(Bundle { revision: revision::hash_files(&files), files, profile, schema, policies, slices, catalogue })
+}
+
+fn texts(files: &BTreeMap<String, Bytes>, problems: &mut Problems) -> Vec<Arc<SourceFile>> {
+    let mut sources = Vec::new();
+    for (name, bytes) in files {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => sources.push(SourceFile::new(name.clone(), text)),
+            Err(error) => {
+                let message = format!("`{name}` is not UTF-8 from byte {}", error.valid_up_to());
+                problems.push(AuthorProblem::error(message));
+            }
+        }
+    }
+    sources
+}
+
+fn missing(what: &str, why: &str) -> AuthorProblem {
+    AuthorProblem::error(format!("the bundle must have {what}")).help(why.to_owned())
+}

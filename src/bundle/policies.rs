@@ -1,0 +1,182 @@
+//! The policies of a bundle: parsed, named by their `@id`, validated strictly, with warnings as errors.
+//!
+//! Cedar numbers policies by place and accepts two with one `@id`; a ledger that names policies cannot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy as cedar;
+use serde_json::Value;
+
+use super::schema::{BundleSchema, from_diagnostic};
+use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
+
+/// All policies of a bundle.
+#[derive(Debug, Default)]
+pub struct Policies {
+    /// Cedar's own form, ids being the `@id` annotations.
+    pub set: cedar::PolicySet,
+    /// What `@reason` says, by policy id.
+    pub reasons: BTreeMap<String, String>,
+    /// Each policy's text, by id, for comparing revisions.
+    pub texts: BTreeMap<String, String>,
+    places: BTreeMap<String, (Arc<SourceFile>, usize)>,
+}
+
+impl Policies {
+    /// Every policy id, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().map(String::as_str)
+    }
+
+    /// A problem at the place of a policy.
+    pub fn problem(&self, id: &str, message: impl Into<String>) -> AuthorProblem {
+        let problem = AuthorProblem::error(message);
+        match self.places.get(id) {
+            Some((source, at)) => {
+                let line_end = source.text.get(*at..).and_then(|rest| rest.find('\n')).unwrap_or(0);
+                problem.at(source, *at..*at + line_end)
+            }
+            None => problem,
+        }
+    }
+
+    /// Where a policy stands, as `policies/deals.cedar:14`.
+    pub fn place(&self, id: &str) -> Option<String> {
+        let (source, at) = self.places.get(id)?;
+        Some(format!("{}:{}", source.name, source.line_of(*at)))
+    }
+}
+
+/// Parses every file; every problem is noted.
+pub fn load(files: &[Arc<SourceFile>], problems: &mut Problems) -> Policies {
+    let mut policies = Policies::default();
+    for file in files {
+        match file.text.parse::<cedar::PolicySet>() {
+            Ok(set) => add_file(&mut policies, file, &set, problems),
+            Err(errors) => {
+                for error in errors.iter() {
+                    problems.push(from_diagnostic(error, file));
+                }
+            }
+        }
+    }
+    policies
+}
+
+fn add_file(policies: &mut Policies, file: &Arc<SourceFile>, set: &cedar::PolicySet, problems: &mut Problems) {
+    for template in set.templates() {
+        let message = format!("the policy `{}` has slots", template.annotation("id").unwrap_or("without @id"));
+        let help = "Write it out for each principal group; templates are not linked here.";
+        problems.push(AuthorProblem::error(message).at(file, 0..0).help(help));
+    }
+    for policy in set.policies() {
+        let text = policy.to_cedar().unwrap_or_default();
+        let at = file.text.find(text.trim()).unwrap_or(0);
+        let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
+            let help = "Every policy carries a unique `@id(\"…\")`: the ledger names policies by it.";
+            let end = at + text.lines().next().map_or(0, str::len);
+            problems.push(AuthorProblem::error("a policy has no `@id`").at(file, at..end).help(help));
+            continue;
+        };
+        if let Some((other, other_at)) = policies.places.get(id) {
+            let message = format!("the id `{id}` is taken by a policy at {}:{}", other.name, other.line_of(*other_at));
+            problems.push(AuthorProblem::error(message).at(file, at..at + 1).help("Give each policy its own `@id`."));
+            continue;
+        }
+        policies.places.insert(id.to_owned(), (Arc::clone(file), at));
+        if let Some(reason) = policy.annotation("reason") {
+            policies.reasons.insert(id.to_owned(), reason.to_owned());
+        }
+        policies.texts.insert(id.to_owned(), text);
+        if let Err(error) = policies.set.add(policy.new_id(cedar::PolicyId::new(id))) {
+            problems.push(AuthorProblem::error(error.to_string()).at(file, at..at + 1));
+        }
+    }
+}
+
+/// Validates against the joined schema: errors and warnings alike stop the load.
+pub fn validate(policies: &Policies, schema: &BundleSchema, problems: &mut Problems) {
+    let validator = cedar::Validator::new(schema.schema.clone());
+    let result = validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
+    for error in result.validation_errors() {
+        problems.push(located(policies, error.policy_id().as_ref(), error));
+    }
+    for warning in result.validation_warnings() {
+        let problem = located(policies, warning.policy_id().as_ref(), warning);
+        problems.push(problem.help("Warnings stop the load: a guard that can never apply is no guard."));
+    }
+    for policy in policies.set.policies() {
+        check_has(policies, policy, schema, problems);
+    }
+}
+
+fn located(policies: &Policies, id: &str, error: &(dyn miette::Diagnostic + 'static)) -> AuthorProblem {
+    match policies.places.get(id) {
+        Some((source, at)) => {
+            let message = error.to_string();
+            let message = message.split_once(", ").map_or(message.as_str(), |(head, rest)| match head.starts_with("for policy") {
+                true => rest,
+                false => message.as_str(),
+            });
+            let inner = from_diagnostic(error, source);
+            let problem = policies.problem(id, format!("policy `{id}`: {message}"));
+            let problem = match error.labels().and_then(|mut labels| labels.next()) {
+                Some(label) if label.offset() + label.len() <= source.text.len() && label.offset() >= *at => {
+                    problem.at(source, label.offset()..label.offset() + label.len())
+                }
+                _ => problem,
+            };
+            match inner.help_text() {
+                Some(help) => problem.help(help.to_owned()),
+                None => problem,
+            }
+        }
+        None => AuthorProblem::error(error.to_string()),
+    }
+}
+
+/// Inside `||` or `!(…)` Cedar does not even warn about a `has` of an attribute that nothing declares, and a guard with
+/// such a typo never applies.
+fn check_has(policies: &Policies, policy: &cedar::Policy, schema: &BundleSchema, problems: &mut Problems) {
+    let id: &str = policy.id().as_ref();
+    let Ok(json) = policy.to_json() else { return };
+    let mut names = Vec::new();
+    collect_has(&json, &mut names);
+    for name in names {
+        if schema.attribute_names.contains(&name) {
+            continue;
+        }
+        let near = nearest(&name, schema.attribute_names.iter().map(String::as_str));
+        let help = match near {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => "Declare the attribute in the schema, or remove the test.".to_owned(),
+        };
+        let message = format!("policy `{id}`: no type declares the attribute `{name}` that stands after `has`");
+        problems.push(policies.problem(id, message).help(help));
+    }
+}
+
+fn collect_has(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                if key == "has" {
+                    match inner.get("attr") {
+                        Some(Value::String(name)) => names.push(name.clone()),
+                        Some(Value::Array(list)) => {
+                            names.extend(list.iter().filter_map(Value::as_str).map(str::to_owned));
+                        }
+                        _ => {}
+                    }
+                }
+                collect_has(inner, names);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_has(item, names)),
+        _ => {}
+    }
+}
+
+/// How many entities deep a policy may look, counted as Cedar does: `resource.owner.position in …` is three.
+pub const DEREFERENCE_LEVEL_MAX: u32 = 4;

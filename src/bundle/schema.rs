@@ -1,0 +1,205 @@
+//! The schema of a bundle: the base schema, the actions generated from the profile's types, and the customer's types.
+//!
+//! The three fragments are joined at load; `check --emit-schema` prints the whole, so that Cedar's own tools work on it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cedar_policy as cedar;
+use miette::Diagnostic;
+
+use super::profile::Profile;
+use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
+use crate::model::access::{Action, Scope};
+
+/// The joined schema and what else is known of it.
+pub struct BundleSchema {
+    /// Cedar's own form.
+    pub schema: cedar::Schema,
+    /// The whole as Cedar text.
+    pub text: String,
+    /// Every attribute name that is declared anywhere.
+    pub attribute_names: BTreeSet<String>,
+    /// The attributes of the customer's `Proposed` type.
+    pub proposed: BTreeSet<String>,
+}
+
+/// The base schema's text.
+pub const BASE: &str = include_str!("../../schemas/base.cedarschema");
+
+/// Joins the fragments; every problem is noted.
+pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Problems) -> Option<BundleSchema> {
+    let own = match cedar::SchemaFragment::from_cedarschema_str(&customer.text) {
+        Ok((fragment, warnings)) => {
+            for warning in warnings {
+                problems.push(AuthorProblem::error(warning.to_string()).at(customer, 0..0));
+            }
+            fragment
+        }
+        Err(error) => {
+            problems.push(from_diagnostic(&error, customer));
+            return None;
+        }
+    };
+    let own_json = own.clone().to_json_value().ok()?;
+    let own_json = own_json.get("").cloned().unwrap_or_default();
+    check_types(profile, &own_json, customer, problems);
+    let generated = generate(profile, &own_json);
+    let text = format!("{BASE}\n{generated}\n{}", customer.text);
+    let fragments = [BASE, generated.as_str()].into_iter().map(cedar::SchemaFragment::from_cedarschema_str);
+    let fragments: Result<Vec<_>, _> = fragments.map(|parsed| parsed.map(|(fragment, _)| fragment)).collect();
+    let joined = match fragments {
+        Ok(fragments) => cedar::Schema::from_schema_fragments(fragments.into_iter().chain([own])),
+        Err(error) => {
+            problems.push(AuthorProblem::error(format!("the generated schema does not parse: {error}")));
+            return None;
+        }
+    };
+    match joined {
+        Ok(schema) => {
+            let attribute_names = attribute_names(&text);
+            let proposed = names_at(&own_json, &["commonTypes", "Proposed", "attributes"]);
+            Some(BundleSchema { schema, text, attribute_names, proposed })
+        }
+        Err(error) => {
+            problems.push(from_diagnostic(&error, customer));
+            None
+        }
+    }
+}
+
+/// Turns a Cedar error into an author's problem, with its place in the given file where it names one.
+pub fn from_diagnostic(error: &(dyn Diagnostic + 'static), source: &Arc<SourceFile>) -> AuthorProblem {
+    let label = error.labels().and_then(|mut labels| labels.next());
+    let span = label.map_or(0..0, |label| label.offset()..label.offset() + label.len().max(1));
+    let span = if span.end <= source.text.len() { span } else { 0..0 };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = inner.source();
+    }
+    let problem = AuthorProblem::error(message).at(source, span);
+    match error.help() {
+        Some(help) => problem.help(help.to_string()),
+        None => problem,
+    }
+}
+
+fn check_types(
+    profile: &Profile,
+    own: &serde_json::Value,
+    customer: &Arc<SourceFile>,
+    problems: &mut Problems,
+) {
+    for record_type in &profile.types {
+        let path = ["entityTypes", record_type.name.as_str()];
+        let Some(declared) = path.iter().try_fold(own, |value, key| value.get(key)) else {
+            let message = format!("the schema does not declare the profile's type `{}`", record_type.name);
+            let help = format!("Add `entity {} {{ … }};` with the attributes that policies may look at.", record_type.name);
+            problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
+            continue;
+        };
+        let declared = names_at(declared, &["shape", "attributes"]);
+        let mapped: BTreeSet<String> = record_type.attributes.iter().map(|a| a.name.clone()).collect();
+        for name in declared.difference(&mapped) {
+            let message = format!("`{}.{name}` is declared but the profile does not say where it is", record_type.name);
+            let near = nearest(name, mapped.iter().map(String::as_str)).map(|near| format!("Did you mean `{near}`?"));
+            let help = near.unwrap_or_else(|| format!("Add it under `[types.{}.attributes]`.", record_type.name));
+            let at = customer.text.find(name.as_str()).unwrap_or(0);
+            problems.push(AuthorProblem::error(message).at(customer, at..at + name.len()).help(help));
+        }
+        for name in mapped.difference(&declared) {
+            let message = format!("the profile maps `{}.{name}`, which the schema does not declare", record_type.name);
+            let help = format!("Declare it: `entity {} {{ {name}?: … }};`", record_type.name);
+            problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
+        }
+        require_optional(own, &record_type.name, &declared, customer, problems);
+    }
+}
+
+fn require_optional(
+    own: &serde_json::Value,
+    type_name: &str,
+    names: &BTreeSet<String>,
+    customer: &Arc<SourceFile>,
+    problems: &mut Problems,
+) {
+    for name in names {
+        let path = ["entityTypes", type_name, "shape", "attributes", name, "required"];
+        let required = path.iter().try_fold(own, |value, key| value.get(key));
+        if required.and_then(serde_json::Value::as_bool).unwrap_or(true) {
+            let at = customer.text.find(&format!("{name}:")).unwrap_or(0);
+            let message = format!("`{type_name}.{name}` must be optional");
+            let help = format!("Write `{name}?: …`: a record may lack any attribute.");
+            problems.push(AuthorProblem::error(message).at(customer, at..at + name.len()).help(help));
+        }
+    }
+}
+
+fn generate(profile: &Profile, own: &serde_json::Value) -> String {
+    let types: Vec<&str> = profile.types.iter().map(|record_type| record_type.name.as_str()).collect();
+    let types = types.join(", ");
+    let names = |wanted: Scope| {
+        let names = Action::ALL.iter().filter(|a| a.scope() == wanted && **a != Action::MoveStage);
+        names.map(|action| action.name()).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::from("// ---- generated from the profile's types ----\n");
+    for (name, body) in [("UserAttributes", "{}"), ("Proposed", "{}")] {
+        if own.get("commonTypes").and_then(|types| types.get(name)).is_none() {
+            text.push_str(&format!("type {name} = {body};\n"));
+        }
+    }
+    let base = "now: datetime, authLevel?: Long, onBehalfOf?: User, breakGlassReason?: String";
+    let people = "principal: [User, Service, Agent]";
+    let on_records = |context: &str| format!("appliesTo {{ {people}, resource: [{types}], context: {{ {base}{context} }} }};\n");
+    if !types.is_empty() {
+        text.push_str(&format!("action {} in [recordRead] {}", names(Scope::RecordRead), on_records("")));
+        let writes = on_records(", proposed?: Proposed");
+        text.push_str(&format!("action {} in [recordWrite] {writes}", names(Scope::RecordWrite)));
+        let moves = on_records(", from: Stage, to: Stage, approver?: User, proposed?: Proposed");
+        text.push_str(&format!("action moveStage in [recordWrite] {moves}"));
+        text.push_str(&format!("action readField, readFieldMasked in [fieldRead] {}", on_records(", field: Field")));
+        let write_field = on_records(", field: Field, proposed?: Proposed");
+        text.push_str(&format!("action writeField in [fieldWrite] {write_field}"));
+    }
+    text.push_str(&format!(
+        "action viewStage, createStage, editStage, deleteStage appliesTo {{ {people}, resource: Stage, context: {{ {base} }} }};\n"
+    ));
+    let collection = format!("appliesTo {{ {people}, resource: Collection, context: {{ {base}, count?: Long }} }};\n");
+    text.push_str(&format!("action list, search {collection}"));
+    text.push_str(&format!("action export, report, bulkEdit, bulkDelete in [bulk] {collection}"));
+    text
+}
+
+fn names_at(value: &serde_json::Value, path: &[&str]) -> BTreeSet<String> {
+    let found = path.iter().try_fold(value, |value, key| value.get(key));
+    found.and_then(serde_json::Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn attribute_names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let fragment = cedar::SchemaFragment::from_cedarschema_str(text).ok();
+    if let Some(json) = fragment.and_then(|(fragment, _)| fragment.to_json_value().ok()) {
+        collect_attributes(&json, &mut names);
+    }
+    names
+}
+
+fn collect_attributes(value: &serde_json::Value, names: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, inner) in map {
+                if key == "attributes" {
+                    names.extend(names_at(inner, &[]));
+                }
+                collect_attributes(inner, names);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_attributes(item, names)),
+        _ => {}
+    }
+}

@@ -1,0 +1,80 @@
+//! `lockkeeper key`: makes keys and hashes them. A key is shown once and stored nowhere; files hold only hashes.
+
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+
+use super::exit::Exit;
+use super::render;
+use crate::bundle::revision::hash;
+use crate::model::principal::EntityRef;
+
+/// The arguments.
+#[derive(Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a new key of 256 random bits: the key on standard error, the line for the key file on standard output
+    New {
+        /// Whose key it is, e.g. 'User::"anna"'
+        #[arg(long)]
+        principal: String,
+    },
+    /// Hash a key that the CRM gave somebody, read from standard input
+    Hash {
+        /// Whose key it is, e.g. 'User::"anna"'
+        #[arg(long)]
+        principal: String,
+    },
+}
+
+/// Runs the command.
+pub fn run(args: &KeyArgs) -> Exit {
+    let (KeyCommand::New { principal } | KeyCommand::Hash { principal }) = &args.command;
+    let Some(principal) = EntityRef::parse(principal) else {
+        render::failure(&format!("`{principal}` is not a principal; write e.g. 'User::\"anna\"'"));
+        return Exit::Usage;
+    };
+    let key = match &args.command {
+        KeyCommand::New { .. } => new_key(),
+        KeyCommand::Hash { .. } => read_key(),
+    };
+    match key {
+        Ok(key) => {
+            if matches!(args.command, KeyCommand::New { .. }) {
+                render::message(format!("key (shown once): {key}"));
+            }
+            render::line(format!("[[key]]\nprincipal = '{principal}'\nsha256 = \"{}\"", hash(key.as_bytes())));
+            Exit::Success
+        }
+        Err(why) => {
+            render::failure(&why);
+            Exit::Failure
+        }
+    }
+}
+
+/// A new key of 256 random bits.
+pub fn new_key() -> Result<String, String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    Ok(format!("lk_{}", URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+fn read_key() -> Result<String, String> {
+    let mut text = String::new();
+    let limited = std::io::stdin().take(KEY_BYTES_MAX);
+    std::io::BufReader::new(limited).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    match text.trim() {
+        "" => Err("standard input holds no key".to_owned()),
+        key => Ok(key.to_owned()),
+    }
+}
+
+const KEY_BYTES_MAX: u64 = 8 * 1024;

@@ -1,0 +1,71 @@
+//! The command line: one file per command. Data goes to standard output, messages to standard error.
+
+pub mod exit;
+pub mod render;
+pub mod serve;
+pub mod demo;
+pub mod check;
+pub mod key;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use exit::Exit;
+
+/// A policy-decision sidecar: stands in front of a CRM's API, decides with Cedar, strips what a caller may not see.
+#[derive(Parser)]
+#[command(name = "lockkeeper", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the sidecar in front of a CRM
+    Serve(ConfigArgs),
+    /// Run an embedded demo CRM with Lockkeeper in front of it
+    Demo(demo::DemoArgs),
+    /// Check a bundle, its directory and the configuration; report every problem
+    Check(check::CheckArgs),
+    /// Make a key for a caller, or hash one that the CRM gave them
+    Key(key::KeyArgs),
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+pub struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, short, default_value = "lockkeeper.toml")]
+    pub config: PathBuf,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Parses the arguments and runs the command.
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // clap's own exit code for a typo is 2, which would read as a denial.
+        Err(error) => {
+            let is_asked_for = !error.use_stderr();
+            let _ = error.print();
+            return if is_asked_for { Exit::Success } else { Exit::Usage };
+        }
+    };
+    match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Key(args) => key::run(&args),
+    }
+}

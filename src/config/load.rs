@@ -1,0 +1,47 @@
+//! Loads files of the configuration [edge].
+#![expect(clippy::disallowed_methods, reason = "edge: reads the configuration and the secrets that it names")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::author::{AuthorProblem, Problems, SourceFile};
+use super::read;
+use super::service::ServiceConfig;
+
+/// Loads a configuration file; `None` comes with at least one error.
+pub fn load(path: &Path, problems: &mut Problems) -> Option<ServiceConfig> {
+    let source = text(path, problems)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    read::read(&source, &folder, problems)
+}
+
+/// Reads a text file of bounded size.
+pub fn text(path: &Path, problems: &mut Problems) -> Option<Arc<SourceFile>> {
+    let name = path.display().to_string();
+    let too_large = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > FILE_BYTES_MAX);
+    if too_large {
+        problems.push(AuthorProblem::error(format!("`{name}` is larger than {FILE_BYTES_MAX} bytes")));
+        return None;
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(SourceFile::new(name, text)),
+        Err(error) => {
+            problems.push(AuthorProblem::error(format!("`{name}` cannot be read: {error}")));
+            None
+        }
+    }
+}
+
+/// Reads a secret: the first line of a file, without white space around it.
+pub fn secret(path: &Path, problems: &mut Problems) -> Option<String> {
+    let source = text(path, problems)?;
+    let secret = source.text.lines().next().unwrap_or("").trim().to_owned();
+    if secret.is_empty() {
+        problems.push(AuthorProblem::error(format!("`{}` holds no secret", source.name)));
+        return None;
+    }
+    Some(secret)
+}
+
+const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -1,0 +1,213 @@
+//! The handle on the ledger that every stage holds: hand over an entry, wait until it is durable.
+//!
+//! Promises: an entry whose [`Ledger::append`] returned its number survives a crash; a full queue or a slow
+//! disk is an error in bounded time. Never drops an entry silently: what a fault kept from being recorded
+//! is counted in a `gap` entry.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+use super::entry::Entry;
+use super::error::{Fault, LedgerError};
+use super::folder::{self, Wrap};
+use super::open::{self, RecoveryReport};
+use super::writer::{Request, Shared, State, Writer};
+
+/// How the ledger is kept.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// The state folder; segments lie in `ledger/` under it.
+    pub dir: PathBuf,
+    /// A random id of this process's life, named in each segment's head.
+    pub boot: String,
+    /// A segment over this size is followed by a new one.
+    pub segment_bytes_max: u64,
+    /// How many entries may wait for the writer; at least 1.
+    pub queue_entries_max: usize,
+    /// How many lines a batch may have, dictionary lines not counted. A single entry of more lines is a
+    /// batch of its own.
+    pub batch_entries_max: usize,
+    /// How many bytes of entries a batch may have. A single larger entry is a batch of its own.
+    pub batch_bytes_max: usize,
+    /// How long an append may take.
+    pub write_timeout_ms: u64,
+    /// How long to wait between attempts to open a new segment after a fault.
+    pub reopen_interval_ms: u64,
+    /// How long entries that nobody waits for give others to share their sync.
+    pub soon_wait_ms: u64,
+}
+
+impl LedgerOptions {
+    /// The defaults for a state folder.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>, boot: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            boot: boot.into(),
+            segment_bytes_max: 256 << 20,
+            queue_entries_max: 4096,
+            batch_entries_max: 256,
+            batch_bytes_max: 1 << 20,
+            write_timeout_ms: 5000,
+            reopen_interval_ms: 1000,
+            soon_wait_ms: 10,
+        }
+    }
+}
+
+/// A handle on an open ledger; clones share it. Closed by [`Ledger::close`]; when the last handle is
+/// dropped instead, what was handed over is still written, but the ledger does not end with a `stop` entry.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    queue: SyncSender<Request>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    queue_entries_max: usize,
+    write_timeout_ms: u64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Whether the ledger can be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the last commit succeeded, and none is overdue.
+    pub writable: bool,
+    /// The last durable entry; 0 before the first.
+    pub last_seq: u64,
+    /// Since when it is not writable, in nanoseconds since 1970.
+    pub since_ns: Option<i128>,
+    /// Why it is not writable: a fault's code, or `write-stalled`.
+    pub why: Option<&'static str>,
+}
+
+impl Ledger {
+    /// Opens the ledger and recovers what a former life left. Blocks on the file system.
+    ///
+    /// # Errors
+    /// Another writer, damage, or a file system that refuses; the ledger is then as it was.
+    pub fn open(options: LedgerOptions, clock: Clock) -> Result<(Self, RecoveryReport), LedgerError> {
+        Self::open_with(options, clock, folder::plain())
+    }
+
+    /// As [`Ledger::open`], with a way to put something in the place of segment files.
+    pub(super) fn open_with(
+        options: LedgerOptions,
+        clock: Clock,
+        wrap: Wrap,
+    ) -> Result<(Self, RecoveryReport), LedgerError> {
+        let (journal, report) = open::open(&options, clock.clone(), wrap)?;
+        let shared = Arc::new(Shared::default());
+        *shared.state() = State { last_seq: journal.last_seq(), failed: None };
+        let (queue_entries_max, write_timeout_ms) =
+            (options.queue_entries_max.max(1), options.write_timeout_ms);
+        let (queue, requests) = mpsc::sync_channel(queue_entries_max);
+        let dir = options.dir.clone();
+        let writer = Writer::new(journal, clock.clone(), options, Arc::clone(&shared), requests);
+        let spawned = thread::Builder::new().name("ledger".to_owned()).spawn(|| writer.run());
+        let thread = Mutex::new(Some(spawned.map_err(LedgerError::io("start the writer of", &dir))?));
+        let inner = Inner { queue, shared, clock, queue_entries_max, write_timeout_ms, thread };
+        Ok((Self { inner: Arc::new(inner) }, report))
+    }
+
+    /// Records an entry; it is durable when this returns the number of its last line. Dropping the future
+    /// gives up: the entry is then recorded or not. Each decision that was handed over, also one that timed
+    /// out, needs an outcome, else it stays open until the next start; an outcome of a decision that was
+    /// never recorded does no harm.
+    ///
+    /// # Errors
+    /// [`LedgerError::QueueFull`] at once, [`LedgerError::Timeout`] after `write_timeout_ms` (the entry may
+    /// still become durable), [`LedgerError::Unwritable`] where a write or sync failed,
+    /// [`LedgerError::EntryTooLarge`].
+    pub async fn append(&self, entry: Entry) -> Result<u64, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Request::Append(entry.prepare()?, Some(reply)))?;
+        let limit_ms = self.inner.write_timeout_ms;
+        match tokio::time::timeout(Duration::from_millis(limit_ms), answer).await {
+            Ok(answer) => answered(answer),
+            Err(_) => Err(LedgerError::Timeout { limit_ms }),
+        }
+    }
+
+    /// Records an entry with the next commit, without waiting for it. What then fails is counted in the
+    /// `gap` entry.
+    ///
+    /// # Errors
+    /// [`LedgerError::QueueFull`], [`LedgerError::EntryTooLarge`], [`LedgerError::Closed`].
+    pub fn append_soon(&self, entry: Entry) -> Result<(), LedgerError> {
+        self.hand_over(Request::Append(entry.prepare()?, None))
+    }
+
+    /// Whether the ledger can be written now.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let State { last_seq, failed } = self.inner.shared.state().clone();
+        if let Some((since_ns, fault)) = failed {
+            let why = Some(fault.what.code());
+            return Health { writable: false, last_seq, since_ns: Some(since_ns), why };
+        }
+        let began_ns = i128::from(self.inner.shared.commit_began_ns.load(Ordering::Relaxed));
+        let limit_ns = i128::from(self.inner.write_timeout_ms) * 1_000_000;
+        if began_ns != 0 && (self.inner.clock)() - began_ns > limit_ns {
+            let why = Some("write-stalled");
+            return Health { writable: false, last_seq, since_ns: Some(began_ns), why };
+        }
+        Health { writable: true, last_seq, since_ns: None, why: None }
+    }
+
+    /// Records what was handed over so far and a `stop` entry, and ends the writer. Other handles get
+    /// [`LedgerError::Closed`] from then on.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unwritable`] where the end could not be recorded, [`LedgerError::Closed`] where it
+    /// already was, [`LedgerError::Timeout`] where the writer hangs; it then ends by itself, if ever.
+    pub async fn close(self) -> Result<u64, LedgerError> {
+        let limit_ms = self.inner.write_timeout_ms;
+        let (done, ended) = oneshot::channel();
+        let inner = Arc::clone(&self.inner);
+        // A thread of its own: a runtime would wait for a blocking task even where the writer hangs.
+        let spawned = thread::Builder::new().name("ledger-close".to_owned()).spawn(move || {
+            // A caller that timed out does not listen any more.
+            let _ = done.send(inner.end());
+        });
+        drop(spawned.map_err(|_| LedgerError::Closed)?);
+        match tokio::time::timeout(Duration::from_millis(limit_ms), ended).await {
+            Ok(ended) => ended.unwrap_or(Err(LedgerError::Closed)),
+            Err(_) => Err(LedgerError::Timeout { limit_ms }),
+        }
+    }
+
+    fn hand_over(&self, request: Request) -> Result<(), LedgerError> {
+        self.inner.queue.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => LedgerError::QueueFull { limit: self.inner.queue_entries_max },
+            TrySendError::Disconnected(_) => LedgerError::Closed,
+        })
+    }
+}
+
+impl Inner {
+    /// Sends the last request and waits for the writer's end.
+    fn end(&self) -> Result<u64, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Request::Close(reply)).map_err(|_| LedgerError::Closed)?;
+        let answer = answered(answer.blocking_recv());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.map_or(Ok(()), JoinHandle::join).map_err(|_| LedgerError::Closed)?;
+        answer
+    }
+}
+
+/// What the writer said; a writer that is gone says nothing.
+fn answered<E>(answer: Result<Result<u64, Fault>, E>) -> Result<u64, LedgerError> {
+    answer.map_err(|_| LedgerError::Closed)?.map_err(LedgerError::Unwritable)
+}

@@ -1,0 +1,393 @@
+//! What callers may say to the ledger: one struct per kind of entry, spelled in JSON as its members are
+//! named here.
+//!
+//! Promises: absent and empty members are omitted; a member's name and meaning never change once released.
+//! Never has a place for a field's value, a token, a raw query, or a person's name or address.
+
+use serde::{Deserialize, Serialize};
+
+use super::field_set::FieldSet;
+
+/// One thing to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// The service started.
+    Start(Start),
+    /// A request was decided. It stays open until an outcome names it.
+    Decision(Box<Decision>),
+    /// What became of a decided request.
+    Outcome(Outcome),
+    /// Whether a write's answer reached the caller, where that was known only after its outcome.
+    Delivery(Delivery),
+    /// Requests refused before anyone was identified, counted.
+    Refusals(Refusals),
+    /// A bundle or directory was offered.
+    Revision(Revision),
+    /// Something that a person must look at.
+    Alarm(Alarm),
+    /// Someone looked at the ledger.
+    Read(Read),
+}
+
+/// The service started; everything after it was decided by this process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Start {
+    /// The program's version.
+    pub version: String,
+    /// A random id of this process's life.
+    pub boot: String,
+    /// The hash of the bundle that serves.
+    pub bundle: String,
+    /// The hash of the directory that serves.
+    pub directory: String,
+    /// The address that it listens on.
+    pub listen: String,
+}
+
+/// A request was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decision {
+    /// The decision id, as the caller got it.
+    pub id: String,
+    /// The principal; absent where none was identified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<Who>,
+    /// The request's method.
+    pub method: String,
+    /// The route's template, such as `GET /deals/{id}`; absent where no route matched. Never the raw target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The names of the query's parameters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
+    /// What was decided of the request as a whole.
+    pub effect: Effect,
+    /// The reason code; absent for `allow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The access requests that were asked, grouped by what they have in common.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<Access>,
+    /// Which fields of which records were shown, hidden and masked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Sets>,
+    /// Records that were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows_hidden: Vec<RowsHidden>,
+    /// What the request wanted to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write: Option<Write>,
+    /// The hash of the bundle that decided.
+    pub bundle: String,
+    /// The hash of the directory that decided.
+    pub directory: String,
+    /// Whether the decision was enforced.
+    pub mode: Mode,
+    /// Set by the ledger where the entry was split; callers leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// A principal, by its random handle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Who {
+    /// What the table of handles knows the principal under.
+    pub handle: String,
+    /// The principal's entity type.
+    #[serde(rename = "type")]
+    pub principal_type: String,
+    /// How it was authenticated.
+    pub authn: String,
+}
+
+/// Access requests with one action, type, effect and cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// The action.
+    pub action: String,
+    /// The resource's type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The resources' ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// What was decided.
+    pub effect: Effect,
+    /// The ids of the determining policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// The ids of policies that failed to evaluate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+/// Records of one type whose fields were treated alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sets {
+    /// The records' type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// Fields that were shown.
+    #[serde(skip_serializing_if = "FieldSet::is_empty")]
+    pub shown: FieldSet,
+    /// Fields that were stripped.
+    #[serde(skip_serializing_if = "FieldSet::is_empty")]
+    pub hidden: FieldSet,
+    /// Fields that were masked.
+    #[serde(skip_serializing_if = "FieldSet::is_empty")]
+    pub masked: FieldSet,
+    /// The records' ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// The ids of the determining policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+}
+
+/// Records of one type that were left out for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowsHidden {
+    /// The records' type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The records' ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// The ids of the determining policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// The reason code, where no policy said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a request wanted to change, by the names of fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Write {
+    /// Fields that would change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
+    /// Those of them that were denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+    /// Fields that were sent as they already stand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<String>,
+    /// The stage's id before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Change>,
+    /// The owner's id before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Change>,
+    /// The team's id before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<Change>,
+}
+
+/// An id before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Before; absent where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// After; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Permitted by policy.
+    Allow,
+    /// Policy said no.
+    Deny,
+    /// Declined before or despite policy.
+    Refuse,
+    /// Something broke.
+    Fail,
+}
+
+/// Whether decisions are enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are only recorded.
+    Observe,
+}
+
+/// Which of several lines of one entry a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The line's number, from 1.
+    pub n: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// What became of a decided request; it closes the decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// The decision's id.
+    pub of: String,
+    /// The status that the caller got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The status that the CRM gave; absent where it was not asked or did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<u16>,
+    /// How much of the CRM's answer was released.
+    pub released: Release,
+    /// The bytes of the body that was released.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Whether the answer reached the caller.
+    pub delivered: Delivered,
+    /// The reason code, where the answer is not what was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a write's answer showed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Sets>,
+    /// The stage that the record had before and has after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Change>,
+    /// Set by the ledger where the entry was split; callers leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// How much of the CRM's answer was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Release {
+    /// All of it.
+    All,
+    /// What policy left of it.
+    Filtered,
+    /// A problem document of ours instead.
+    Problem,
+    /// Nothing.
+    None,
+    /// Nobody knows: the process ended before it said so.
+    Unknown,
+}
+
+/// Whether an answer reached the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivered {
+    /// It was written to the connection whole.
+    Yes,
+    /// The caller had gone.
+    Abandoned,
+    /// Not known, or not known yet.
+    Unknown,
+}
+
+/// Whether an answer reached the caller, where that was known only later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// The decision's id.
+    pub of: String,
+    /// Whether it did.
+    pub delivered: Delivered,
+}
+
+/// Requests refused before anyone was identified, in one second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusals {
+    /// The second, RFC 3339 in UTC.
+    pub second: String,
+    /// How many, by reason and source.
+    pub counts: Vec<RefusalCount>,
+}
+
+/// How many requests of one source were refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusalCount {
+    /// The reason code.
+    pub reason: String,
+    /// The source's handle, never its address.
+    pub source: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A bundle or directory was offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// Which of both.
+    pub what: RevisionOf,
+    /// The hash that was offered.
+    pub hash: String,
+    /// The hash that served before; absent at the first load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// What became of it.
+    pub result: RevisionResult,
+    /// How many problems it had.
+    pub problems: u64,
+    /// Who made it, from the bundle's manifest, or `unsigned`.
+    pub author: String,
+    /// The ids of policies that differ from the ones that served before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<PolicyChanges>,
+    /// Set by the ledger where the entry was split; callers leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// What a revision is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevisionOf {
+    /// Policies, schema and profile.
+    Bundle,
+    /// People and their memberships.
+    Directory,
+}
+
+/// What became of an offered revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevisionResult {
+    /// It serves.
+    Active,
+    /// It was refused; the former one serves.
+    Refused,
+}
+
+/// The ids of policies by what happened to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyChanges {
+    /// New ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// Ones that are gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Ones whose text changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+}
+
+/// Something that a person must look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alarm {
+    /// The decision that it concerns, if one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// The reason code.
+    pub reason: String,
+}
+
+/// Someone looked at the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Read {
+    /// The command, without its arguments' values.
+    pub command: String,
+}

@@ -1,0 +1,231 @@
+//! The table of principals' random handles, and the key behind the handles of sources. [edge]
+//!
+//! Promises: one principal has one handle, durable before it is given out; an erased row resolves to nobody
+//! and its handle is not given out again. Never inside of the ledger's tree: erasing a person must not
+//! break a proof.
+#![expect(clippy::disallowed_methods, reason = "edge: the table's file system")]
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::durable;
+use super::error::LedgerError;
+use super::field_set::hex;
+use super::line::Flaw;
+
+/// The table, open for one process.
+pub struct Handles {
+    path: PathBuf,
+    source_key: Hmac<Sha256>,
+    table: RwLock<Table>,
+    /// Held while a row is made, so that look-ups need not wait for the disk.
+    rows: Mutex<Rows>,
+}
+
+/// The table in memory.
+#[derive(Default)]
+struct Table {
+    by_principal: HashMap<(String, String), String>,
+    by_handle: HashMap<String, (String, String)>,
+    erased: HashSet<String>,
+}
+
+/// The end of the table's file.
+#[derive(Default)]
+struct Rows {
+    /// How many bytes of the file are whole rows.
+    bytes: u64,
+    /// `None` before the first new row, and after a fault: the file is then cut to `bytes` before it is
+    /// written again.
+    file: Option<File>,
+}
+
+/// One row of the file. An erased one has only its handle.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    handle: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    principal_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+impl Handles {
+    /// Opens `principals.jsonl` and `source.key` in the state folder, making what is missing. A last row
+    /// that is not whole was never given out and is cut.
+    ///
+    /// # Errors
+    /// A row that is not one, a key of the wrong length, or a file system that refuses.
+    pub fn open(state: &Path) -> Result<Self, LedgerError> {
+        durable::make_folder(state)?;
+        let path = state.join("principals.jsonl");
+        let (table, rows) = read_table(&path)?;
+        let key = source_key(&state.join("source.key"))?;
+        let source_key =
+            Hmac::new_from_slice(&key).map_err(|_| LedgerError::Name { name: "source.key".into() })?;
+        Ok(Self { path, source_key, table: RwLock::new(table), rows: Mutex::new(rows) })
+    }
+
+    /// The principal's handle, `p_` and 24 hex digits. The first call for a principal makes one and blocks
+    /// until it is durable; later ones only look it up.
+    ///
+    /// # Errors
+    /// The system has no random bytes, or the file system refuses.
+    pub fn handle(&self, principal_type: &str, id: &str) -> Result<String, LedgerError> {
+        if let Some(handle) = self.known(principal_type, id) {
+            return Ok(handle);
+        }
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have made it while this one waited for its turn.
+        if let Some(handle) = self.known(principal_type, id) {
+            return Ok(handle);
+        }
+        let handle = self.with_table(Table::fresh)?;
+        let principal = (principal_type.to_owned(), id.to_owned());
+        let row = Row {
+            handle: handle.clone(),
+            principal_type: Some(principal.0.clone()),
+            id: Some(principal.1.clone()),
+        };
+        rows.append(&self.path, &row)?;
+        self.table.write().unwrap_or_else(PoisonError::into_inner).put(handle.clone(), principal);
+        Ok(handle)
+    }
+
+    /// The principal's handle, if it has one already. Never waits for the file system.
+    #[must_use]
+    pub fn known(&self, principal_type: &str, id: &str) -> Option<String> {
+        let principal = (principal_type.to_owned(), id.to_owned());
+        self.with_table(|table| table.by_principal.get(&principal).cloned())
+    }
+
+    /// The type and id behind a handle; `None` for an unknown or erased one.
+    #[must_use]
+    pub fn resolve(&self, handle: &str) -> Option<(String, String)> {
+        self.with_table(|table| table.by_handle.get(handle).cloned())
+    }
+
+    /// The handle of a network source: `s_` and 16 hex digits of an HMAC-SHA256 of the address under this
+    /// installation's key.
+    #[must_use]
+    pub fn source_handle(&self, address: &str) -> String {
+        let digest = self.source_key.clone().chain_update(address).finalize().into_bytes();
+        format!("s_{}", hex(digest.get(..SOURCE_DIGEST_BYTES).unwrap_or_default()))
+    }
+
+    fn with_table<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Table {
+    fn put(&mut self, handle: String, principal: (String, String)) {
+        self.by_principal.insert(principal.clone(), handle.clone());
+        self.by_handle.insert(handle, principal);
+    }
+
+    /// A handle that no row has.
+    fn fresh(&self) -> Result<String, LedgerError> {
+        loop {
+            let mut random = [0; HANDLE_BYTES];
+            getrandom::fill(&mut random).map_err(LedgerError::Random)?;
+            let handle = format!("p_{}", hex(&random));
+            if !self.by_handle.contains_key(&handle) && !self.erased.contains(&handle) {
+                return Ok(handle);
+            }
+        }
+    }
+}
+
+impl Rows {
+    /// Makes a row durable. After a fault the file is not trusted: the next row cuts and opens it anew.
+    fn append(&mut self, path: &Path, row: &Row) -> Result<(), LedgerError> {
+        let mut bytes =
+            serde_json::to_vec(row).map_err(|source| LedgerError::Encode { kind: "principal", source })?;
+        bytes.push(b'\n');
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => reopen(path, self.bytes)?,
+        };
+        let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+        written.map_err(LedgerError::io("write", path))?;
+        self.bytes += bytes.len() as u64;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// The file behind its whole rows, its name durable.
+fn reopen(path: &Path, bytes: u64) -> Result<File, LedgerError> {
+    let file = durable::append_to(path)?;
+    durable::cut(path, bytes)?;
+    path.parent().map_or(Ok(()), durable::sync_folder)?;
+    Ok(file)
+}
+
+fn read_table(path: &Path) -> Result<(Table, Rows), LedgerError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        read => read.map_err(LedgerError::io("read", path))?,
+    };
+    let (mut table, mut rows) = (Table::default(), Rows::default());
+    for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let Some(text) = line.strip_suffix(b"\n") else { break };
+        if !text.trim_ascii().is_empty() {
+            let row: Row = serde_json::from_slice(text).map_err(|_| {
+                let (offset, line) = (rows.bytes, at as u64 + 1);
+                LedgerError::Damaged { path: path.to_path_buf(), offset, line, flaw: Flaw::Json }
+            })?;
+            match (row.principal_type, row.id) {
+                (Some(principal_type), Some(id)) => table.put(row.handle, (principal_type, id)),
+                _ => drop(table.erased.insert(row.handle)),
+            }
+        }
+        rows.bytes += line.len() as u64;
+    }
+    Ok((table, rows))
+}
+
+/// The key in the file, or a new one that is put there.
+fn source_key(path: &Path) -> Result<[u8; SOURCE_KEY_BYTES], LedgerError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => new_source_key(path),
+        read => {
+            let bytes = read.map_err(LedgerError::io("read", path))?;
+            bytes.try_into().map_err(|_| {
+                let wrong = io::Error::new(io::ErrorKind::InvalidData, "the key does not have 32 bytes");
+                LedgerError::io("use the key in", path)(wrong)
+            })
+        }
+    }
+}
+
+fn new_source_key(path: &Path) -> Result<[u8; SOURCE_KEY_BYTES], LedgerError> {
+    let mut key = [0; SOURCE_KEY_BYTES];
+    getrandom::fill(&mut key).map_err(LedgerError::Random)?;
+    let unfinished = path.with_extension("key.new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(LedgerError::io("remove", &unfinished)(error));
+        }
+        _ => durable::write_new(&unfinished, &key)?,
+    }
+    durable::rename(&unfinished, path)?;
+    Ok(key)
+}
+
+/// The random bytes of a principal's handle.
+const HANDLE_BYTES: usize = 12;
+
+/// The bytes of the key behind sources' handles.
+const SOURCE_KEY_BYTES: usize = 32;
+
+/// How much of the HMAC a source's handle spells.
+const SOURCE_DIGEST_BYTES: usize = 8;

@@ -1,0 +1,230 @@
+//! The segments as a journal: numbers entries, lands batches, begins segments, and comes back after a fault.
+//!
+//! Promises: a batch that landed is durable; after a fault nothing of the failed batch stays, and the
+//! failed file gets no further line. Never waits for anything but the file system.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::clock::Clock;
+use super::error::{Fault, FaultStep, LedgerError};
+use super::field_set::hex;
+use super::folder::{Folder, SegmentFile, segment_name};
+use super::line::{self, Flaw, Place};
+use super::own::{FIELDS, Gap, Previous, SEGMENT, SegmentHead};
+use super::prepare::{OpenEffect, Prepared};
+use super::recover::{End, Scan};
+use super::split;
+
+/// The journal at its end, ready for the next batch.
+pub(super) struct Journal {
+    folder: Folder,
+    clock: Clock,
+    boot: String,
+    segment_bytes_max: u64,
+    segment: Option<Segment>,
+    next_seq: u64,
+    open: BTreeSet<String>,
+    sets: HashSet<String>,
+}
+
+/// The segment that holds the last durable line.
+struct Segment {
+    first_seq: u64,
+    /// How many bytes are durable.
+    bytes: u64,
+    /// The digest of these bytes.
+    digest: Sha256,
+    /// `None` after a fault.
+    file: Option<Box<dyn SegmentFile>>,
+}
+
+impl Journal {
+    /// A journal whose first segment begins with entry `next_seq`, already durable with its head.
+    pub(super) fn begin(
+        folder: Folder,
+        clock: Clock,
+        boot: String,
+        segment_bytes_max: u64,
+        next_seq: u64,
+    ) -> Result<Self, Fault> {
+        let (open, sets) = (BTreeSet::new(), HashSet::new());
+        let mut journal =
+            Self { folder, clock, boot, segment_bytes_max, segment: None, next_seq, open, sets };
+        journal.begin_segment(None)?;
+        Ok(journal)
+    }
+
+    /// A journal that goes on behind the intact lines of its last segment.
+    pub(super) fn resume(
+        folder: Folder,
+        clock: Clock,
+        boot: String,
+        segment_bytes_max: u64,
+        first_seq: u64,
+        scan: Scan,
+    ) -> Result<Self, LedgerError> {
+        let next_seq = scan.last.map_or(first_seq, |last| last.seq.saturating_add(1));
+        let file = Some(folder.resume(first_seq)?);
+        let segment = Some(Segment { first_seq, bytes: scan.bytes, digest: scan.digest, file });
+        let Scan { open, sets, .. } = scan;
+        Ok(Self { folder, clock, boot, segment_bytes_max, segment, next_seq, open, sets })
+    }
+
+    /// The number of the last durable entry; 0 before the first.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.next_seq.saturating_sub(1)
+    }
+
+    /// Lands the entries as one batch. Returns the number of each entry's last line.
+    /// After an error the journal takes nothing more until [`Journal::reopen`].
+    pub(super) fn commit(&mut self, entries: &[Prepared]) -> Result<Vec<u64>, Fault> {
+        if self.segment.as_ref().is_none_or(|segment| segment.bytes > self.segment_bytes_max) {
+            self.begin_segment(None)?;
+        }
+        let mut batch = self.batch();
+        let mut last_seqs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            for set in &entry.sets {
+                if self.sets.insert(set.id().to_owned()) {
+                    batch.line(FIELDS, set.object());
+                }
+            }
+            entry.objects.iter().for_each(|object| batch.line(entry.kind, object));
+            last_seqs.push(batch.next_seq - 1);
+        }
+        self.land(&batch)?;
+        for entry in entries {
+            match &entry.effect {
+                OpenEffect::None => {}
+                OpenEffect::Opens(id) => drop(self.open.insert(id.clone())),
+                OpenEffect::Closes(id) => drop(self.open.remove(id)),
+            }
+        }
+        Ok(last_seqs)
+    }
+
+    /// Comes back after a fault: cuts the failed file to what was durable, reads it again, and begins a new
+    /// segment with a `gap` entry. The failed file is never written to again.
+    pub(super) fn reopen(&mut self, gap: &Gap) -> Result<(), Fault> {
+        if let Some(segment) = &mut self.segment {
+            segment.file = None;
+            let (first_seq, bytes) = (segment.first_seq, segment.bytes);
+            let scan = self.reread(first_seq, bytes).map_err(Fault::at(FaultStep::Recover))?;
+            self.open = scan.open;
+            if let Some(segment) = &mut self.segment {
+                segment.digest = scan.digest;
+            }
+        }
+        let gap = Prepared::own("gap", gap).map_err(Fault::at(FaultStep::Recover))?;
+        self.begin_segment(Some(&gap))
+    }
+
+    /// Removes and cuts what was never durable, and makes sure that what was is still there.
+    fn reread(&self, first_seq: u64, bytes: u64) -> Result<Scan, LedgerError> {
+        for later in self.folder.segments()?.into_iter().filter(|later| *later > first_seq) {
+            self.folder.remove(later)?;
+        }
+        if self.folder.bytes(first_seq)?.is_some_and(|found| found > bytes) {
+            self.folder.cut(first_seq, bytes)?;
+        }
+        let scan = self.folder.scan(first_seq)?;
+        let flaw = match scan.end {
+            End::Damaged(flaw) => flaw,
+            End::Clean if scan.bytes == bytes => return Ok(scan),
+            End::Clean | End::Torn(..) => Flaw::Cut,
+        };
+        let (offset, line) = (scan.bytes, scan.lines + 1);
+        Err(LedgerError::Damaged { path: self.folder.file(first_seq), offset, line, flaw })
+    }
+
+    /// Begins a segment with its head, and a gap's entry if there was one, as a batch of its own.
+    fn begin_segment(&mut self, gap: Option<&Prepared>) -> Result<(), Fault> {
+        let head = SegmentHead {
+            boot: self.boot.clone(),
+            previous: self.segment.as_ref().map(Segment::seal),
+            open: self.open.iter().cloned().collect(),
+            part: None,
+        };
+        let heads = split::encode(SEGMENT, &head).map_err(Fault::at(FaultStep::Create));
+        let mut batch = self.batch();
+        heads.inspect_err(|_| self.fail())?.iter().for_each(|object| batch.line(SEGMENT, object));
+        if let Some(gap) = gap {
+            gap.objects.iter().for_each(|object| batch.line(gap.kind, object));
+        }
+        let created = self.folder.create(batch.first_seq).map_err(Fault::at(FaultStep::Create));
+        let mut file = created.inspect_err(|_| self.fail())?;
+        write_and_sync(file.as_mut(), &batch.bytes).inspect_err(|_| self.fail())?;
+        let mut segment =
+            Segment { first_seq: batch.first_seq, bytes: 0, digest: Sha256::new(), file: Some(file) };
+        segment.grow(&batch);
+        self.segment = Some(segment);
+        self.sets.clear();
+        self.next_seq = batch.next_seq;
+        Ok(())
+    }
+
+    /// Writes and syncs a batch; only then does it count.
+    fn land(&mut self, batch: &Batch) -> Result<(), Fault> {
+        let segment = self.segment.as_mut().ok_or_else(closed)?;
+        let file = segment.file.as_mut().ok_or_else(closed)?;
+        if let Err(fault) = write_and_sync(file.as_mut(), &batch.bytes) {
+            self.fail();
+            return Err(fault);
+        }
+        segment.grow(batch);
+        self.next_seq = batch.next_seq;
+        Ok(())
+    }
+
+    /// Closes the file for good.
+    fn fail(&mut self) {
+        if let Some(segment) = &mut self.segment {
+            segment.file = None;
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let (first_seq, next_seq) = (self.next_seq, self.next_seq);
+        Batch { clock: self.clock.clone(), first_seq, next_seq, bytes: Vec::new() }
+    }
+}
+
+impl Segment {
+    fn grow(&mut self, batch: &Batch) {
+        self.bytes += batch.bytes.len() as u64;
+        self.digest.update(&batch.bytes);
+    }
+
+    fn seal(&self) -> Previous {
+        let sha256 = hex(&self.digest.clone().finalize());
+        Previous { file: segment_name(self.first_seq), bytes: self.bytes, sha256 }
+    }
+}
+
+/// Lines that will be durable together.
+struct Batch {
+    clock: Clock,
+    first_seq: u64,
+    next_seq: u64,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn line(&mut self, kind: &str, object: &[u8]) {
+        let place = Place { seq: self.next_seq, batch: self.first_seq };
+        line::write(&mut self.bytes, place, kind, (self.clock)(), object);
+        self.next_seq += 1;
+    }
+}
+
+fn write_and_sync(file: &mut dyn SegmentFile, bytes: &[u8]) -> Result<(), Fault> {
+    file.write(bytes).map_err(Fault::at(FaultStep::Write))?;
+    file.sync().map_err(Fault::at(FaultStep::Sync))
+}
+
+/// A commit after a fault, which the writer does not ask for.
+fn closed() -> Fault {
+    Fault { what: FaultStep::Recover, detail: "the segment was closed after a fault".to_owned() }
+}

@@ -1,0 +1,31 @@
+//! The decision ledger: append-only JSON Lines, each durable before the act that it records.
+//!
+//! Promises: an entry whose append returned is on disk; seq has no gaps; what was damaged is never read as
+//! whole; nothing waits without a limit. Never holds field values, tokens, raw queries, names or addresses
+//! of people.
+//!
+//! Reading order: `entry` (what is said), `line` (how it is written), `append` (the handle that stages use),
+//! `writer` and `journal` (the one thread that writes), `recover` and `open` (what a start makes of the
+//! files).
+
+pub mod entry;
+pub mod field_set;
+pub mod error;
+pub mod line;
+mod own;
+mod split;
+mod prepare;
+mod recover;
+mod folder;
+mod journal;
+pub mod open;
+mod writer;
+pub mod append;
+pub mod clock;
+pub mod read;
+pub mod handles;
+pub mod revisions;
+mod durable;
+
+#[cfg(test)]
+mod tests;

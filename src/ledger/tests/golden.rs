@@ -1,0 +1,173 @@
+//! Every kind of entry, byte for byte: the format must not change.
+
+use crate::ledger::entry::*;
+use crate::ledger::field_set::FieldSet;
+use crate::ledger::line::{self, Place};
+use crate::ledger::own::{Gap, Previous, Recovered, SegmentHead};
+use crate::ledger::prepare::Prepared;
+use crate::ledger::split;
+use crate::ledger::tests::{decision, outcome, shown};
+
+#[track_caller]
+fn check(kind: &str, object: &[u8], expected: &str) {
+    let mut bytes = Vec::new();
+    line::write(&mut bytes, Place { seq: 12, batch: 7 }, kind, 1_795_289_651_123_456_789, object);
+    let line = bytes.strip_suffix(b"\n").unwrap();
+    assert_eq!(line::check(line).unwrap().kind, kind);
+    let text = std::str::from_utf8(line).unwrap();
+    let members = text
+        .strip_prefix(&format!(
+            r#"{{"v":1,"seq":12,"batch":7,"kind":"{kind}","t":"2026-11-21T19:34:11.123456789Z""#
+        ))
+        .unwrap();
+    assert_eq!(members.split_at(members.len() - 18).0, expected);
+    let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(whole["seq"], 12);
+}
+
+#[track_caller]
+fn check_entry(entry: &Entry, expected: &str) {
+    let Prepared { kind, objects, .. } = entry.prepare().unwrap();
+    assert_eq!(objects.len(), 1);
+    check(kind, &objects[0], expected);
+}
+
+#[test]
+fn a_line_is_spelled_exactly_so() {
+    let mut bytes = Vec::new();
+    line::write(&mut bytes, Place { seq: 1, batch: 1 }, "stop", 1_795_289_651_000_000_000, b"{}");
+    let expected = "{\"v\":1,\"seq\":1,\"batch\":1,\"kind\":\"stop\",\"t\":\"2026-11-21T19:34:11.000000000Z\",\"crc\":\"CRC\"}\n";
+    let crc = format!("{:08x}", crc32c::crc32c(expected.split_once(",\"crc\"").unwrap().0.as_bytes()));
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected.replace("CRC", &crc));
+}
+
+#[test]
+fn the_checksum_is_castagnolis() {
+    // RFC 3720 B.4: 32 bytes of zeros give 8a9136aa.
+    assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
+}
+
+#[test]
+fn decisions() {
+    check_entry(
+        &Entry::Decision(Box::new(decision("d1"))),
+        r#","id":"d1","who":{"handle":"p_0f1e2d3c4b5a69788796a5b4","type":"User","authn":"jwt"},"method":"GET","route":"GET /deals/{id}","effect":"allow","bundle":"b1","directory":"d1","mode":"enforce""#,
+    );
+    let change = |from: Option<&str>, to| Some(Change { from: from.map(str::to_owned), to });
+    let full = Decision {
+        who: None,
+        query: vec!["sort".into()],
+        effect: Effect::Deny,
+        reason: Some("field-write-denied".into()),
+        access: vec![Access {
+            action: "edit".into(),
+            record_type: "Deal".into(),
+            ids: vec!["42".into()],
+            effect: Effect::Fail,
+            policies: vec!["p".into()],
+            errors: vec!["q".into()],
+        }],
+        sets: vec![shown(&["Deal.title", "Deal.amount"], vec!["42".into()])],
+        rows_hidden: vec![RowsHidden {
+            record_type: "Deal".into(),
+            ids: vec!["43".into()],
+            policies: vec!["r".into()],
+            reason: Some("nonconforming".into()),
+        }],
+        write: Some(Write {
+            asked: vec!["Deal.title".into()],
+            refused: vec!["Deal.margin".into()],
+            unchanged: vec!["Deal.owner".into()],
+            stage: change(Some("won"), Some("lost".into())),
+            owner: change(None, Some("7".into())),
+            team: change(Some("t"), None),
+        }),
+        mode: Mode::Observe,
+        ..decision("d2")
+    };
+    check_entry(
+        &Entry::Decision(Box::new(full)),
+        r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"]}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"nonconforming"}],"write":{"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
+    );
+}
+
+#[test]
+fn what_becomes_of_them() {
+    check_entry(
+        &outcome("d1"),
+        r#","of":"d1","status":200,"upstream":200,"released":"filtered","bytes":42,"delivered":"yes""#,
+    );
+    check_entry(
+        &Entry::Delivery(Delivery { of: "d1".into(), delivered: Delivered::Abandoned }),
+        r#","of":"d1","delivered":"abandoned""#,
+    );
+    check_entry(
+        &Entry::Alarm(Alarm { of: Some("d1".into()), reason: "stage-moved-twice".into() }),
+        r#","of":"d1","reason":"stage-moved-twice""#,
+    );
+}
+
+#[test]
+fn the_service() {
+    check_entry(
+        &Entry::Start(Start {
+            version: "0.1.0".into(),
+            boot: "b".into(),
+            bundle: "h1".into(),
+            directory: "h2".into(),
+            listen: "127.0.0.1:8080".into(),
+        }),
+        r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"127.0.0.1:8080""#,
+    );
+    let counts =
+        vec![RefusalCount { reason: "token-missing".into(), source: "s_0123456789abcdef".into(), count: 3 }];
+    check_entry(
+        &Entry::Refusals(Refusals { second: "2026-11-21T19:34:11Z".into(), counts }),
+        r#","second":"2026-11-21T19:34:11Z","counts":[{"reason":"token-missing","source":"s_0123456789abcdef","count":3}]"#,
+    );
+    check_entry(
+        &Entry::Revision(Revision {
+            what: RevisionOf::Bundle,
+            hash: "h2".into(),
+            previous: Some("h1".into()),
+            result: RevisionResult::Active,
+            problems: 0,
+            author: "unsigned".into(),
+            policies: Some(PolicyChanges { added: vec!["p".into()], ..PolicyChanges::default() }),
+            part: None,
+        }),
+        r#","what":"bundle","hash":"h2","previous":"h1","result":"active","problems":0,"author":"unsigned","policies":{"added":["p"]}"#,
+    );
+    check_entry(&Entry::Read(Read { command: "audit query".into() }), r#","command":"audit query""#);
+    check(Prepared::stop().kind, &Prepared::stop().objects[0], "");
+}
+
+#[test]
+fn the_ledgers_own() {
+    let previous = Some(Previous {
+        file: "segment-00000000000000000001.jsonl".into(),
+        bytes: 9,
+        sha256: "0f".repeat(32),
+    });
+    let head = SegmentHead { boot: "b".into(), previous, open: vec!["d1".into()], part: None };
+    check(
+        "segment",
+        &split::fitting("segment", &head).unwrap(),
+        r#","boot":"b","previous":{"file":"segment-00000000000000000001.jsonl","bytes":9,"sha256":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"},"open":["d1"]"#,
+    );
+    let first = SegmentHead { previous: None, open: vec![], ..head };
+    check("segment", &split::fitting("segment", &first).unwrap(), r#","boot":"b","previous":null,"open":[]"#);
+    let gap = Prepared::own("gap", &Gap { reason: "sync-failed", refused: 2 }).unwrap();
+    check(gap.kind, &gap.objects[0], r#","reason":"sync-failed","refused":2"#);
+    let recovered = Recovered { file: "f".into(), cut_bytes: 3, closed: 1 };
+    let recovered = Prepared::own("recovered", &recovered).unwrap();
+    check(recovered.kind, &recovered.objects[0], r#","file":"f","cut_bytes":3,"closed":1"#);
+}
+
+#[test]
+fn field_sets_are_the_same_in_any_order() {
+    let set = FieldSet::of(["Deal.title", "Deal.amount", "Deal.title"]);
+    assert_eq!(set, FieldSet::from(vec!["Deal.amount".to_owned(), "Deal.title".to_owned()]));
+    check("fields", set.object(), r#","set":"f_f225515011c0ca41","names":["Deal.amount","Deal.title"]"#);
+    assert!(FieldSet::of(Vec::<String>::new()).is_empty());
+}

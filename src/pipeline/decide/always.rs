@@ -1,0 +1,64 @@
+//! Which fields a principal may read on every record (PDP): the test for filters, sorts, searches and groupings.
+//!
+//! Asked of Cedar's type-aware partial evaluation with the record unknown. Only "allow, whatever the record" counts;
+//! a residual, an error or a surprise is a no. The only module that names the experimental part of Cedar.
+
+use std::str::FromStr;
+
+use cedar_policy as cedar;
+
+use super::entities::Gathering;
+use crate::bundle::catalogue::to_uid;
+use crate::bundle::current::Snapshot;
+use crate::bundle::instant;
+use crate::model::principal::EntityRef;
+
+/// Whether the principal may view every record of a type.
+pub fn views_every_record(snapshot: &Snapshot, principal: &EntityRef, type_name: &str, now_ms: i64) -> bool {
+    is_allowed_on_every_record(snapshot, principal, "view", type_name, None, now_ms).unwrap_or(false)
+}
+
+/// Whether the principal may read a field on every record of a type; the field by its full name.
+pub fn reads_on_every_record(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    type_name: &str,
+    field: &str,
+    now_ms: i64,
+) -> bool {
+    is_allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms).unwrap_or(false)
+}
+
+fn is_allowed_on_every_record(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    action: &str,
+    type_name: &str,
+    field: Option<&str>,
+    now_ms: i64,
+) -> Option<bool> {
+    let slice = snapshot.bundle.slices.of(action, type_name)?;
+    let schema = &snapshot.bundle.schema.schema;
+    let mut gathering = Gathering::new(snapshot);
+    gathering.add(principal).ok()?;
+    let now = instant::to_cedar_datetime(now_ms)?;
+    let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+    if let Some(field) = field {
+        let field = EntityRef::new("Field", field);
+        gathering.add(&field).ok()?;
+        pairs.push(("field".to_owned(), cedar::RestrictedExpression::new_entity_uid(to_uid(&field)?)));
+    }
+    let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
+    let request = cedar::PartialRequest::new(
+        cedar::PartialEntityUid::from_concrete(to_uid(principal)?),
+        to_uid(&EntityRef::new("Action", action))?,
+        cedar::PartialEntityUid::new(cedar::EntityTypeName::from_str(type_name).ok()?, None),
+        Some(cedar::Context::from_pairs(pairs).ok()?),
+        schema,
+    );
+    let request = request.ok()?;
+    let response = slice.policies.tpe(&request, &entities, schema).ok()?;
+    let no_forbid_may_apply = response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
+    let no_error = response.error_permits().next().is_none();
+    Some(response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error)
+}

@@ -1,0 +1,177 @@
+//! One question to Cedar (PDP): may this principal do this to that, in this context?
+//!
+//! Any policy error denies. An attribute that the decision depends on and that is not carried or does not convert
+//! denies. An entity that is referred to and not known denies. Nothing is ever guessed.
+
+use std::collections::BTreeSet;
+
+use cedar_policy as cedar;
+
+use super::entities::{EntitiesError, Gathering};
+use crate::bundle::catalogue::to_uid;
+use crate::bundle::current::Snapshot;
+use crate::bundle::instant;
+use crate::bundle::slices::Slice;
+use crate::model::decision::{Decision, Effect};
+use crate::model::principal::EntityRef;
+use crate::model::reason::Reason;
+use crate::model::record::{Attribute, AttributeValue, RecordFacts};
+
+/// What is asked about.
+#[derive(Clone, Copy)]
+pub enum Resource<'a> {
+    /// One record.
+    Record(&'a RecordFacts),
+    /// All records of a type.
+    Collection(&'a str),
+}
+
+/// What the decision may depend on beside principal and resource.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// For field actions: the field's full name.
+    pub field: Option<String>,
+    /// For stage moves: the Cedar ids of the stages.
+    pub stages: Option<(String, String)>,
+    /// For writes: the values that the record would have, by attribute.
+    pub proposed: Vec<(String, AttributeValue)>,
+    /// For collections: how many records are concerned.
+    pub count: Option<i64>,
+}
+
+/// Decides one question with Cedar's own authorizer, on the slice that can apply.
+pub fn decide(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    action: &str,
+    resource: Resource<'_>,
+    circumstances: &Circumstances,
+) -> Decision {
+    let type_name = match resource {
+        Resource::Record(facts) => facts.type_name.as_str(),
+        Resource::Collection(_) => "Collection",
+    };
+    let Some(slice) = snapshot.bundle.slices.of(action, type_name) else {
+        return Decision::deny(Reason::NoPermit);
+    };
+    if let Resource::Record(facts) = resource
+        && let Some(reason) = unusable(snapshot, facts, &slice.dependencies.resource_attributes)
+    {
+        return Decision::deny(reason);
+    }
+    match ask(snapshot, slice, principal, action, resource, circumstances) {
+        Ok(decision) => decision,
+        Err(EntitiesError::Unknown(_)) => Decision::deny(Reason::EntityUnknown),
+        Err(EntitiesError::Nonconforming(_)) => Decision::deny(Reason::AttributeNonconforming),
+    }
+}
+
+/// The reason for which a record cannot be decided on, if one of the needed attributes is not usable.
+pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Reason> {
+    let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
+    let attributes = record_type.attributes.iter().zip(&facts.attributes);
+    attributes.filter(|(spec, _)| needed.contains(&spec.name)).find_map(|(_, attribute)| match attribute {
+        Attribute::Present(_) | Attribute::Absent => None,
+        Attribute::NotCarried => Some(Reason::AttributeNotCarried),
+        Attribute::Nonconforming(_) => Some(Reason::AttributeNonconforming),
+    })
+}
+
+fn ask(
+    snapshot: &Snapshot,
+    slice: &Slice,
+    principal: &EntityRef,
+    action: &str,
+    resource: Resource<'_>,
+    circumstances: &Circumstances,
+) -> Result<Decision, EntitiesError> {
+    let mut gathering = Gathering::new(snapshot);
+    gathering.add(principal)?;
+    let resource_ref = match resource {
+        Resource::Record(facts) => {
+            gathering.add_record(facts, &slice.dependencies.resource_attributes)?;
+            EntityRef::new(&facts.type_name, &facts.id)
+        }
+        Resource::Collection(type_name) => {
+            let collection = EntityRef::new("Collection", type_name);
+            gathering.add(&collection)?;
+            collection
+        }
+    };
+    let context = context(snapshot, circumstances, &mut gathering)?;
+    let entities = gathering.finish()?;
+    let request = request(snapshot, principal, action, &resource_ref, context)?;
+    Ok(authorize(&request, slice, &entities))
+}
+
+fn context(
+    snapshot: &Snapshot,
+    circumstances: &Circumstances,
+    gathering: &mut Gathering<'_>,
+) -> Result<cedar::Context, EntitiesError> {
+    let now = instant::to_cedar_datetime(circumstances.now_ms);
+    let now = now.ok_or_else(|| EntitiesError::Nonconforming("the clock is out of range".to_owned()))?;
+    let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+    let mut entity = |key: &str, entity: EntityRef| -> Result<(), EntitiesError> {
+        pairs.push((key.to_owned(), gathering.expression(&AttributeValue::Entity(entity))?));
+        Ok(())
+    };
+    if let Some(field) = &circumstances.field {
+        entity("field", EntityRef::new("Field", field))?;
+    }
+    if let Some((from, to)) = &circumstances.stages {
+        entity("from", EntityRef::new("Stage", from))?;
+        entity("to", EntityRef::new("Stage", to))?;
+    }
+    if let Some(count) = circumstances.count {
+        pairs.push(("count".to_owned(), cedar::RestrictedExpression::new_long(count)));
+    }
+    let known = &snapshot.bundle.schema.proposed;
+    let proposed: Result<Vec<_>, _> = circumstances
+        .proposed
+        .iter()
+        .filter(|(name, _)| known.contains(name))
+        .map(|(name, value)| Ok((name.clone(), gathering.expression(value)?)))
+        .collect();
+    let proposed = proposed?;
+    if !proposed.is_empty() {
+        let record = cedar::RestrictedExpression::new_record(proposed);
+        let record = record.map_err(|error| EntitiesError::Nonconforming(error.to_string()))?;
+        pairs.push(("proposed".to_owned(), record));
+    }
+    cedar::Context::from_pairs(pairs).map_err(|error| EntitiesError::Nonconforming(error.to_string()))
+}
+
+/// Builds a request that conforms to the schema.
+pub fn request(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    action: &str,
+    resource: &EntityRef,
+    context: cedar::Context,
+) -> Result<cedar::Request, EntitiesError> {
+    let uid = |entity: &EntityRef| to_uid(entity).ok_or_else(|| EntitiesError::Unknown(entity.clone()));
+    let action = uid(&EntityRef::new("Action", action))?;
+    let schema = &snapshot.bundle.schema.schema;
+    cedar::Request::new(uid(principal)?, action, uid(resource)?, context, Some(schema))
+        .map_err(|error| EntitiesError::Nonconforming(error.to_string()))
+}
+
+/// Asks Cedar and turns its answer into ours: any error denies.
+pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Entities) -> Decision {
+    let response = cedar::Authorizer::new().is_authorized(request, &slice.policies, entities);
+    let mut determining: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+    determining.sort();
+    let mut errors: Vec<String> =
+        response.diagnostics().errors().map(|cedar::AuthorizationError::PolicyEvaluationError(e)| e.policy_id().to_string()).collect();
+    errors.sort();
+    let (effect, reason) = match (response.decision(), errors.is_empty()) {
+        (_, false) => (Effect::Deny, Some(Reason::PolicyError)),
+        (cedar::Decision::Allow, true) => (Effect::Allow, None),
+        (cedar::Decision::Deny, true) if determining.is_empty() => (Effect::Deny, Some(Reason::NoPermit)),
+        (cedar::Decision::Deny, true) => (Effect::Deny, Some(Reason::Forbidden)),
+    };
+    Decision { effect, determining, errors, reason }
+}

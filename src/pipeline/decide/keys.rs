@@ -1,0 +1,170 @@
+//! The keys of a write body, each with the field that it writes; what no field claims is unknown.
+//!
+//! Promises: every key of the body is accounted for, also outside of the part that holds the fields.
+
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::route::{When, Writes};
+use crate::bundle::profile::source::{StageSource, ValueSource};
+use crate::bundle::profile::tree::{FieldTree, Meaning};
+use crate::bundle::profile::types::RecordType;
+use crate::json::path::{JsonPath, Segment};
+use crate::json::value::{Kind, NodeId, Value};
+use crate::model::access::Action;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::pipeline::hydrate::extract::canonical_id;
+use crate::pipeline::map::Mapped;
+
+/// One key of a write body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedKey {
+    /// The path on the wire, dotted.
+    pub wire: String,
+    /// The field's index.
+    pub field: Option<usize>,
+    /// The value's place in the body; `None` for fields that a composite value implies.
+    pub node: Option<NodeId>,
+}
+
+/// What a body writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// Keys that fields claim.
+    pub keys: Vec<PlannedKey>,
+    /// Keys that no field claims, or whose value has a form that cannot be judged.
+    pub unknown: Vec<String>,
+    /// The record's id, if the body states it.
+    pub stated_id: Option<String>,
+}
+
+impl KeyPlan {
+    /// Reads the body of a request.
+    pub fn read(
+        mapped: &Mapped<'_>,
+        writes: Option<&Writes>,
+        record_type: &RecordType,
+        profile: &Profile,
+    ) -> Result<Self, Problem> {
+        let mut plan = KeyPlan::default();
+        let Some(body) = mapped.body.as_ref() else { return Ok(plan) };
+        let declared = declared_paths(mapped, writes);
+        check_outside(body.root(), &declared.iter().map(|path| path.segments()).collect::<Vec<_>>())?;
+        let Some(writes) = writes else { return Ok(plan) };
+        let Some(object) = writes.at.first(body.root()) else { return Err(Reason::BodyShape.into()) };
+        if object.kind() != Kind::Object {
+            return Err(Reason::BodyShape.into());
+        }
+        let consumed: Vec<NodeId> = mapped
+            .also
+            .iter()
+            .filter(|also| matches!(also.when, When::Is(_)))
+            .filter_map(|also| also.at.first(body.root()).map(|value| value.node()))
+            .collect();
+        if let Some(tree) = profile.tree(&record_type.name) {
+            plan.level(object, "", tree, record_type, &consumed);
+        }
+        Ok(plan)
+    }
+
+    fn level(
+        &mut self,
+        object: Value<'_>,
+        prefix: &str,
+        tree: &FieldTree,
+        record_type: &RecordType,
+        consumed: &[NodeId],
+    ) {
+        for member in object.members() {
+            let (key, value) = (member.key(), member.value());
+            if consumed.contains(&value.node()) {
+                continue;
+            }
+            let wire = format!("{prefix}{key}");
+            match tree.meaning(&key) {
+                Meaning::Meta => self.meta(wire, value, record_type),
+                Meaning::Unknown => self.unknown.push(wire),
+                Meaning::Container(inner) if value.kind() == Kind::Object => {
+                    self.imply(inner, value, &wire, record_type);
+                    self.level(value, &format!("{wire}."), inner, record_type, consumed);
+                }
+                Meaning::Container(_) => self.unknown.push(wire),
+                Meaning::Field(index) => self.field(index, wire, value, record_type),
+            }
+        }
+    }
+
+    fn meta(&mut self, wire: String, value: Value<'_>, record_type: &RecordType) {
+        let is_id = record_type.id.join(".") == wire;
+        match canonical_id(value).filter(|_| is_id) {
+            Some(id) => self.stated_id = Some(id),
+            None => self.unknown.push(wire),
+        }
+    }
+
+    fn field(&mut self, index: usize, wire: String, value: Value<'_>, record_type: &RecordType) {
+        let Some(field) = record_type.fields.get(index) else { return };
+        let is_twin = field.at.join(".") != wire;
+        let nests_records = field.embeds.is_some() && matches!(value.kind(), Kind::Object | Kind::Array);
+        // A twin is derived by the CRM; a record inside a write is a write of its own.
+        match is_twin || nests_records {
+            true => self.unknown.push(wire),
+            false => self.keys.push(PlannedKey { wire, field: Some(index), node: Some(value.node()) }),
+        }
+    }
+
+    /// A composite value may replace the whole composite, so its other parts count as written too.
+    fn imply(&mut self, tree: &FieldTree, value: Value<'_>, wire: &str, record_type: &RecordType) {
+        let path: Vec<String> = wire.split('.').map(str::to_owned).collect();
+        for (index, field) in record_type.fields.iter().enumerate() {
+            let Some(inner) = field.at.strip_prefix(path.as_slice()) else { continue };
+            let is_direct = matches!(tree.meaning_of(inner), Meaning::Field(found) if found == index);
+            let is_stated = inner.first().is_some_and(|key| value.member(key).is_some());
+            if is_direct && !is_stated {
+                self.keys.push(PlannedKey { wire: field.at.join("."), field: Some(index), node: None });
+            }
+        }
+    }
+}
+
+fn declared_paths<'m>(mapped: &'m Mapped<'_>, writes: Option<&'m Writes>) -> Vec<&'m JsonPath> {
+    let mut paths: Vec<&JsonPath> = writes.iter().map(|writes| &writes.at).collect();
+    if let (Some(StageSource::Body(path)), Some(Action::MoveStage)) = (&mapped.route.to, mapped.action) {
+        paths.push(path);
+    }
+    if let Some(ValueSource::Body(path)) = mapped.route.id.as_ref().map(|id| &id.source) {
+        paths.push(path);
+    }
+    paths.extend(mapped.also.iter().map(|also| &also.at));
+    paths
+}
+
+/// Every member of the body must lie on a declared path: what nobody judges must not be forwarded.
+fn check_outside(value: Value<'_>, paths: &[&[Segment]]) -> Result<(), Problem> {
+    if paths.iter().any(|path| path.is_empty()) {
+        return Ok(());
+    }
+    let step = |matches: &dyn Fn(&Segment) -> bool| -> Vec<&[Segment]> {
+        let heads = paths.iter().filter_map(|path| path.split_first());
+        heads.filter(|(head, _)| matches(head)).map(|(_, rest)| rest).collect()
+    };
+    match value.kind() {
+        Kind::Object => value.members().try_for_each(|member| {
+            let key = member.key();
+            let inner = step(&|segment| match segment {
+                Segment::Key(name) => *name == key,
+                Segment::EachMember => true,
+                Segment::Index(_) | Segment::EachItem => false,
+            });
+            check_outside(member.value(), &inner)
+        }),
+        Kind::Array => value.items().enumerate().try_for_each(|(position, item)| {
+            let inner = step(&|segment| match segment {
+                Segment::EachItem => true,
+                Segment::Index(index) => *index == position,
+                Segment::Key(_) | Segment::EachMember => false,
+            });
+            check_outside(item, &inner)
+        }),
+        Kind::Null | Kind::Bool | Kind::Number | Kind::String => Err(Reason::BodyShape.into()),
+    }
+}

@@ -1,0 +1,12 @@
+//! Deciding (PDP): Cedar's own authorizer on slices, with verdicts per record kept while nothing that they read changes.
+//!
+//! Promises: a kept verdict equals a fresh one; any policy error denies; a missing or unusable fact denies.
+
+pub mod entities;
+pub mod evaluate;
+pub mod gate;
+pub mod always;
+pub mod references;
+pub mod keys;
+pub mod write;
+pub mod request;

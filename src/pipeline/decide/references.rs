@@ -1,0 +1,39 @@
+//! Whether a caller may use the fields that a query refers to (PDP).
+//!
+//! A filter, sort, search, grouping or aggregate lets values shape the answer. So the field must be readable on every
+//! record, and no row may be hidden that could shape the page. Refusals are uniform and come before anything ran.
+
+use super::always::{reads_on_every_record, views_every_record};
+use crate::bundle::current::Snapshot;
+use crate::bundle::profile::route::{HiddenRows, Route};
+use crate::model::principal::EntityRef;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::pipeline::map::query::MappedQuery;
+
+/// Checks every reference of a query.
+pub fn check(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    route: &Route,
+    query: &MappedQuery,
+    now_ms: i64,
+) -> Result<(), Problem> {
+    let revealing = query.references.iter().filter(|reference| reference.role.reveals_values());
+    for reference in revealing {
+        let is_readable = reference.hops.iter().all(|(type_name, field)| {
+            reads_on_every_record(snapshot, principal, type_name, field, now_ms)
+        });
+        // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not,
+        // since a filter through them would tell what they hold.
+        let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
+            let own_rows_do_not_count =
+                depth == 0 && route.hidden_rows == HiddenRows::VisibleWhenPaged && !query.is_paged;
+            own_rows_do_not_count || views_every_record(snapshot, principal, type_name, now_ms)
+        });
+        if !is_readable || !is_unshaped {
+            return Err(Reason::ReferenceRefused.into());
+        }
+    }
+    Ok(())
+}

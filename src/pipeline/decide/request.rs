@@ -1,0 +1,101 @@
+//! All decisions that come before the CRM is asked (PDP): the collection, the references, each record's change.
+
+use super::evaluate::{Circumstances, Resource, decide};
+use super::gate::RecordGate;
+use super::references;
+use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
+use crate::bundle::current::Snapshot;
+use crate::model::access::{Action, Scope};
+use crate::model::principal::EntityRef;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::pipeline::hydrate::image::Image;
+use crate::pipeline::map::Mapped;
+
+/// What was decided before the CRM is asked.
+#[derive(Clone, Debug, Default)]
+pub struct RequestVerdict {
+    /// Every decision on collections.
+    pub accesses: Vec<AccessDecision>,
+    /// What was decided on each record's change.
+    pub writes: Vec<WriteVerdict>,
+    /// Why the request may not go on.
+    pub problem: Option<Problem>,
+}
+
+impl RequestVerdict {
+    /// Every decision, in order.
+    pub fn all_accesses(&self) -> impl Iterator<Item = &AccessDecision> {
+        self.accesses.iter().chain(self.writes.iter().flat_map(|write| &write.accesses))
+    }
+}
+
+/// Decides a request. `images` holds the before image of each named record in order, or the proposed new record.
+pub fn decide_request(
+    snapshot: &Snapshot,
+    gate: &RecordGate,
+    principal: &EntityRef,
+    mapped: &Mapped<'_>,
+    images: &[Image],
+    now_ms: i64,
+) -> RequestVerdict {
+    let mut verdict = RequestVerdict::default();
+    let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
+        .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
+    if let Err(problem) = result {
+        verdict.problem = Some(problem);
+        return verdict;
+    }
+    let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return verdict };
+    let per_record = match action {
+        Action::BulkEdit => Some(Action::Edit),
+        Action::BulkDelete => Some(Action::Delete),
+        action if action.scope() == Scope::RecordWrite => Some(action),
+        _ => None,
+    };
+    let Some(per_record) = per_record else { return verdict };
+    let question = WriteQuestion { snapshot, gate, principal, now_ms, mapped, record_type };
+    for image in images {
+        let write = match per_record {
+            Action::Create => judge_creation(&question, image),
+            action => judge_change(&question, action, image),
+        };
+        verdict.problem = verdict.problem.or_else(|| write.problem.clone());
+        verdict.writes.push(write);
+    }
+    if images.is_empty() && verdict.problem.is_none() {
+        verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
+    }
+    // What is left out of the body must be the same for all records of a request: one body is forwarded.
+    let first = verdict.writes.first().map(|write| write.leave_out.clone());
+    if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(&write.leave_out) != first.as_ref()) {
+        verdict.problem = Some(Reason::FieldsDenied.into());
+    }
+    verdict
+}
+
+fn decide_collection(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    mapped: &Mapped<'_>,
+    now_ms: i64,
+    verdict: &mut RequestVerdict,
+) -> Result<(), Problem> {
+    let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return Ok(()) };
+    if action.scope() != Scope::Collection {
+        return Ok(());
+    }
+    let count = i64::try_from(mapped.ids.len()).ok().filter(|count| *count > 0);
+    let circumstances = Circumstances { now_ms, count, ..Circumstances::default() };
+    let resource = Resource::Collection(&record_type.name);
+    let decision = decide(snapshot, principal, action.name(), resource, &circumstances);
+    let is_allow = decision.is_allow();
+    verdict.accesses.push(AccessDecision {
+        action: action.name(),
+        type_name: record_type.name.clone(),
+        ids: mapped.ids.clone(),
+        field: None,
+        decision,
+    });
+    if is_allow { Ok(()) } else { Err(Reason::Denied.into()) }
+}

@@ -1,0 +1,51 @@
+//! Opens an answer of the CRM: what kind it is, and its body as JSON or not at all.
+//!
+//! Promises: an answer that cannot be read whole is a failure without any of its bytes; validators, redirects and
+//! partial contents never come through.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use super::super::forward::UpstreamResponse;
+use super::super::map::is_json;
+use crate::json::parse::JsonLimits;
+use crate::json::value::Document;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+
+/// An answer of the CRM, by kind.
+pub enum Answer {
+    /// A success with a JSON body.
+    Success(Document),
+    /// A success without a body.
+    Empty,
+    /// There is no such record.
+    NotFound,
+    /// The CRM did not accept the request; the body is there if it is JSON.
+    Rejected(u16, Option<Document>),
+}
+
+/// Opens an answer.
+pub fn open(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, Problem> {
+    let fail = |reason: Reason| Problem::new(reason).upstream(response.status);
+    match response.status {
+        200..=203 | 207 if response.body.is_empty() => Ok(Answer::Empty),
+        204 | 205 => Ok(Answer::Empty),
+        200..=203 | 207 => document(response, limits).map(Answer::Success).map_err(fail),
+        404 | 410 => Ok(Answer::NotFound),
+        400..=499 => Ok(Answer::Rejected(response.status, document(response, limits).ok())),
+        300..=399 => Err(fail(Reason::UpstreamRedirect)),
+        500..=599 => Err(fail(Reason::UpstreamError)),
+        _ => Err(fail(Reason::UpstreamShape)),
+    }
+}
+
+fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document, Reason> {
+    let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
+    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Reason::UpstreamCoding);
+    }
+    if !text(CONTENT_TYPE).is_some_and(is_json) {
+        return Err(Reason::UpstreamType);
+    }
+    Document::parse(response.body.clone(), limits).map_err(|_| Reason::UpstreamMalformed)
+}

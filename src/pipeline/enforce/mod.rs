@@ -1,0 +1,8 @@
+//! Enforcement (PEP): the only way in to the CRM and the only way out of it.
+//!
+//! Promises: `request` alone makes a Clearance, `response` alone makes a Released; neither has another constructor.
+
+pub mod request;
+pub mod answer;
+pub mod shown;
+pub mod response;

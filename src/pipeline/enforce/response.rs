@@ -1,0 +1,407 @@
+//! Enforcement on the way out (PEP): an answer's bytes are written from what its records' verdicts permit.
+//!
+//! Promises: what the profile does not describe is dropped; what policy does not show is hidden as the profile says;
+//! key order, number text and escapes stay as the CRM wrote them. The only maker of [`Released`].
+//!
+//! A body cannot leave without having been released:
+//!
+//! ```compile_fail
+//! use lockkeeper::pipeline::enforce::response::Released;
+//! let forged = Released { body: bytes::Bytes::from_static(b"the margin is 25 %"), kind: todo!() };
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::decide::gate::{RecordVerdict, Visibility};
+use super::super::hydrate::records::type_at;
+use super::super::map::selection::Selection;
+use super::shown::{Seen, ShownSets};
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::shape::{Shape, TotalTreatment};
+use crate::bundle::profile::tree::{FieldTree, Meaning};
+use crate::bundle::profile::types::{FieldSpec, Hide, RecordType};
+use crate::json::path::Segment;
+use crate::json::strip::{self, Keep};
+use crate::json::value::{Document, Kind, NodeId, Value};
+use crate::model::reason::Reason;
+
+/// A body that may leave.
+#[derive(Debug)]
+pub struct Released {
+    body: Bytes,
+    kind: ReleaseKind,
+}
+
+/// How a body came to be released, for the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseKind {
+    /// Nothing of what the profile describes was held back.
+    All,
+    /// Something was.
+    Filtered,
+    /// There is no body.
+    None,
+    /// A problem document or the stated not-found answer.
+    Problem,
+    /// A pass-through route.
+    Passed,
+}
+
+impl Released {
+    /// The bytes, once.
+    pub fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    /// How it came to be released.
+    pub fn kind(&self) -> ReleaseKind {
+        self.kind
+    }
+
+    /// A body that holds nothing of the CRM's.
+    pub fn problem(body: Bytes) -> Self {
+        Self { body, kind: ReleaseKind::Problem }
+    }
+
+    /// No body.
+    pub fn empty() -> Self {
+        Self { body: Bytes::new(), kind: ReleaseKind::None }
+    }
+
+    /// The body of a route that the profile passes with a stated reason.
+    pub(in crate::pipeline) fn passed(body: Bytes) -> Self {
+        Self { body, kind: ReleaseKind::Passed }
+    }
+}
+
+/// Everything that filtering an answer needs.
+pub struct Filter<'a> {
+    /// The profile.
+    pub profile: &'a Profile,
+    /// What may leave.
+    pub shape: &'a Shape,
+    /// The type that the route is about.
+    pub route_type: Option<&'a RecordType>,
+    /// The verdict on each record, by its place.
+    pub verdicts: &'a HashMap<NodeId, Arc<RecordVerdict>>,
+    /// The ids of the records, by place.
+    pub ids: &'a HashMap<NodeId, String>,
+    /// What the caller asked for, if the CRM answers a selection.
+    pub selection: Option<&'a Selection>,
+}
+
+/// What became of an answer.
+#[derive(Debug)]
+pub enum Filtered {
+    /// It leaves.
+    Released(Released, ShownSets),
+    /// The one record that it is about may not be seen.
+    Hidden(ShownSets),
+}
+
+/// Filters an answer whose records were all found and judged.
+pub fn filter(document: &Document, filter: &Filter<'_>) -> Result<Filtered, Reason> {
+    let mut pass = Pass { filter, sets: ShownSets::default(), rows_shown: 0, is_cut: false, refused: false };
+    let trie = Trie::build(filter.shape);
+    let kept = pass.walk(document.root(), &trie);
+    if pass.refused {
+        return Err(Reason::Forbidden);
+    }
+    let primary_is_one = filter.shape.records.first().is_some_and(|location| !location.is_many());
+    if primary_is_one && pass.rows_shown == 0 && !pass.primary_is_absent(document) {
+        return Ok(Filtered::Hidden(pass.sets));
+    }
+    let body = kept.map(|keep| strip::write(document, &keep)).unwrap_or_default();
+    let kind = if pass.is_cut { ReleaseKind::Filtered } else { ReleaseKind::All };
+    Ok(Filtered::Released(Released { body: Bytes::from(body), kind }, pass.sets))
+}
+
+/// What the shape says about each place, as a tree over path segments.
+#[derive(Default)]
+struct Trie {
+    keys: HashMap<String, Trie>,
+    each_member: Option<Box<Trie>>,
+    each_item: Option<Box<Trie>>,
+    indices: HashMap<usize, Trie>,
+    end: Option<End>,
+}
+
+#[derive(Clone)]
+enum End {
+    Record { location: usize },
+    Total(TotalTreatment),
+    Whole,
+}
+
+impl Trie {
+    fn build(shape: &Shape) -> Self {
+        let mut trie = Trie::default();
+        for (location, record) in shape.records.iter().enumerate() {
+            trie.insert(record.at.segments(), End::Record { location });
+        }
+        for total in &shape.totals {
+            trie.insert(total.at.segments(), End::Total(total.treatment.clone()));
+        }
+        for path in &shape.keep {
+            trie.insert(path.segments(), End::Whole);
+        }
+        trie
+    }
+
+    fn insert(&mut self, segments: &[Segment], end: End) {
+        let Some((segment, rest)) = segments.split_first() else {
+            self.end = Some(end);
+            return;
+        };
+        let next = match segment {
+            Segment::Key(key) => self.keys.entry(key.clone()).or_default(),
+            Segment::Index(index) => self.indices.entry(*index).or_default(),
+            Segment::EachItem => self.each_item.get_or_insert_default(),
+            Segment::EachMember => self.each_member.get_or_insert_default(),
+        };
+        next.insert(rest, end);
+    }
+}
+
+struct Pass<'f, 'a> {
+    filter: &'f Filter<'a>,
+    sets: ShownSets,
+    rows_shown: u64,
+    is_cut: bool,
+    refused: bool,
+}
+
+impl Pass<'_, '_> {
+    /// What to keep of a value, or `None` to drop it.
+    fn walk(&mut self, value: Value<'_>, trie: &Trie) -> Option<Keep> {
+        match &trie.end {
+            Some(End::Record { location }) => return self.record_at(value, *location),
+            Some(End::Total(treatment)) => return self.total(treatment),
+            Some(End::Whole) => return Some(Keep::Whole),
+            None => {}
+        }
+        match value.kind() {
+            Kind::Object => {
+                // Totals that count what is shown must come after the rows, wherever the CRM writes them.
+                let (late, early): (Vec<_>, Vec<_>) = value.members().partition(|member| {
+                    trie.keys.get(member.key().as_ref()).is_some_and(|next| matches!(next.end, Some(End::Total(_))))
+                });
+                let mut kept = Vec::new();
+                for member in early.into_iter().chain(late) {
+                    let next = trie.keys.get(member.key().as_ref()).or(trie.each_member.as_deref());
+                    let keep = next.and_then(|next| self.walk(member.value(), next));
+                    match keep {
+                        Some(keep) => kept.push((member.value().node(), keep)),
+                        None => self.is_cut = true,
+                    }
+                }
+                Some(Keep::Object(kept))
+            }
+            Kind::Array => {
+                let mut kept = Vec::new();
+                for (index, item) in value.items().enumerate() {
+                    let next = trie.indices.get(&index).or(trie.each_item.as_deref());
+                    match next.and_then(|next| self.walk(item, next)) {
+                        Some(keep) => kept.push((item.node(), keep)),
+                        None => self.is_cut = true,
+                    }
+                }
+                Some(Keep::Array(kept))
+            }
+            // Only a null in an optional place comes here: other scalars were refused when records were looked for.
+            Kind::Null => Some(Keep::Whole),
+            Kind::Bool | Kind::Number | Kind::String => None,
+        }
+    }
+
+    fn total(&mut self, treatment: &TotalTreatment) -> Option<Keep> {
+        self.is_cut = true;
+        match treatment {
+            TotalTreatment::Remove => None,
+            TotalTreatment::Null => Some(Keep::Replace(b"null".to_vec())),
+            TotalTreatment::Unknown(text) => Some(Keep::Replace(text.clone().into_bytes())),
+            TotalTreatment::CountShown => Some(Keep::Replace(self.rows_shown.to_string().into_bytes())),
+        }
+    }
+
+    fn record_at(&mut self, value: Value<'_>, location_index: usize) -> Option<Keep> {
+        let location = self.filter.shape.records.get(location_index)?;
+        if value.is_null() && location.is_optional {
+            return Some(Keep::Whole);
+        }
+        let record_type = type_at(value, location, self.filter.route_type, self.filter.profile)?;
+        let selection = if location_index == 0 { self.filter.selection } else { None };
+        let kept = self.record(value, record_type, selection);
+        if location_index == 0 && kept.is_some() {
+            self.rows_shown += 1;
+        }
+        kept
+    }
+
+    /// What to keep of a record, or `None` if it may not be viewed.
+    fn record(&mut self, value: Value<'_>, record_type: &RecordType, selection: Option<&Selection>) -> Option<Keep> {
+        let verdict = self.filter.verdicts.get(&value.node()).cloned();
+        let id = self.filter.ids.get(&value.node()).cloned();
+        let (Some(verdict), Some(id)) = (verdict, id) else {
+            self.is_cut = true;
+            return None;
+        };
+        if !verdict.view.is_allow() {
+            self.is_cut = true;
+            self.sets.hide_row(&record_type.name, &id, &verdict);
+            return None;
+        }
+        let tree = self.filter.profile.tree(&record_type.name)?;
+        let mut seen = Seen::default();
+        let kept = self.level(value, record_type, tree, &verdict, selection, &mut seen);
+        self.sets.add(record_type, &id, &verdict, seen);
+        kept
+    }
+
+    fn level(
+        &mut self,
+        value: Value<'_>,
+        record_type: &RecordType,
+        tree: &FieldTree,
+        verdict: &RecordVerdict,
+        selection: Option<&Selection>,
+        seen: &mut Seen,
+    ) -> Option<Keep> {
+        let mut kept = Vec::new();
+        for member in value.members() {
+            let key = member.key();
+            let below = selection.map(|selection| selection.below(&key));
+            let value = member.value();
+            let keep = match tree.meaning(&key) {
+                Meaning::Meta => Some(Keep::Whole),
+                // Not asked for: it is here because policy needs it.
+                _ if below == Some(None) => None,
+                Meaning::Container(inner) if value.kind() == Kind::Object => {
+                    let below = below.flatten().filter(|below| !below.is_whole());
+                    match self.level(value, record_type, inner, verdict, below, seen) {
+                        Some(keep) => Some(keep),
+                        None => {
+                            self.is_cut = true;
+                            None
+                        }
+                    }
+                }
+                Meaning::Container(_) if value.is_null() => Some(Keep::Whole),
+                Meaning::Container(_) => None,
+                Meaning::Field(index) => {
+                    let Some(field) = record_type.fields.get(index) else { continue };
+                    seen.note(index, verdict.field(index));
+                    match self.field(value, field, verdict.field(index), below.flatten()) {
+                        FieldKeep::Keep(keep) => Some(keep),
+                        FieldKeep::Drop => None,
+                        FieldKeep::DropBranch => return None,
+                    }
+                }
+                Meaning::Unknown => {
+                    seen.note(record_type.fields.len(), verdict.unclassified());
+                    (verdict.unclassified() == Visibility::Shown).then_some(Keep::Whole)
+                }
+            };
+            match keep {
+                Some(keep) => kept.push((value.node(), keep)),
+                None => self.is_cut = true,
+            }
+        }
+        Some(Keep::Object(kept))
+    }
+
+    fn field(
+        &mut self,
+        value: Value<'_>,
+        field: &FieldSpec,
+        visibility: Visibility,
+        selection: Option<&Selection>,
+    ) -> FieldKeep {
+        match (visibility, &field.mask) {
+            (Visibility::Shown, _) => match &field.embeds {
+                None => FieldKeep::Keep(Keep::Whole),
+                Some(embed) => self.embedded(value, field, &embed.type_name, selection),
+            },
+            (Visibility::Masked, Some(mask)) if !value.is_null() => {
+                self.is_cut = true;
+                FieldKeep::Keep(Keep::Replace(mask.clone().into_bytes()))
+            }
+            (Visibility::Masked | Visibility::Hidden, _) => self.hide(value, field),
+        }
+    }
+
+    fn hide(&mut self, value: Value<'_>, field: &FieldSpec) -> FieldKeep {
+        self.is_cut = true;
+        match field.hide {
+            Hide::Remove => FieldKeep::Drop,
+            Hide::Null => FieldKeep::Keep(Keep::Replace(b"null".to_vec())),
+            Hide::Empty => FieldKeep::Keep(Keep::Replace(empty_of(value.kind()).to_vec())),
+            Hide::Branch => FieldKeep::DropBranch,
+            Hide::Refuse => {
+                self.refused = true;
+                FieldKeep::Drop
+            }
+        }
+    }
+
+    fn embedded(
+        &mut self,
+        value: Value<'_>,
+        field: &FieldSpec,
+        type_name: &str,
+        selection: Option<&Selection>,
+    ) -> FieldKeep {
+        let Some((_, inner)) = self.filter.profile.type_named(type_name) else { return FieldKeep::Drop };
+        let selection = selection.filter(|selection| !selection.is_whole());
+        match value.kind() {
+            Kind::Object => match self.record(value, inner, selection) {
+                Some(keep) => FieldKeep::Keep(keep),
+                None => self.hide(value, field),
+            },
+            Kind::Array => {
+                let mut kept = Vec::new();
+                for item in value.items() {
+                    let keep = match item.kind() {
+                        Kind::Object => self.record(item, inner, selection),
+                        Kind::Array => None,
+                        // A bare id is part of the field, which is shown.
+                        Kind::Null | Kind::Bool | Kind::Number | Kind::String => Some(Keep::Whole),
+                    };
+                    match keep {
+                        Some(keep) => kept.push((item.node(), keep)),
+                        None => self.is_cut = true,
+                    }
+                }
+                FieldKeep::Keep(Keep::Array(kept))
+            }
+            Kind::Null | Kind::Bool | Kind::Number | Kind::String => FieldKeep::Keep(Keep::Whole),
+        }
+    }
+
+    fn primary_is_absent(&self, document: &Document) -> bool {
+        let location = self.filter.shape.records.first();
+        location.is_some_and(|location| {
+            location.is_optional && location.at.first(document.root()).is_none_or(|value| value.is_null())
+        })
+    }
+}
+
+enum FieldKeep {
+    Keep(Keep),
+    Drop,
+    DropBranch,
+}
+
+fn empty_of(kind: Kind) -> &'static [u8] {
+    match kind {
+        Kind::Null => b"null",
+        Kind::Bool => b"false",
+        Kind::Number => b"0",
+        Kind::String => b"\"\"",
+        Kind::Array => b"[]",
+        Kind::Object => b"{}",
+    }
+}

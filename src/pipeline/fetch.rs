@@ -1,0 +1,285 @@
+//! Hydration by asking the CRM (PIP): before images, and attributes that an answer does not carry.
+//!
+//! Promises: only routes that the profile names are asked; each fetch has a time-out and there are at most so many per
+//! request; what is fetched serves for deciding and never leaves.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+
+use super::decide::gate::{RecordGate, RecordVerdict};
+use super::enforce::answer::{Answer, open};
+use super::enforce::response::Filter;
+use super::forward::{Passage, Probe};
+use super::hydrate::convert::Lookups;
+use super::hydrate::image::Image;
+use super::hydrate::records::{self, FoundRecord};
+use super::map::Mapped;
+use super::map::query::{MappedProjection, default_projection};
+use super::map::selection::Selection;
+use super::sidecar::{RouteLimits, Serving, Sidecar};
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::query::Role;
+use crate::bundle::profile::route::{Route, Writes};
+use crate::bundle::profile::shape::Shape;
+use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
+use crate::json::value::{Document, NodeId};
+use crate::model::access::Action;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::model::record::{Attribute, RecordFacts};
+
+/// Fetches for one request.
+pub struct Fetcher<'a> {
+    /// The service.
+    pub sidecar: &'a Sidecar,
+    /// What serves.
+    pub serving: &'a Serving,
+    /// What the CRM is shown.
+    pub credential: &'a (HeaderName, HeaderValue),
+    /// The gate of the principal.
+    pub gate: &'a RecordGate,
+    /// What every request to the CRM carries.
+    pub passage: &'a Passage,
+    /// Limits of the route.
+    pub limits: &'a RouteLimits,
+}
+
+/// The records of an answer with the verdict on each.
+#[derive(Default)]
+pub struct Judged {
+    verdicts: HashMap<NodeId, Arc<RecordVerdict>>,
+    ids: HashMap<NodeId, String>,
+}
+
+impl Judged {
+    /// The filter for the answer.
+    pub fn filter<'f>(&'f self, profile: &'f Profile, shape: &'f Shape, mapped: &'f Mapped<'_>) -> Filter<'f> {
+        let projection = mapped.query.projection.as_ref();
+        Filter {
+            profile,
+            shape,
+            route_type: mapped.record_type,
+            verdicts: &self.verdicts,
+            ids: &self.ids,
+            selection: projection.map(|projection| &projection.selection),
+        }
+    }
+
+    /// Adds a record's verdict.
+    pub fn add(&mut self, record: &FoundRecord, verdict: Arc<RecordVerdict>) {
+        self.verdicts.insert(record.node, verdict);
+        self.ids.insert(record.node, record.facts.id.clone());
+    }
+}
+
+impl Fetcher<'_> {
+    fn lookups(&self) -> Lookups<'_> {
+        let snapshot = &self.serving.snapshot;
+        Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory }
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.serving.snapshot.bundle.profile
+    }
+
+    /// The before image of each record that a request names.
+    pub async fn before_images(&self, mapped: &Mapped<'_>) -> Result<Vec<Image>, Problem> {
+        let label = mapped.route.before.as_ref();
+        let route = label.and_then(|label| self.profile().route_labelled(&label.value));
+        let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
+        let record_type = mapped.record_type.ok_or(Reason::TypeUnknown)?;
+        let names = self.names_for_change(mapped, record_type);
+        let mut images = Vec::new();
+        for id in &mapped.ids {
+            let image = self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await?;
+            images.push(image);
+        }
+        Ok(images)
+    }
+
+    /// Judges every record of an answer, fetching what the answer does not carry.
+    pub async fn judge_all(
+        &self,
+        document: &Document,
+        shape: &Shape,
+        mapped: &Mapped<'_>,
+    ) -> Result<Judged, Problem> {
+        let misshapen = |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
+        let records_max = self.limits.records_max;
+        let found = records::find(document, shape, mapped.record_type, self.lookups(), records_max).map_err(misshapen)?;
+        self.check_identity(&found, shape, mapped)?;
+        let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
+        let mut judged = Judged::default();
+        for record in &found {
+            let facts = self.completed(&record.facts, &mut fetched).await;
+            judged.add(record, self.gate.judge(&facts));
+        }
+        Ok(judged)
+    }
+
+    /// An answer about one record must be about the one that was asked for.
+    fn check_identity(&self, found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>) -> Result<(), Problem> {
+        let is_single = shape.records.first().is_some_and(|location| !location.is_many());
+        let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
+        let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named) else {
+            return Ok(());
+        };
+        match first.facts.id == *asked {
+            true => Ok(()),
+            false => Err(Problem::new(Reason::UpstreamShape).internal("the answer is about another record")),
+        }
+    }
+
+    /// The facts with what was not carried fetched, if the profile says how.
+    async fn completed(
+        &self,
+        facts: &RecordFacts,
+        fetched: &mut HashMap<(String, String), Option<RecordFacts>>,
+    ) -> RecordFacts {
+        let needed = self.gate.needed(&facts.type_name);
+        let Some((_, record_type)) = self.profile().type_named(&facts.type_name) else { return facts.clone() };
+        let lacks = record_type.attributes.iter().zip(&facts.attributes).any(|(spec, attribute)| {
+            *attribute == Attribute::NotCarried && needed.contains(&spec.name)
+        });
+        if !lacks {
+            return facts.clone();
+        }
+        let key = (facts.type_name.clone(), facts.id.clone());
+        if !fetched.contains_key(&key) {
+            let is_full = fetched.len() >= self.sidecar.limits.fetches_max;
+            let image = if is_full { None } else { self.fetch_record(record_type, &facts.id, &needed).await };
+            fetched.insert(key.clone(), image);
+        }
+        let Some(Some(other)) = fetched.get(&key) else { return facts.clone() };
+        let mut completed = facts.clone();
+        for (mine, theirs) in completed.attributes.iter_mut().zip(&other.attributes) {
+            if *mine == Attribute::NotCarried {
+                *mine = theirs.clone();
+            }
+        }
+        completed
+    }
+
+    async fn fetch_record(&self, record_type: &RecordType, id: &str, needed: &BTreeSet<String>) -> Option<RecordFacts> {
+        let label = record_type.fetch.as_ref()?;
+        let (_, route) = self.profile().route_labelled(&label.value)?;
+        let names = select_names(self.profile(), &record_type.name, needed);
+        let image = self.image(route, record_type, id, &Vec::new(), None, &names).await;
+        image.ok().map(|image| image.facts)
+    }
+
+    async fn image(
+        &self,
+        route: &Route,
+        record_type: &RecordType,
+        id: &str,
+        parameters: &[(String, String)],
+        alternate_key: Option<&KeyPath>,
+        names: &[String],
+    ) -> Result<Image, Problem> {
+        let mut parameters = parameters.to_vec();
+        parameters.retain(|(name, _)| name != "id");
+        parameters.push(("id".to_owned(), id.to_owned()));
+        let pairs = probe_projection(route).map(|projection| projection.pairs(names)).unwrap_or_default();
+        let probe = Probe {
+            upstream: &self.sidecar.upstream,
+            profile: self.profile(),
+            credential: self.credential,
+            passage: self.passage,
+        };
+        let response = probe.fetch(route, &parameters, &pairs).await?;
+        let document = match open(&response, &self.limits.json)? {
+            Answer::Success(document) => document,
+            Answer::NotFound => return Err(Reason::NotFound.into()),
+            Answer::Empty => return Err(Problem::new(Reason::UpstreamShape).upstream(response.status)),
+            Answer::Rejected(status, _) => return Err(Problem::new(Reason::CrmRejected).upstream(status)),
+        };
+        let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
+        image.ok_or_else(|| Problem::new(Reason::UpstreamShape).internal("the before image is not the record"))
+    }
+
+    /// What a before image must carry: attributes for every decision, and the fields that are written.
+    fn names_for_change(&self, mapped: &Mapped<'_>, record_type: &RecordType) -> Vec<String> {
+        let actions: Vec<&str> = super::decide::gate::GATE_ACTIONS
+            .iter()
+            .copied()
+            .chain(["writeField", "moveStage", "edit"])
+            .chain(mapped.action.map(Action::name))
+            .chain(mapped.also.iter().map(|also| also.action.name()))
+            .collect();
+        let slices = &self.serving.snapshot.bundle.slices;
+        let mut needed = slices.attributes_needed(&actions, &record_type.name);
+        // Where a record stands and whose it is goes into the ledger, whether or not a policy looks at it.
+        needed.extend(["stage", "pipeline", "owner", "team"].map(str::to_owned));
+        let mut names = select_names(self.profile(), &record_type.name, &needed);
+        let body = mapped.body.as_ref().zip(mapped.route.writes.as_ref());
+        let object = body.and_then(|(body, writes)| writes.at.first(body.root()));
+        for member in object.into_iter().flat_map(|object| object.members()) {
+            let key = member.key().into_owned();
+            let is_described = self.profile().tree(&record_type.name).is_some_and(|tree| {
+                matches!(
+                    tree.meaning(&key),
+                    crate::bundle::profile::tree::Meaning::Field(_) | crate::bundle::profile::tree::Meaning::Container(_)
+                )
+            });
+            if is_described {
+                names.push(key);
+            }
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// The names by which a projection asks for some attributes.
+pub fn select_names(profile: &Profile, type_name: &str, attributes: &BTreeSet<String>) -> Vec<String> {
+    let record_type = profile.type_named(type_name).map(|(_, record_type)| record_type);
+    let specs = record_type.into_iter().flat_map(|record_type| &record_type.attributes);
+    let mut names: Vec<String> =
+        specs.filter(|spec| attributes.contains(&spec.name)).map(|spec| spec.select.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The projection of an image route: names are asked for only where the CRM would not answer everything by itself.
+fn probe_projection(route: &Route) -> Option<MappedProjection> {
+    let projection = default_projection(route)?;
+    let is_select = route.query.iter().any(|rule| {
+        rule.role == Role::Select && matches!(&rule.name, KeyPattern::Exact(name) if *name == projection.parameter)
+    });
+    is_select.then(|| MappedProjection { names: Vec::new(), selection: Selection::default(), ..projection })
+}
+
+/// The record that a request proposes: its body over what the CRM assumes where the body is silent.
+pub fn proposed(
+    mapped: &Mapped<'_>,
+    record_type: &RecordType,
+    serving: &Serving,
+    limits: &RouteLimits,
+) -> Result<Image, Problem> {
+    let snapshot = &serving.snapshot;
+    let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
+    let object = match (&mapped.body, &mapped.route.writes) {
+        (Some(body), Some(writes)) => with_defaults(body, writes)?,
+        _ => Bytes::from_static(b"{}"),
+    };
+    let document = Document::parse(object, &limits.json).map_err(|_| Reason::BodyShape)?;
+    Ok(Image::proposed(document, record_type, lookups))
+}
+
+fn with_defaults(body: &Document, writes: &Writes) -> Result<Bytes, Problem> {
+    let object = writes.at.first(body.root()).ok_or(Reason::BodyShape)?;
+    if object.kind() != crate::json::value::Kind::Object {
+        return Err(Reason::BodyShape.into());
+    }
+    let stated = object.members().map(|member| format!("{}:{}", member.raw_key(), member.value().raw()));
+    let assumed = writes.defaults.iter().filter(|(key, _)| object.member(key).is_none());
+    let assumed = assumed.map(|(key, value)| format!("{}:{value}", serde_json::Value::String(key.clone())));
+    let members: Vec<String> = stated.chain(assumed).collect();
+    Ok(Bytes::from(format!("{{{}}}", members.join(","))))
+}

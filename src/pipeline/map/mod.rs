@@ -1,0 +1,285 @@
+//! Mapping: a canonical request becomes access requests, by the profile alone. What is not described is refused.
+//!
+//! Promises: every place that names a record, a field or a method is read; two names for one record must agree; the
+//! body is parsed once and that parse is what is decided and forwarded.
+
+pub mod query;
+pub mod selection;
+
+use bytes::Bytes;
+
+use super::canonical::CanonicalHead;
+use super::hydrate::extract::{canonical_id, is_canonical};
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::query::Role;
+use crate::bundle::profile::route::{Also, BodyForm, Route, When};
+use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
+use crate::bundle::profile::template::Parameters;
+use crate::bundle::profile::types::{KeyPath, RecordType};
+use crate::json::parse::{JsonError, JsonLimits};
+use crate::json::value::{Document, Value};
+use crate::model::access::Action;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use query::MappedQuery;
+
+/// A request as the profile reads it.
+pub struct Mapped<'p> {
+    /// The route.
+    pub route: &'p Route,
+    /// The template's parameters.
+    pub parameters: Parameters,
+    /// What is asked for; `None` on routes that pass.
+    pub action: Option<Action>,
+    /// Further decisions that the body calls for; those that depend on the record are still open.
+    pub also: Vec<&'p Also>,
+    /// The type of the records.
+    pub record_type: Option<&'p RecordType>,
+    /// The records' ids in canonical form; empty for collections and new records.
+    pub ids: Vec<String>,
+    /// The record's key that must hold the id, if it is not the type's own.
+    pub alternate_key: Option<&'p KeyPath>,
+    /// The target of a stage move, by Cedar id.
+    pub target_stage: Option<String>,
+    /// The query.
+    pub query: MappedQuery,
+    /// Headers to forward by the route's own rules.
+    pub headers: Vec<(String, String)>,
+    /// The body, parsed.
+    pub body: Option<Document>,
+}
+
+/// Finds the route of a head.
+pub fn route<'p>(profile: &'p Profile, head: &CanonicalHead) -> Result<(&'p Route, Parameters), Problem> {
+    let found = profile.match_route(&head.method, &head.segments, head.has_trailing_slash);
+    let (_, route, parameters) = found.ok_or(Reason::RouteUnmapped)?;
+    Ok((route, parameters))
+}
+
+/// Reads a request by its route.
+pub fn read<'p>(
+    profile: &'p Profile,
+    route: &'p Route,
+    parameters: Parameters,
+    head: &CanonicalHead,
+    body: Bytes,
+    limits: &Limits,
+) -> Result<Mapped<'p>, Problem> {
+    let body = read_body(route, head, body, limits)?;
+    let request = Request { parameters: &parameters, head, body: body.as_ref() };
+    let record_type = record_type(profile, route, &request)?;
+    let verb = verb(route, &request)?;
+    let action = verb.map(|verb| verb.action).or(match &route.action {
+        Some(ActionSource::Constant(action)) => Some(*action),
+        _ => None,
+    });
+    let mut query = query::read(&head.query, route, record_type, profile)?;
+    let headers = read_headers(route, head, &mut query)?;
+    let ids = ids(route, &request, limits)?;
+    let target_stage = match action {
+        Some(Action::MoveStage) => Some(target_stage(profile, route, verb, &request)?),
+        _ => None,
+    };
+    let also = route.also.iter().filter(|also| calls_for(also, body.as_ref())).collect();
+    let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
+    Ok(Mapped {
+        route,
+        action,
+        also,
+        record_type,
+        ids,
+        alternate_key,
+        target_stage,
+        query,
+        headers,
+        parameters,
+        body,
+    })
+}
+
+/// Limits on what a request may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Limits on a JSON body.
+    pub json: JsonLimits,
+    /// Records that one request may name.
+    pub ids_max: usize,
+}
+
+struct Request<'r> {
+    parameters: &'r Parameters,
+    head: &'r CanonicalHead,
+    body: Option<&'r Document>,
+}
+
+impl Request<'_> {
+    fn values(&self, source: &ValueSource) -> Vec<String> {
+        match source {
+            ValueSource::Path(name) => {
+                self.parameters.iter().filter(|(n, _)| n == name).map(|(_, value)| value.clone()).collect()
+            }
+            ValueSource::Query(name) => {
+                self.head.query.iter().filter(|(n, _)| n == name).map(|(_, value)| value.clone()).collect()
+            }
+            ValueSource::Body(path) => {
+                let found = self.body.map(|body| path.find(body.root())).unwrap_or_default();
+                found.into_iter().map(|value| canonical_id(value).unwrap_or_default()).collect()
+            }
+        }
+    }
+
+    fn one(&self, source: &ValueSource) -> Option<String> {
+        match self.values(source).as_slice() {
+            [value] => Some(value.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn read_body(
+    route: &Route,
+    head: &CanonicalHead,
+    body: Bytes,
+    limits: &Limits,
+) -> Result<Option<Document>, Problem> {
+    if body.is_empty() {
+        return match route.body {
+            BodyForm::Json => Err(Reason::BodyMissing.into()),
+            BodyForm::Empty | BodyForm::Optional => Ok(None),
+        };
+    }
+    if route.body == BodyForm::Empty {
+        return Err(Reason::BodyUnexpected.into());
+    }
+    let content_type = head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !content_type.is_some_and(is_json) {
+        return Err(Reason::BodyType.into());
+    }
+    let coding = head.headers.get(http::header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Reason::BodyCoding.into());
+    }
+    Document::parse(body, &limits.json).map(Some).map_err(|error| {
+        let reason = match &error {
+            JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
+            JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,
+            JsonError::TooLarge { .. } => Reason::BodyTooLarge,
+            JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => Reason::JsonSyntax,
+        };
+        Problem::new(reason).detail(format!("byte {} of the body", error.offset()))
+    })
+}
+
+/// Whether a content type is JSON in UTF-8, vendor types included.
+pub fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let charset_fits = parts.all(|parameter| match parameter.to_ascii_lowercase().split_once('=') {
+        Some(("charset", charset)) => charset.trim_matches('"') == "utf-8",
+        _ => true,
+    });
+    is_json && charset_fits
+}
+
+fn record_type<'p>(
+    profile: &'p Profile,
+    route: &Route,
+    request: &Request<'_>,
+) -> Result<Option<&'p RecordType>, Problem> {
+    let first = route.shape.records.first().map(|location| &location.type_source);
+    match route.type_source.as_ref().or(first) {
+        Some(TypeSource::Constant(name)) => Ok(profile.type_named(&name.value).map(|(_, record_type)| record_type)),
+        Some(TypeSource::Named(source)) => {
+            let named = request.one(source).and_then(|name| profile.type_on_wire(&name));
+            named.map(Some).ok_or_else(|| Reason::TypeUnknown.into())
+        }
+        Some(TypeSource::Route | TypeSource::Discriminator(_)) | None => Ok(None),
+    }
+}
+
+fn verb<'p>(route: &'p Route, request: &Request<'_>) -> Result<Option<&'p Verb>, Problem> {
+    let Some(ActionSource::Verbs { from, verbs }) = &route.action else { return Ok(None) };
+    let listed = request.one(from).and_then(|name| verbs.get(&name));
+    listed.map(Some).ok_or_else(|| Reason::VerbUnlisted.into())
+}
+
+fn ids(route: &Route, request: &Request<'_>, limits: &Limits) -> Result<Vec<String>, Problem> {
+    let source = match &route.id {
+        Some(id) => id.source.clone(),
+        None if route.template.parameter_names().any(|name| name == "id") => ValueSource::Path("id".to_owned()),
+        None => return Ok(Vec::new()),
+    };
+    let ids = request.values(&source);
+    let is_many = route.id.as_ref().is_some_and(|id| id.is_many());
+    if ids.is_empty() {
+        return Err(Reason::IdMissing.into());
+    }
+    if ids.len() > 1 && !is_many {
+        return Err(Reason::IdConflict.into());
+    }
+    if ids.len() > limits.ids_max {
+        return Err(Reason::IdTooMany.into());
+    }
+    if !ids.iter().all(|id| is_canonical(id)) {
+        return Err(Reason::IdMalformed.into());
+    }
+    let mut distinct: Vec<&String> = ids.iter().collect();
+    distinct.sort();
+    distinct.dedup();
+    match distinct.len() == ids.len() {
+        true => Ok(ids),
+        false => Err(Reason::IdConflict.into()),
+    }
+}
+
+fn target_stage(
+    profile: &Profile,
+    route: &Route,
+    verb: Option<&Verb>,
+    request: &Request<'_>,
+) -> Result<String, Problem> {
+    let from_body = |value: Value<'_>| value.text().map(|text| text.into_owned()).or_else(|| canonical_id(value));
+    let name = match (verb.and_then(|verb| verb.to.as_ref()), &route.to) {
+        (Some(name), _) | (None, Some(StageSource::Constant(name))) => Some(name.value.clone()),
+        (None, Some(StageSource::Body(path))) => {
+            request.body.and_then(|body| path.first(body.root())).and_then(from_body)
+        }
+        (None, None) => None,
+    };
+    let stage = name.and_then(|name| profile.stages.by_wire_name(&name));
+    stage.map(|stage| stage.id.clone()).ok_or_else(|| Reason::StageUnknown.into())
+}
+
+fn calls_for(also: &Also, body: Option<&Document>) -> bool {
+    let Some(value) = body.and_then(|body| also.at.first(body.root())) else { return false };
+    match &also.when {
+        When::Present | When::Changes => true,
+        When::Is(texts) => texts.iter().any(|text| match value.text() {
+            Some(found) => serde_json::from_str::<String>(text).is_ok_and(|wanted| wanted == found),
+            None => value.raw() == text,
+        }),
+    }
+}
+
+fn read_headers(
+    route: &Route,
+    head: &CanonicalHead,
+    query: &mut MappedQuery,
+) -> Result<Vec<(String, String)>, Problem> {
+    let mut forwarded = Vec::new();
+    for rule in &route.headers {
+        let mut values = head.headers.get_all(rule.name.as_str()).iter().filter_map(|value| value.to_str().ok());
+        let Some(value) = values.next() else { continue };
+        let refused = || Problem::new(Reason::HeaderRefused).detail(format!("header `{}`", rule.name));
+        let fits = rule.prefix.as_deref().is_none_or(|prefix| value.starts_with(prefix));
+        match rule.role {
+            Role::Ignored => continue,
+            Role::Paging if fits && values.next().is_none() => query.is_paged = true,
+            Role::Harmless if fits && values.next().is_none() => {}
+            _ => return Err(refused()),
+        }
+        forwarded.push((rule.name.clone(), value.to_owned()));
+    }
+    Ok(forwarded)
+}

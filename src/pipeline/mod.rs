@@ -1,0 +1,294 @@
+//! The request's path. The order of the stages lives here and nowhere else; each takes what the former returned.
+//!
+//! ```text
+//! listen ─► identify ─► map ─► hydrate ─► decide ─► enforce(request) ─► forward ─► enforce(response) ─► respond
+//! Exchange  Identity    Mapped  Image     Verdict   Clearance           Upstream   Released
+//!                                                   (only way in)       Response   (only way out)
+//!                any refusal, denial or failure ─────────────────────────────────────────► respond
+//!                every outcome, whatever happened ───────────────────────────────────────► record
+//! ```
+//!
+//! Promises: a request takes one snapshot and keeps it; its decision is durable before a write is forwarded or a body
+//! released; it is carried to its end in a task of its own, so that a caller who leaves leaves a record.
+
+pub mod canonical;
+pub mod listen;
+pub mod identify;
+pub mod map;
+pub mod hydrate;
+pub mod decide;
+pub mod enforce;
+pub mod forward;
+pub mod respond;
+pub mod trail;
+pub mod record;
+pub mod sidecar;
+pub mod fetch;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HeaderMap;
+use tokio::sync::oneshot;
+
+use crate::json::value::Document;
+use crate::ledger::entry::Delivered;
+use crate::model::access::{Action, Scope};
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use decide::gate::RecordGate;
+use decide::request::decide_request;
+use enforce::answer::{self, Answer};
+use enforce::request::clear;
+use enforce::response::{Filtered, Released};
+use forward::{Passage, UpstreamResponse};
+use hydrate::image::Image;
+use identify::{Identity, identify};
+use listen::Exchange;
+use map::Mapped;
+use respond::Reply;
+use sidecar::{Serving, Sidecar};
+use trail::{End, Trail};
+
+/// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
+/// recorded even if nobody waits for it.
+pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<listen::Outgoing>) {
+    let serving = sidecar.serving();
+    let is_head = exchange.head.method == http::Method::HEAD;
+    let mut trail = Trail { id: sidecar.clock.decision_id(), method: exchange.head.method.to_string(), ..Trail::default() };
+    let source = exchange.source.clone();
+    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
+}
+
+/// The path itself, on one screen.
+async fn path(
+    sidecar: &Sidecar,
+    serving: &Serving,
+    exchange: Exchange,
+    trail: &mut Trail,
+) -> Result<Reply, Problem> {
+    let snapshot = &serving.snapshot;
+    let profile = &snapshot.bundle.profile;
+    (trail.bundle, trail.directory) = (snapshot.bundle.revision.clone(), snapshot.directory.revision.clone());
+    let now_ms = sidecar.clock.now_ms();
+    let _slot = sidecar.slot()?;
+
+    let head = canonical::read(
+        exchange.head.method,
+        &exchange.head.uri,
+        exchange.head.version,
+        exchange.head.headers,
+        sidecar.limits.head,
+    )?;
+    let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
+    trail.principal = Some(identity.principal.clone());
+    let (route, parameters) = map::route(profile, &head)?;
+    trail.route = Some(route.label());
+    let limits = sidecar.limits.for_route(route);
+    let body = listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
+    let passage = exchange.passage.with(route);
+    let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+    trail.query = mapped.query.names.clone();
+    trail.is_write = is_write(&mapped);
+
+    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
+    let stage = Stage { sidecar, serving, identity: &identity, mapped: &mapped, gate: &gate, passage: &passage, limits: &limits };
+    let images = stage.images().await?;
+    trail.verdict = decide_request(snapshot, &gate, &identity.principal.entity, &mapped, &images, now_ms);
+    let missing = stage.missing_names();
+    let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
+    if trail.is_write {
+        sidecar.recorder.decide(trail, None).await?;
+    }
+
+    let response = sidecar.upstream.forward(clearance, &passage).await?;
+    trail.upstream_status = Some(response.status);
+    let reply = match route.pass.is_some() {
+        true => stage.pass(&response, &trail.id),
+        false => stage.answer(&response, trail).await,
+    };
+    match reply {
+        Ok(reply) => {
+            if !trail.is_write {
+                sidecar.recorder.decide(trail, None).await?;
+            }
+            Ok(reply)
+        }
+        // The CRM took the write: whatever is wrong with its answer, the caller must not try again.
+        Err(problem) if trail.is_write && response.status < 300 => {
+            let why = format!("{}: {}", problem.reason, problem.internal.unwrap_or_default());
+            Err(Problem::new(Reason::AnswerWithheld).upstream(response.status).internal(why))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The one exit: records, then answers.
+async fn exit(
+    sidecar: &Sidecar,
+    serving: &Serving,
+    mut trail: Trail,
+    result: Result<Reply, Problem>,
+    source: String,
+    is_head: bool,
+    reply_to: oneshot::Sender<listen::Outgoing>,
+) {
+    let mut problem = result.as_ref().err().cloned();
+    let mut reply = result.unwrap_or_else(|problem| {
+        respond::problem(&problem, &trail.id, Some(&serving.snapshot.bundle.profile))
+    });
+    let mut is_recorded = false;
+    if let Some(found) = problem.clone() {
+        sidecar.log(&trail, &found);
+        if trail.principal.is_none() {
+            sidecar.recorder.count_refusal(found.reason, &source);
+        } else if !trail.is_decided && found.reason != Reason::LedgerUnavailable {
+            match sidecar.recorder.decide(&mut trail, Some(&found)).await {
+                Ok(()) => is_recorded = true,
+                Err(unavailable) => {
+                    reply = respond::problem(&unavailable, &trail.id, None);
+                    problem = Some(unavailable);
+                }
+            }
+        }
+    }
+    sidecar.metrics.count(&trail, reply.status, problem.as_ref().map(|problem| problem.reason));
+    let kind = reply.body.kind();
+    let (status, headers) = (reply.status, reply.headers);
+    let body = if is_head { Bytes::new() } else { reply.body.into_body() };
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
+    let is_open = trail.is_decided || is_recorded;
+    let must_be_durable = is_open && trail.is_write && trail.upstream_status.is_some();
+    if must_be_durable && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await {
+        tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
+        let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
+        let reply = respond::problem(&withheld, &trail.id, None);
+        let (outgoing, _) = listen::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+        let _ = reply_to.send(outgoing);
+        return;
+    }
+    let (outgoing, delivered) = listen::Outgoing::new(status, headers, body);
+    let _ = reply_to.send(outgoing);
+    let is_delivered = delivered.await.unwrap_or(false);
+    match (is_open, must_be_durable, is_delivered) {
+        (false, _, _) | (true, true, true) => {}
+        (true, true, false) => sidecar.recorder.note_undelivered(&trail.id),
+        (true, false, true) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Yes)),
+        (true, false, false) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Abandoned)),
+    }
+}
+
+/// What the stages after mapping work with.
+struct Stage<'a> {
+    sidecar: &'a Sidecar,
+    serving: &'a Serving,
+    identity: &'a Identity,
+    mapped: &'a Mapped<'a>,
+    gate: &'a RecordGate,
+    passage: &'a Passage,
+    limits: &'a sidecar::RouteLimits,
+}
+
+impl Stage<'_> {
+    fn fetcher(&self) -> fetch::Fetcher<'_> {
+        fetch::Fetcher {
+            sidecar: self.sidecar,
+            serving: self.serving,
+            credential: &self.identity.credential,
+            gate: self.gate,
+            passage: self.passage,
+            limits: self.limits,
+        }
+    }
+
+    /// The records as they stand, or the new record as it is proposed.
+    async fn images(&self) -> Result<Vec<Image>, Problem> {
+        match (self.mapped.action, self.mapped.record_type) {
+            (Some(Action::Create), Some(record_type)) => {
+                Ok(vec![fetch::proposed(self.mapped, record_type, self.serving, self.limits)?])
+            }
+            _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Names that the caller's projection lacks and policy needs.
+    fn missing_names(&self) -> Vec<String> {
+        let (Some(projection), Some(record_type)) = (&self.mapped.query.projection, self.mapped.record_type) else {
+            return Vec::new();
+        };
+        let profile = &self.serving.snapshot.bundle.profile;
+        let needed = |type_name: &str| fetch::select_names(profile, type_name, &self.gate.needed(type_name));
+        projection.selection.missing(profile, record_type, &needed)
+    }
+
+    fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
+        if !(200..300).contains(&response.status) {
+            return Err(Problem::new(Reason::CrmRejected).upstream(response.status.clamp(400, 499)));
+        }
+        let released = Released::passed(response.body.clone());
+        let profile = &self.serving.snapshot.bundle.profile;
+        Ok(respond::release(response.status, &response.headers, released, decision_id, profile))
+    }
+
+    async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        let (status, document) = match answer::open(response, &self.limits.json)? {
+            Answer::Success(document) => (response.status, document),
+            Answer::Empty => {
+                let profile = &self.serving.snapshot.bundle.profile;
+                let empty = HeaderMap::new();
+                return Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile));
+            }
+            Answer::NotFound => return Err(Reason::NotFound.into()),
+            Answer::Rejected(status, document) => return self.rejected(response, status, document, trail).await,
+        };
+        self.filtered(response, status, &document, &self.mapped.route.shape, trail).await
+    }
+
+    /// An error of the CRM leaves only as far as the profile describes it.
+    async fn rejected(
+        &self,
+        response: &UpstreamResponse,
+        status: u16,
+        document: Option<Document>,
+        trail: &mut Trail,
+    ) -> Result<Reply, Problem> {
+        let generic = || Problem::new(Reason::CrmRejected).upstream(status);
+        let rule = self.mapped.route.errors.iter().find(|rule| rule.statuses.contains(&status));
+        let (Some(rule), Some(document)) = (rule, document) else { return Err(generic()) };
+        self.filtered(response, status, &document, &rule.shape, trail).await.map_err(|_| generic())
+    }
+
+    async fn filtered(
+        &self,
+        response: &UpstreamResponse,
+        status: u16,
+        document: &Document,
+        shape: &crate::bundle::profile::shape::Shape,
+        trail: &mut Trail,
+    ) -> Result<Reply, Problem> {
+        let profile = &self.serving.snapshot.bundle.profile;
+        let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
+        let filter = judged.filter(profile, shape, self.mapped);
+        match enforce::response::filter(document, &filter).map_err(Problem::new)? {
+            Filtered::Released(released, sets) => {
+                trail.sets = sets;
+                Ok(respond::release(status, &response.headers, released, &trail.id, profile))
+            }
+            Filtered::Hidden(sets) => {
+                trail.sets = sets;
+                Err(Reason::NotFound.into())
+            }
+        }
+    }
+}
+
+fn is_write(mapped: &Mapped<'_>) -> bool {
+    let changes = |action: Action| {
+        action.scope() == Scope::RecordWrite || matches!(action, Action::BulkEdit | Action::BulkDelete)
+    };
+    mapped.action.is_some_and(changes) || mapped.also.iter().any(|also| changes(also.action))
+}

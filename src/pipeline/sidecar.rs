@@ -1,0 +1,197 @@
+//! The service's parts, as the path uses them: what serves, the limits, the locks, the way to CRM and ledger.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use super::canonical::HeadLimits;
+use super::decide::gate::{RecordGate, VerdictCache};
+use super::forward::Upstream;
+use super::identify::KeySource;
+use super::map::{self, Mapped};
+use super::record::Recorder;
+use super::trail::Trail;
+use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::profile::route::Route;
+use crate::json::parse::JsonLimits;
+use crate::model::principal::EntityRef;
+use crate::model::problem::Problem;
+use crate::model::reason::{Fault, Reason};
+use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// Everything that a request needs.
+pub struct Sidecar {
+    /// What serves, swapped as one.
+    pub current: Current,
+    /// The known keys, swapped on reload.
+    pub sources: ArcSwap<Vec<KeySource>>,
+    /// The CRM.
+    pub upstream: Upstream,
+    /// The ledger.
+    pub recorder: Recorder,
+    /// Verdicts on records.
+    pub cache: Arc<VerdictCache>,
+    /// The time and the ids made of it.
+    pub clock: Clock,
+    /// Limits.
+    pub limits: Limits,
+    /// Counters.
+    pub metrics: Metrics,
+    slots: Arc<Semaphore>,
+    locks: Vec<Arc<Mutex<()>>>,
+}
+
+/// What one request sees from beginning to end.
+pub struct Serving {
+    /// Bundle and directory.
+    pub snapshot: Arc<Snapshot>,
+    /// Known keys.
+    pub sources: Arc<Vec<KeySource>>,
+}
+
+/// Limits of the service.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of a request's head.
+    pub head: HeadLimits,
+    /// Bytes of a request body.
+    pub body_bytes_max: usize,
+    /// Milliseconds for a request body to arrive.
+    pub body_timeout_ms: u64,
+    /// Depth of JSON, in both directions.
+    pub json_depth_max: usize,
+    /// Values in one JSON document.
+    pub json_values_max: usize,
+    /// Bytes of an answer of the CRM.
+    pub answer_bytes_max: usize,
+    /// Records in one answer, embedded ones included.
+    pub records_max: usize,
+    /// Records that one request may name.
+    pub ids_max: usize,
+    /// Records that are fetched on top of one answer.
+    pub fetches_max: usize,
+    /// Requests under way.
+    pub requests_max: usize,
+    /// Connections of callers.
+    pub connections_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: HeadLimits::default(),
+            body_bytes_max: 1024 * 1024,
+            body_timeout_ms: 10_000,
+            json_depth_max: 64,
+            json_values_max: 2_000_000,
+            answer_bytes_max: 16 * 1024 * 1024,
+            records_max: 20_000,
+            ids_max: 100,
+            fetches_max: 50,
+            requests_max: 1_024,
+            connections_max: 9_000,
+        }
+    }
+}
+
+/// Limits as they apply on one route.
+pub struct RouteLimits {
+    /// Bytes of the request body.
+    pub body_bytes_max: usize,
+    /// Of JSON in an answer.
+    pub json: JsonLimits,
+    /// Records in the answer.
+    pub records_max: usize,
+    /// Of what the request names.
+    pub map: map::Limits,
+}
+
+impl Limits {
+    /// The service's limits, narrowed by the route's.
+    pub fn for_route(&self, route: &Route) -> RouteLimits {
+        let narrower = |own: Option<usize>, service: usize| own.map_or(service, |own| own.min(service));
+        let depth_max = narrower(route.limits.depth, self.json_depth_max);
+        let body_bytes_max = narrower(route.limits.body_bytes, self.body_bytes_max);
+        let json = |bytes_max| JsonLimits { bytes_max, depth_max, nodes_max: self.json_values_max };
+        RouteLimits {
+            body_bytes_max,
+            json: json(narrower(route.limits.answer_bytes, self.answer_bytes_max)),
+            records_max: narrower(route.limits.records, self.records_max),
+            map: map::Limits { json: json(body_bytes_max), ids_max: self.ids_max },
+        }
+    }
+}
+
+impl Sidecar {
+    /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
+    pub fn new(
+        current: Current,
+        sources: Vec<KeySource>,
+        upstream: Upstream,
+        recorder: Recorder,
+        cache: Arc<VerdictCache>,
+        clock: Clock,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(limits.requests_max));
+        let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
+        let sources = ArcSwap::from_pointee(sources);
+        Self { current, sources, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+    }
+
+    /// What serves now.
+    pub fn serving(&self) -> Serving {
+        Serving { snapshot: self.current.snapshot(), sources: self.sources.load_full() }
+    }
+
+    /// A place among the requests under way, or a refusal.
+    pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// The gate for a principal.
+    pub fn gate(&self, snapshot: &Arc<Snapshot>, principal: &EntityRef, now_ms: i64) -> RecordGate {
+        RecordGate::new(Arc::clone(snapshot), principal.clone(), now_ms, Arc::clone(&self.cache))
+    }
+
+    /// Keeps other changes of the same records waiting, so that what was judged is what is changed as far as this proxy
+    /// can tell. Locks are shared by hash, taken in order, and there is a fixed number of them.
+    pub async fn lock_records(&self, mapped: &Mapped<'_>, is_write: bool) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
+        let mut places: Vec<usize> = match (is_write, mapped.record_type) {
+            (true, Some(record_type)) => mapped.ids.iter().map(|id| place(&record_type.name, id)).collect(),
+            _ => Vec::new(),
+        };
+        places.sort_unstable();
+        places.dedup();
+        let mut guards = Vec::new();
+        for lock in places.into_iter().filter_map(|place| self.locks.get(place)) {
+            guards.push(Arc::clone(lock).lock_owned().await);
+        }
+        guards
+    }
+
+    /// Tells operators what ended a request.
+    pub fn log(&self, trail: &Trail, problem: &Problem) {
+        let (id, reason, route) = (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
+        let detail = problem.internal.as_deref().unwrap_or("");
+        match problem.reason.fault() {
+            Fault::Client => tracing::debug!(decision.id = %id, reason, route, detail, "request ended"),
+            Fault::Upstream => tracing::warn!(decision.id = %id, reason, route, detail, "upstream fault"),
+            Fault::Ours => tracing::error!(decision.id = %id, reason, route, detail, "request failed"),
+        }
+    }
+}
+
+fn place(type_name: &str, id: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (type_name, id).hash(&mut hasher);
+    usize::try_from(hasher.finish() % RECORD_LOCKS_U64).unwrap_or(0)
+}
+
+const RECORD_LOCKS: usize = 1024;
+const RECORD_LOCKS_U64: u64 = 1024;

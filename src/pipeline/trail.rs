@@ -1,0 +1,216 @@
+//! What a request leaves behind on its way, so that the one exit can record it whatever happened.
+
+use crate::ledger::entry::{self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write};
+use crate::ledger::field_set::FieldSet;
+use crate::model::decision::Effect;
+use crate::model::principal::Principal;
+use crate::model::problem::Problem;
+use crate::model::reason::Class;
+use crate::pipeline::decide::request::RequestVerdict;
+use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
+use crate::pipeline::enforce::response::ReleaseKind;
+use crate::pipeline::enforce::shown::ShownSets;
+
+/// Everything that the ledger may need to know of one request.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// The decision id.
+    pub id: String,
+    /// The method.
+    pub method: String,
+    /// The route's label.
+    pub route: Option<String>,
+    /// The names of the query's parameters.
+    pub query: Vec<String>,
+    /// Who asks.
+    pub principal: Option<Principal>,
+    /// The bundle's revision.
+    pub bundle: String,
+    /// The directory's revision.
+    pub directory: String,
+    /// What was decided before the CRM was asked.
+    pub verdict: RequestVerdict,
+    /// What the answer showed.
+    pub sets: ShownSets,
+    /// The status with which the CRM answered.
+    pub upstream_status: Option<u16>,
+    /// Whether the decision is in the ledger.
+    pub is_decided: bool,
+    /// Whether the request changes anything.
+    pub is_write: bool,
+}
+
+impl Trail {
+    /// The decision entry. `problem` is why the request ends, if it does.
+    pub fn decision(&self, handle: Option<String>, problem: Option<&Problem>) -> Entry {
+        let who = handle.zip(self.principal.as_ref()).map(|(handle, principal)| Who {
+            handle,
+            principal_type: principal.entity.type_name.clone(),
+            authn: principal.authn.code().to_owned(),
+        });
+        // What a write showed is known only after it: that stands in the outcome.
+        let sets = if self.is_write { ShownSets::default() } else { self.sets.clone() };
+        let mut access = group(self.verdict.all_accesses());
+        access.extend(view_access(&sets));
+        Entry::Decision(Box::new(entry::Decision {
+            id: self.id.clone(),
+            who,
+            method: self.method.clone(),
+            route: self.route.clone(),
+            query: self.query.clone(),
+            effect: effect(problem),
+            reason: problem.map(|problem| problem.reason.code().to_owned()),
+            access,
+            sets: to_sets(&sets),
+            rows_hidden: to_rows_hidden(&sets),
+            write: to_write(&self.verdict.writes),
+            bundle: self.bundle.clone(),
+            directory: self.directory.clone(),
+            mode: Mode::Enforce,
+            part: None,
+        }))
+    }
+
+    /// The outcome entry.
+    pub fn outcome(&self, end: &End<'_>) -> Entry {
+        let sets = if self.is_write { to_sets(&self.sets) } else { Vec::new() };
+        let stage = self.verdict.writes.first().and_then(|write| write.stage.clone()).filter(|_| end.problem.is_none());
+        Entry::Outcome(Outcome {
+            of: self.id.clone(),
+            status: Some(end.status),
+            upstream: self.upstream_status,
+            released: release(end.kind),
+            bytes: Some(end.bytes),
+            delivered: end.delivered,
+            reason: end.problem.map(|problem| problem.reason.code().to_owned()),
+            sets,
+            stage: stage.map(|(from, to)| Change { from: Some(from), to: Some(to) }),
+            part: None,
+        })
+    }
+}
+
+/// How a request ended.
+pub struct End<'p> {
+    /// The status that the caller gets.
+    pub status: u16,
+    /// How the body came to be released.
+    pub kind: ReleaseKind,
+    /// The body's bytes.
+    pub bytes: u64,
+    /// Whether it reached the caller.
+    pub delivered: Delivered,
+    /// Why the answer is not what was asked for.
+    pub problem: Option<&'p Problem>,
+}
+
+fn effect(problem: Option<&Problem>) -> entry::Effect {
+    match problem.map(|problem| problem.reason.class()) {
+        None => entry::Effect::Allow,
+        Some(Class::Deny) => entry::Effect::Deny,
+        Some(Class::Refuse) => entry::Effect::Refuse,
+        Some(Class::Fail) => entry::Effect::Fail,
+    }
+}
+
+fn release(kind: ReleaseKind) -> Release {
+    match kind {
+        ReleaseKind::All | ReleaseKind::Passed => Release::All,
+        ReleaseKind::Filtered => Release::Filtered,
+        ReleaseKind::None => Release::None,
+        ReleaseKind::Problem => Release::Problem,
+    }
+}
+
+/// Decisions with one action, type and outcome stand together; per-field decisions are told by `write`.
+fn group<'a>(accesses: impl Iterator<Item = &'a AccessDecision>) -> Vec<Access> {
+    let mut grouped: Vec<Access> = Vec::new();
+    for access in accesses {
+        let effect = if access.decision.effect == Effect::Allow { entry::Effect::Allow } else { entry::Effect::Deny };
+        let same = grouped.iter_mut().find(|other| {
+            other.action == access.action
+                && other.record_type == access.type_name
+                && other.effect == effect
+                && other.policies == access.decision.determining
+                && other.errors == access.decision.errors
+        });
+        match same {
+            Some(other) => {
+                let new = access.ids.iter().filter(|id| !other.ids.contains(id)).cloned().collect::<Vec<_>>();
+                other.ids.extend(new);
+            }
+            None => grouped.push(Access {
+                action: access.action.to_owned(),
+                record_type: access.type_name.clone(),
+                ids: access.ids.clone(),
+                effect,
+                policies: access.decision.determining.clone(),
+                errors: access.decision.errors.clone(),
+            }),
+        }
+    }
+    grouped
+}
+
+fn view_access(sets: &ShownSets) -> Vec<Access> {
+    // Shown records stand in `sets`, hidden ones in `rows_hidden`; only policy errors would be lost.
+    match sets.errors.is_empty() {
+        true => Vec::new(),
+        false => vec![Access {
+            action: "readField".to_owned(),
+            record_type: "*".to_owned(),
+            ids: Vec::new(),
+            effect: entry::Effect::Deny,
+            policies: Vec::new(),
+            errors: sets.errors.clone(),
+        }],
+    }
+}
+
+fn to_sets(sets: &ShownSets) -> Vec<Sets> {
+    let one = |(outcome, ids): (&super::enforce::shown::Outcome, &Vec<String>)| Sets {
+        record_type: outcome.type_name.clone(),
+        shown: FieldSet::of(outcome.shown.clone()),
+        hidden: FieldSet::of(outcome.hidden.clone()),
+        masked: FieldSet::of(outcome.masked.clone()),
+        ids: distinct(ids),
+        policies: outcome.policies.clone(),
+    };
+    sets.sets.iter().map(one).collect()
+}
+
+fn to_rows_hidden(sets: &ShownSets) -> Vec<RowsHidden> {
+    let one = |((type_name, reason, policies), ids): (&(String, &'static str, Vec<String>), &Vec<String>)| RowsHidden {
+        record_type: type_name.clone(),
+        ids: distinct(ids),
+        policies: policies.clone(),
+        reason: Some((*reason).to_owned()),
+    };
+    sets.rows_hidden.iter().map(one).collect()
+}
+
+/// An embedded record may stand in many rows of one answer.
+fn distinct(ids: &[String]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    ids.iter().filter(|id| seen.insert(id.as_str())).cloned().collect()
+}
+
+fn to_write(writes: &[WriteVerdict]) -> Option<Write> {
+    let first = writes.first()?;
+    let all = |field: fn(&WriteVerdict) -> &std::collections::BTreeSet<String>| -> Vec<String> {
+        let names: std::collections::BTreeSet<String> = writes.iter().flat_map(|write| field(write).clone()).collect();
+        names.into_iter().collect()
+    };
+    let change = |pair: &Option<(String, String)>| {
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        pair.as_ref().map(|(from, to)| Change { from: some(from), to: some(to) })
+    };
+    Some(Write {
+        asked: all(|write| &write.asked),
+        refused: all(|write| &write.refused),
+        unchanged: all(|write| &write.unchanged),
+        stage: change(&first.stage),
+        owner: change(&first.owner),
+        team: change(&first.team),
+    })
+}

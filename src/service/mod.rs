@@ -1,0 +1,7 @@
+//! The running service: its parts put together from a configuration, and replaced while it runs.
+//!
+//! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
+
+pub mod load;
+pub mod start;
+pub mod reload;

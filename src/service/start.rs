@@ -1,0 +1,250 @@
+//! Starts the service [edge]: opens the ledger, records who serves what, listens, and ends in order.
+#![expect(clippy::disallowed_methods, reason = "edge: binds the listeners")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::load::Loaded;
+use super::reload::{Reloader, policy_changes};
+use crate::admin;
+use crate::bundle::current::{Current, Snapshot};
+use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::ledger::append::{Ledger, LedgerOptions};
+use crate::ledger::clock;
+use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
+use crate::ledger::error::LedgerError;
+use crate::ledger::handles::Handles;
+use crate::ledger::open::RecoveryReport;
+use crate::ledger::revisions::Revisions;
+use crate::pipeline::canonical::HeadLimits;
+use crate::pipeline::decide::gate::VerdictCache;
+use crate::pipeline::forward::{Upstream, UpstreamOptions};
+use crate::pipeline::listen::{self, ConnectionLimits};
+use crate::pipeline::record::Recorder;
+use crate::pipeline::sidecar::{Limits, Sidecar};
+use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The ledger could not be opened.
+    #[error("the ledger in `{path}` could not be opened: {source}")]
+    Ledger {
+        /// The state folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: LedgerError,
+    },
+    /// A listener could not be bound.
+    #[error("`{address}` cannot be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The first entry could not be recorded.
+    #[error("the start could not be recorded: {0}")]
+    Record(String),
+    /// The admin token's file could not be read.
+    #[error("the admin token could not be read: {0}")]
+    Token(String),
+}
+
+/// A service that runs.
+pub struct Running {
+    /// Its parts.
+    pub sidecar: Arc<Sidecar>,
+    /// Where callers connect.
+    pub address: SocketAddr,
+    /// Where the admin listener is.
+    pub admin_address: Option<SocketAddr>,
+    /// Where health is asked.
+    pub health_address: Option<SocketAddr>,
+    /// What opening the ledger found.
+    pub recovery: RecoveryReport,
+    /// What reloads.
+    pub reloader: Arc<Reloader>,
+    shutdown: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    ledger: Ledger,
+}
+
+/// Puts the parts together and listens.
+pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
+    let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
+    let boot = clock.decision_id();
+    let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
+    options.segment_bytes_max = config.ledger.segment_bytes_max;
+    options.queue_entries_max = config.ledger.queue_entries_max;
+    options.write_timeout_ms = config.ledger.write_timeout_ms;
+    let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
+    let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
+    let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
+
+    let listener = bind(config.listen.address).await?;
+    let admin_listener = match &config.admin {
+        Some(admin) => Some((bind(admin.address).await?, read_token(&admin.token_file)?)),
+        None => None,
+    };
+    let health_listener = match config.listen.health_address {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let sidecar = Arc::new(Sidecar::new(
+        Current::new(loaded.bundle, loaded.directory),
+        loaded.sources,
+        Upstream::new(upstream_options(&config.upstream, &config.limits)),
+        Recorder::new(ledger.clone(), handles),
+        Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
+        clock,
+        limits(&config.limits),
+        Metrics::default(),
+    ));
+    let address = local(&listener, config.listen.address);
+    let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
+    let health_address = health_listener.as_ref().map(|listener| local(listener, address));
+    keep(&revisions, &sidecar.current.snapshot()).map_err(ledger_error)?;
+    record_start(&sidecar, &boot, address).await?;
+
+    let (shutdown, is_over) = watch::channel(false);
+    let connections = ConnectionLimits {
+        head_timeout_ms: config.listen.head_timeout_ms,
+        drain_timeout_ms: config.listen.drain_timeout_ms,
+        ..ConnectionLimits::default()
+    };
+    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions));
+    let mut tasks = vec![
+        tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
+        tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
+        tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
+    ];
+    if let Some((listener, token)) = admin_listener {
+        let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
+        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
+    }
+    if let Some(listener) = health_listener {
+        tasks.push(tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(is_over))));
+    }
+    Ok(Running { sidecar, address, admin_address, health_address, recovery, reloader, shutdown, tasks, ledger })
+}
+
+impl Running {
+    /// Stops listening, lets open exchanges end, and closes the ledger.
+    pub async fn stop(self) -> Result<u64, LedgerError> {
+        let _ = self.shutdown.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        self.sidecar.recorder.flush_refusals(&self.sidecar.clock.second());
+        self.ledger.close().await
+    }
+}
+
+async fn over(mut is_over: watch::Receiver<bool>) {
+    let _ = is_over.wait_for(|is_over| *is_over).await;
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn read_token(path: &std::path::Path) -> Result<String, StartError> {
+    let mut problems = crate::config::author::Problems::default();
+    crate::config::load::secret(path, &mut problems).ok_or_else(|| StartError::Token(problems.to_string()))
+}
+
+/// Keeps the bytes of what serves, so that a hash in the ledger always has its text.
+pub fn keep(revisions: &Revisions, snapshot: &Snapshot) -> Result<(), LedgerError> {
+    let files: Vec<(String, Bytes)> =
+        snapshot.bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    revisions.keep(&snapshot.bundle.revision, &files)?;
+    let directory = Bytes::from(snapshot.directory.snapshot.clone());
+    revisions.keep(&snapshot.directory.revision, &[("directory.json".to_owned(), directory)])
+}
+
+async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
+    let snapshot = sidecar.current.snapshot();
+    let record = |entry| async { sidecar.recorder.append(entry).await };
+    let failed = |problem: crate::model::problem::Problem| StartError::Record(problem.internal.unwrap_or_default());
+    let start = Start {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot: boot.to_owned(),
+        bundle: snapshot.bundle.revision.clone(),
+        directory: snapshot.directory.revision.clone(),
+        listen: address.to_string(),
+    };
+    record(Entry::Start(start)).await.map_err(failed)?;
+    for (what, hash) in
+        [(RevisionOf::Bundle, &snapshot.bundle.revision), (RevisionOf::Directory, &snapshot.directory.revision)]
+    {
+        let revision = Revision {
+            what,
+            hash: hash.clone(),
+            previous: None,
+            result: RevisionResult::Active,
+            problems: 0,
+            author: "unsigned".to_owned(),
+            policies: policy_changes(None, &snapshot.bundle).filter(|_| what == RevisionOf::Bundle),
+            part: None,
+        };
+        record(Entry::Revision(revision)).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+    tokio::pin!(shutdown);
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => sidecar.recorder.flush_refusals(&sidecar.clock.second()),
+            () = &mut shutdown => return,
+        }
+    }
+}
+
+fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {
+    UpstreamOptions {
+        origin: upstream.origin.clone(),
+        base_path: upstream.base_path.clone(),
+        host: upstream.host.clone(),
+        connect_timeout_ms: upstream.connect_timeout_ms,
+        answer_timeout_ms: upstream.answer_timeout_ms,
+        answer_bytes_max: limits.answer_bytes,
+        idle_connections_max: upstream.idle_connections_max,
+        idle_timeout_ms: upstream.idle_timeout_ms,
+    }
+}
+
+fn limits(limits: &LimitsConfig) -> Limits {
+    Limits {
+        head: HeadLimits {
+            target_bytes_max: limits.target_bytes,
+            query_parameters_max: limits.query_parameters,
+        },
+        body_bytes_max: limits.body_bytes,
+        body_timeout_ms: limits.body_timeout_ms,
+        json_depth_max: limits.json_depth,
+        answer_bytes_max: limits.answer_bytes,
+        records_max: limits.records,
+        ids_max: limits.ids,
+        fetches_max: limits.fetches,
+        requests_max: limits.requests,
+        connections_max: limits.connections,
+        ..Limits::default()
+    }
+}

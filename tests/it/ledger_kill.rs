@@ -1,0 +1,178 @@
+//! A writer that is killed at any moment: every acknowledged entry is there, and nothing stays open.
+//!
+//! The child is this test binary itself, told by an environment variable to append until it is killed.
+#![expect(clippy::disallowed_methods, reason = "edge: the child is told its folder by the environment")]
+#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use lockkeeper::ledger::append::{Ledger, LedgerOptions};
+use lockkeeper::ledger::clock;
+use lockkeeper::ledger::entry::{Decision, Delivered, Effect, Entry, Mode, Outcome, Release};
+use lockkeeper::ledger::read;
+
+/// Names the state folder for the child.
+const CHILD_FOLDER: &str = "LOCKKEEPER_LEDGER_KILL_FOLDER";
+
+/// How often a child is killed.
+const ROUNDS: u64 = 40;
+
+/// The child's life. Without the variable there is nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_appends_until_killed() {
+    let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
+    let (ledger, _) = Ledger::open(options(Path::new(&folder)), clock::system()).unwrap();
+    let tasks: Vec<_> = (0..8).map(|task| tokio::spawn(decide_forever(ledger.clone(), task))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Decisions and outcomes, each said on standard output once it is acknowledged.
+async fn decide_forever(ledger: Ledger, task: u32) {
+    for at in 0_u64.. {
+        let id = format!("{}-{task}-{at}", std::process::id());
+        let seq = ledger.append(decision(&id)).await.unwrap();
+        say(&format!("\nacked {seq} {id}\n"));
+        if at % 3 == 0 {
+            ledger.append_soon(outcome(&id)).unwrap();
+        } else if at % 3 == 1 {
+            let seq = ledger.append(outcome(&id)).await.unwrap();
+            say(&format!("\nacked {seq} {id}\n"));
+        }
+    }
+}
+
+/// One write, so that lines of several tasks do not mix.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_writer_loses_nothing_that_it_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = BTreeMap::new();
+    let mut cut = 0;
+    for round in 0..ROUNDS {
+        // From before the ledger is open to some hundred entries later.
+        let lines = round * round % 211;
+        let found = run_and_kill(dir.path(), lines);
+        for (seq, id) in found {
+            assert!(acknowledged.insert(seq, id).is_none(), "entry {seq} was acknowledged twice");
+        }
+        let (ledger, report) = Ledger::open(options(dir.path()), clock::system()).unwrap();
+        cut += u64::from(report.cut_bytes > 0);
+        check(dir.path(), &acknowledged);
+        ledger.close().await.unwrap();
+    }
+    println!("{} acknowledged entries, {cut} of {ROUNDS} tails were torn", acknowledged.len());
+    assert!(acknowledged.len() > 1000);
+}
+
+/// Starts a child, kills it after so many acknowledgements, and returns all that it gave.
+fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u64, String)> {
+    let mut child = spawn(dir);
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut found = Vec::new();
+    let mut line = String::new();
+    while (found.len() as u64) < lines {
+        line.clear();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "the child ended by itself");
+        found.extend(acknowledgement(&line));
+    }
+    // On Unix this is SIGKILL.
+    child.kill().unwrap();
+    loop {
+        line.clear();
+        if output.read_line(&mut line).unwrap() == 0 {
+            break;
+        }
+        if line.ends_with('\n') {
+            found.extend(acknowledgement(&line));
+        }
+    }
+    child.wait().unwrap();
+    found
+}
+
+fn spawn(dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "ledger_kill::child_appends_until_killed", "--nocapture"])
+        .env(CHILD_FOLDER, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The number and id in `acked 7 some-id`.
+fn acknowledgement(line: &str) -> Option<(u64, String)> {
+    let (seq, id) = line.trim_end().strip_prefix("acked ")?.split_once(' ')?;
+    Some((seq.parse().unwrap(), id.to_owned()))
+}
+
+/// Every acknowledged entry is at its number; numbers have no gaps; each decision has exactly one outcome.
+fn check(dir: &Path, acknowledged: &BTreeMap<u64, String>) {
+    let (mut decided, mut closed) = (HashSet::new(), HashSet::new());
+    let mut seen = 0;
+    for (at, line) in read::entries(dir, 0).enumerate() {
+        let line = line.unwrap();
+        assert_eq!(line.place.seq, at as u64 + 1);
+        let named = line.value.get("id").or(line.value.get("of")).and_then(|id| id.as_str());
+        if let Some(id) = acknowledged.get(&line.place.seq) {
+            assert_eq!(named, Some(id.as_str()), "entry {}", line.place.seq);
+            seen += 1;
+        }
+        match (line.kind.as_str(), named) {
+            ("decision", Some(id)) => assert!(decided.insert(id.to_owned()), "{id} twice"),
+            ("outcome", Some(id)) => assert!(closed.insert(id.to_owned()), "{id} closed twice"),
+            _ => {}
+        }
+    }
+    assert_eq!(seen, acknowledged.len(), "all acknowledged entries are there");
+    assert_eq!(decided, closed, "none is open");
+}
+
+/// Small segments, so that kills fall into rotations as well.
+fn options(dir: &Path) -> LedgerOptions {
+    LedgerOptions { segment_bytes_max: 5000, soon_wait_ms: 1, ..LedgerOptions::new(dir, "boot") }
+}
+
+fn decision(id: &str) -> Entry {
+    Entry::Decision(Box::new(Decision {
+        id: id.to_owned(),
+        who: None,
+        method: "GET".into(),
+        route: Some("GET /deals/{id}".into()),
+        query: vec![],
+        effect: Effect::Allow,
+        reason: None,
+        access: vec![],
+        sets: vec![],
+        rows_hidden: vec![],
+        write: None,
+        bundle: "b".into(),
+        directory: "d".into(),
+        mode: Mode::Enforce,
+        part: None,
+    }))
+}
+
+fn outcome(of: &str) -> Entry {
+    Entry::Outcome(Outcome {
+        of: of.to_owned(),
+        status: Some(200),
+        upstream: Some(200),
+        released: Release::All,
+        bytes: Some(2),
+        delivered: Delivered::Yes,
+        reason: None,
+        sets: vec![],
+        stage: None,
+        part: None,
+    })
+}
