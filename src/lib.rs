@@ -1,4 +1,18 @@
-//! Lockkeeper.
+//! Lockkeeper: a policy-decision sidecar in front of a CRM's HTTP API.
+//!
+//! Every request becomes principal, action, resource and context; Cedar policies decide, down to the field, per pipeline
+//! stage and team; answers leave without what the caller may not see; writes and stage moves that policy does not permit
+//! never reach the CRM; every decision is in a ledger before anything is forwarded or released.
+//!
+//! The map of the house, floor by floor; a file uses its own floor and lower ones:
+//!
+//! * floor 0: [`model`] (the vocabulary), [`json`] (bounded JSON)
+//! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`telemetry`]
+//! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
+//! * floor 4: [`service`] (the running whole), [`admin`], [`demo`] (the embedded demo CRM), [`cli`]
+//!
+//! `ARCHITECTURE.md` tells what may depend on what, and what is absent on purpose.
+
 pub mod model;
 pub mod json;
 pub mod config;

@@ -95,13 +95,17 @@ fn add_sets(profile: &Profile, catalogue: &mut Catalogue, problems: &mut Problem
         });
         if ready.is_empty() {
             for (name, parents) in rest {
-                let message = format!("the field set `{name}` is inside of `{}`, which is not declared or holds it", parents.join("`, `"));
+                let message = format!(
+                    "the field set `{name}` is inside of `{}`, which is not declared or holds it",
+                    parents.join("`, `")
+                );
                 problems.push(AuthorProblem::error(message).help("Declare every set under `[field_sets]`."));
             }
             return;
         }
         for (name, parents) in ready {
-            let parents: Vec<EntityRef> = parents.iter().map(|parent| EntityRef::new("FieldSet", parent)).collect();
+            let parents: Vec<EntityRef> =
+                parents.iter().map(|parent| EntityRef::new("FieldSet", parent)).collect();
             catalogue.add(EntityRef::new("FieldSet", name), &parents);
         }
         waiting = rest;

@@ -47,10 +47,14 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
         problems.push(missing(PROFILE_FILE, "It describes the CRM's API."));
     }
     if policy_files.is_empty() {
-        problems.push(missing("*.cedar", "Without a policy everything is denied; say so in a file if that is meant."));
+        problems.push(missing(
+            "*.cedar",
+            "Without a policy everything is denied; say so in a file if that is meant.",
+        ));
     }
     let [customer] = schemas.as_slice() else {
-        problems.push(missing("one *.cedarschema", "It declares the record types that policies may look at."));
+        problems
+            .push(missing("one *.cedarschema", "It declares the record types that policies may look at."));
         return None;
     };
     let policies = policies::load(&policy_files, problems);
@@ -63,7 +67,15 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
         return None;
     }
     let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue);
-    Some(Bundle { revision: revision::hash_files(&files), files, profile, schema, policies, slices, catalogue })
+    Some(Bundle {
+        revision: revision::hash_files(&files),
+        files,
+        profile,
+        schema,
+        policies,
+        slices,
+        catalogue,
+    })
 }
 
 fn texts(files: &BTreeMap<String, Bytes>, problems: &mut Problems) -> Vec<Arc<SourceFile>> {

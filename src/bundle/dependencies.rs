@@ -136,13 +136,15 @@ impl Dependencies {
     }
 
     fn walk_comparison(&mut self, operator: &str, body: &Value) {
-        let (left, right) = (body.get("left").unwrap_or(&Value::Null), body.get("right").unwrap_or(&Value::Null));
-        if is_context(left, "field") && matches!(operator, "==" | "in") {
-            if let Some(literals) = entity_literals(right) {
-                self.context_keys.insert("field".to_owned());
-                self.field_literals.extend(literals);
-                return;
-            }
+        let (left, right) =
+            (body.get("left").unwrap_or(&Value::Null), body.get("right").unwrap_or(&Value::Null));
+        if is_context(left, "field")
+            && matches!(operator, "==" | "in")
+            && let Some(literals) = entity_literals(right)
+        {
+            self.context_keys.insert("field".to_owned());
+            self.field_literals.extend(literals);
+            return;
         }
         for (now, other) in [(left, right), (right, left)] {
             if is_context(now, "now") && operator != "in" && self.note_threshold(other) {
@@ -169,7 +171,8 @@ impl Dependencies {
                 true
             }
             Some(("datetime", body)) => {
-                let text = body.as_array().and_then(|arguments| arguments.first()).and_then(|v| v.get("Value"));
+                let text =
+                    body.as_array().and_then(|arguments| arguments.first()).and_then(|v| v.get("Value"));
                 let millis = text.and_then(Value::as_str).and_then(super::instant::parse_cedar_datetime);
                 millis.map(|millis| self.now.literals.insert(millis)).is_some()
             }
@@ -207,7 +210,9 @@ fn is_context(value: &Value, key: &str) -> bool {
 fn entity_literals(value: &Value) -> Option<Vec<EntityRef>> {
     match single(value)? {
         ("Value", literal) => entity_literal(literal).map(|entity| vec![entity]),
-        ("Set", items) => items.as_array()?.iter().map(|item| entity_literals(item)?.into_iter().next()).collect(),
+        ("Set", items) => {
+            items.as_array()?.iter().map(|item| entity_literals(item)?.into_iter().next()).collect()
+        }
         _ => None,
     }
 }
@@ -234,14 +239,21 @@ mod tests {
 
     #[test]
     fn attributes_of_the_record_are_found() {
-        let found = dependencies("resource has owner && resource.owner.position in principal.position && resource.amount.lessThan(decimal(\"1.0\"))");
+        let found = dependencies(
+            "resource has owner && resource.owner.position in principal.position && resource.amount.lessThan(decimal(\"1.0\"))",
+        );
         assert_eq!(names(&found.resource_attributes), ["amount", "owner"]);
         assert!(!found.reads_identity);
     }
 
     #[test]
     fn the_bare_record_is_its_identity() {
-        for condition in ["resource == Deal::\"1\"", "[resource].contains(principal)", "resource in principal.x", "principal.x == resource"] {
+        for condition in [
+            "resource == Deal::\"1\"",
+            "[resource].contains(principal)",
+            "resource in principal.x",
+            "principal.x == resource",
+        ] {
             assert!(dependencies(condition).reads_identity, "{condition}");
         }
         assert!(!dependencies("resource is Deal").reads_identity);
@@ -249,22 +261,35 @@ mod tests {
 
     #[test]
     fn time_is_a_threshold_or_opaque() {
-        let found = dependencies("context.now < principal.accessFrom || context.now >= datetime(\"1970-01-01T00:00:01Z\") || resource.closes > context.now");
+        let found = dependencies(
+            "context.now < principal.accessFrom || context.now >= datetime(\"1970-01-01T00:00:01Z\") || resource.closes > context.now",
+        );
         assert!(!found.now.is_opaque);
         assert_eq!(found.now.literals.iter().copied().collect::<Vec<_>>(), [1000]);
         assert_eq!(names(&found.now.principal_attributes), ["accessFrom"]);
         assert_eq!(names(&found.now.resource_attributes), ["closes"]);
-        for condition in ["context.now.offset(duration(\"1d\")) > principal.a", "context.now.toDate() == principal.d", "context.now < resource.owner.until", "context == principal.c"] {
+        for condition in [
+            "context.now.offset(duration(\"1d\")) > principal.a",
+            "context.now.toDate() == principal.d",
+            "context.now < resource.owner.until",
+            "context == principal.c",
+        ] {
             assert!(dependencies(condition).now.is_opaque, "{condition}");
         }
     }
 
     #[test]
     fn fields_are_literals_or_opaque() {
-        let found = dependencies("context.field in FieldSet::\"pii\" || context.field == Field::\"Deal.amount\" || context.field in [FieldSet::\"a\", FieldSet::\"b\"]");
+        let found = dependencies(
+            "context.field in FieldSet::\"pii\" || context.field == Field::\"Deal.amount\" || context.field in [FieldSet::\"a\", FieldSet::\"b\"]",
+        );
         assert!(!found.reads_field_opaquely);
         assert_eq!(found.field_literals.len(), 4);
-        for condition in ["context.field in principal.sets", "principal.f == context.field", "[context.field].contains(principal.f)"] {
+        for condition in [
+            "context.field in principal.sets",
+            "principal.f == context.field",
+            "[context.field].contains(principal.f)",
+        ] {
             assert!(dependencies(condition).reads_field_opaquely, "{condition}");
         }
     }

@@ -122,7 +122,11 @@ pub fn load(source: &Arc<SourceFile>, schema: &cedar::Schema, problems: &mut Pro
 fn check_items(items: &[Value], source: &Arc<SourceFile>, problems: &mut Problems) {
     let mut error = |needle: &str, message: String, help: &str| {
         let at = source.text.find(needle).unwrap_or(0);
-        problems.push(AuthorProblem::error(message).at(source, at..at + needle.len().min(source.text.len() - at)).help(help));
+        problems.push(
+            AuthorProblem::error(message)
+                .at(source, at..at + needle.len().min(source.text.len() - at))
+                .help(help),
+        );
     };
     let mut known = BTreeSet::new();
     for item in items {
@@ -145,7 +149,11 @@ fn check_items(items: &[Value], source: &Arc<SourceFile>, problems: &mut Problem
                 Some(parent) if known.contains(&parent) => {}
                 Some(parent) => {
                     let help = "Add it: a membership in something that does not exist cannot be decided on.";
-                    error(&parent.id, format!("`{parent}` is named as a parent but is not in the directory"), help);
+                    error(
+                        &parent.id,
+                        format!("`{parent}` is named as a parent but is not in the directory"),
+                        help,
+                    );
                 }
                 None => error("parents", "a parent has no `type` and `id`".to_owned(), ""),
             }
@@ -162,8 +170,13 @@ fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
         let attributes = item.get("attrs").and_then(Value::as_object);
         let instant = |name: &str| attributes?.get(name).and_then(datetime);
         if matches!(entity.type_name.as_str(), "User" | "Service" | "Agent") {
-            let is_active = attributes.and_then(|a| a.get("active")).and_then(Value::as_bool).unwrap_or(false);
-            let person = Person { is_active, access_from: instant("accessFrom"), access_until: instant("accessUntil") };
+            let is_active =
+                attributes.and_then(|a| a.get("active")).and_then(Value::as_bool).unwrap_or(false);
+            let person = Person {
+                is_active,
+                access_from: instant("accessFrom"),
+                access_until: instant("accessUntil"),
+            };
             people.insert(entity.clone(), person);
         }
         for (name, value) in attributes.into_iter().flatten() {
@@ -179,7 +192,13 @@ fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
     }
     let snapshot: Vec<Value> = kept.into_values().collect();
     let snapshot = Value::Array(snapshot).to_string();
-    Directory { revision: super::revision::hash(snapshot.as_bytes()), snapshot, entities, people, by_attribute }
+    Directory {
+        revision: super::revision::hash(snapshot.as_bytes()),
+        snapshot,
+        entities,
+        people,
+        by_attribute,
+    }
 }
 
 /// What the ledger's copy keeps of an entity. Custom attributes may hold anything about a person, so only their hash

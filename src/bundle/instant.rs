@@ -39,7 +39,8 @@ pub fn parse_wire(text: &str, default_offset_seconds: Option<i32>) -> Result<i64
 pub fn from_parts(parts: [i64; 7], offset_seconds: i32) -> Result<i64, &'static str> {
     let [year, month, day, hour, minute, second, microsecond] = parts;
     let small = |value: i64| i8::try_from(value).map_err(|_| "a part is out of range");
-    let nanos = microsecond.checked_mul(1000).and_then(|n| i32::try_from(n).ok()).ok_or("a part is out of range")?;
+    let nanos =
+        microsecond.checked_mul(1000).and_then(|n| i32::try_from(n).ok()).ok_or("a part is out of range")?;
     let year = i16::try_from(year).map_err(|_| "a part is out of range")?;
     let date = Date::new(year, small(month)?, small(day)?).map_err(|_| "not a calendar date")?;
     let time = jiff::civil::Time::new(small(hour)?, small(minute)?, small(second)?, nanos);

@@ -21,7 +21,12 @@ pub fn lint(policies: &Policies, catalogue: &Catalogue, profile: &Profile, probl
     }
 }
 
-fn check_literals(policies: &Policies, policy: &cedar::Policy, catalogue: &Catalogue, problems: &mut Problems) {
+fn check_literals(
+    policies: &Policies,
+    policy: &cedar::Policy,
+    catalogue: &Catalogue,
+    problems: &mut Problems,
+) {
     let id: &str = policy.id().as_ref();
     for literal in policy.entity_literals() {
         let entity = from_uid(&literal);

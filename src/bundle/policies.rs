@@ -64,9 +64,15 @@ pub fn load(files: &[Arc<SourceFile>], problems: &mut Problems) -> Policies {
     policies
 }
 
-fn add_file(policies: &mut Policies, file: &Arc<SourceFile>, set: &cedar::PolicySet, problems: &mut Problems) {
+fn add_file(
+    policies: &mut Policies,
+    file: &Arc<SourceFile>,
+    set: &cedar::PolicySet,
+    problems: &mut Problems,
+) {
     for template in set.templates() {
-        let message = format!("the policy `{}` has slots", template.annotation("id").unwrap_or("without @id"));
+        let message =
+            format!("the policy `{}` has slots", template.annotation("id").unwrap_or("without @id"));
         let help = "Write it out for each principal group; templates are not linked here.";
         problems.push(AuthorProblem::error(message).at(file, 0..0).help(help));
     }
@@ -80,8 +86,11 @@ fn add_file(policies: &mut Policies, file: &Arc<SourceFile>, set: &cedar::Policy
             continue;
         };
         if let Some((other, other_at)) = policies.places.get(id) {
-            let message = format!("the id `{id}` is taken by a policy at {}:{}", other.name, other.line_of(*other_at));
-            problems.push(AuthorProblem::error(message).at(file, at..at + 1).help("Give each policy its own `@id`."));
+            let message =
+                format!("the id `{id}` is taken by a policy at {}:{}", other.name, other.line_of(*other_at));
+            problems.push(
+                AuthorProblem::error(message).at(file, at..at + 1).help("Give each policy its own `@id`."),
+            );
             continue;
         }
         policies.places.insert(id.to_owned(), (Arc::clone(file), at));
@@ -98,7 +107,8 @@ fn add_file(policies: &mut Policies, file: &Arc<SourceFile>, set: &cedar::Policy
 /// Validates against the joined schema: errors and warnings alike stop the load.
 pub fn validate(policies: &Policies, schema: &BundleSchema, problems: &mut Problems) {
     let validator = cedar::Validator::new(schema.schema.clone());
-    let result = validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
+    let result =
+        validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
     for error in result.validation_errors() {
         problems.push(located(policies, error.policy_id().as_ref(), error));
     }
@@ -115,9 +125,11 @@ fn located(policies: &Policies, id: &str, error: &(dyn miette::Diagnostic + 'sta
     match policies.places.get(id) {
         Some((source, at)) => {
             let message = error.to_string();
-            let message = message.split_once(", ").map_or(message.as_str(), |(head, rest)| match head.starts_with("for policy") {
-                true => rest,
-                false => message.as_str(),
+            let message = message.split_once(", ").map_or(message.as_str(), |(head, rest)| {
+                match head.starts_with("for policy") {
+                    true => rest,
+                    false => message.as_str(),
+                }
             });
             let inner = from_diagnostic(error, source);
             let problem = policies.problem(id, format!("policy `{id}`: {message}"));
@@ -152,7 +164,8 @@ fn check_has(policies: &Policies, policy: &cedar::Policy, schema: &BundleSchema,
             Some(near) => format!("Did you mean `{near}`?"),
             None => "Declare the attribute in the schema, or remove the test.".to_owned(),
         };
-        let message = format!("policy `{id}`: no type declares the attribute `{name}` that stands after `has`");
+        let message =
+            format!("policy `{id}`: no type declares the attribute `{name}` that stands after `has`");
         problems.push(policies.problem(id, message).help(help));
     }
 }

@@ -46,16 +46,17 @@ pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Proble
     check_types(profile, &own_json, customer, problems);
     let generated = generate(profile, &own_json);
     let text = format!("{BASE}\n{generated}\n{}", customer.text);
-    let fragments = [BASE, generated.as_str()].into_iter().map(cedar::SchemaFragment::from_cedarschema_str);
-    let fragments: Result<Vec<_>, _> = fragments.map(|parsed| parsed.map(|(fragment, _)| fragment)).collect();
-    let joined = match fragments {
-        Ok(fragments) => cedar::Schema::from_schema_fragments(fragments.into_iter().chain([own])),
-        Err(error) => {
-            problems.push(AuthorProblem::error(format!("the generated schema does not parse: {error}")));
-            return None;
+    let mut fragments = vec![own];
+    for text in [BASE, generated.as_str()] {
+        match cedar::SchemaFragment::from_cedarschema_str(text) {
+            Ok((fragment, _)) => fragments.push(fragment),
+            Err(error) => {
+                problems.push(AuthorProblem::error(format!("the generated schema does not parse: {error}")));
+                return None;
+            }
         }
-    };
-    match joined {
+    }
+    match cedar::Schema::from_schema_fragments(fragments) {
         Ok(schema) => {
             let attribute_names = attribute_names(&text);
             let proposed = names_at(&own_json, &["commonTypes", "Proposed", "attributes"]);
@@ -99,21 +100,28 @@ fn check_types(
         let path = ["entityTypes", record_type.name.as_str()];
         let Some(declared) = path.iter().try_fold(own, |value, key| value.get(key)) else {
             let message = format!("the schema does not declare the profile's type `{}`", record_type.name);
-            let help = format!("Add `entity {} {{ … }};` with the attributes that policies may look at.", record_type.name);
+            let help = format!(
+                "Add `entity {} {{ … }};` with the attributes that policies may look at.",
+                record_type.name
+            );
             problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
             continue;
         };
         let declared = names_at(declared, &["shape", "attributes"]);
         let mapped: BTreeSet<String> = record_type.attributes.iter().map(|a| a.name.clone()).collect();
         for name in declared.difference(&mapped) {
-            let message = format!("`{}.{name}` is declared but the profile does not say where it is", record_type.name);
-            let near = nearest(name, mapped.iter().map(String::as_str)).map(|near| format!("Did you mean `{near}`?"));
-            let help = near.unwrap_or_else(|| format!("Add it under `[types.{}.attributes]`.", record_type.name));
+            let message =
+                format!("`{}.{name}` is declared but the profile does not say where it is", record_type.name);
+            let near = nearest(name, mapped.iter().map(String::as_str))
+                .map(|near| format!("Did you mean `{near}`?"));
+            let help =
+                near.unwrap_or_else(|| format!("Add it under `[types.{}.attributes]`.", record_type.name));
             let at = customer.text.find(name.as_str()).unwrap_or(0);
             problems.push(AuthorProblem::error(message).at(customer, at..at + name.len()).help(help));
         }
         for name in mapped.difference(&declared) {
-            let message = format!("the profile maps `{}.{name}`, which the schema does not declare", record_type.name);
+            let message =
+                format!("the profile maps `{}.{name}`, which the schema does not declare", record_type.name);
             let help = format!("Declare it: `entity {} {{ {name}?: … }};`", record_type.name);
             problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
         }
@@ -155,21 +163,27 @@ fn generate(profile: &Profile, own: &serde_json::Value) -> String {
     }
     let base = "now: datetime, authLevel?: Long, onBehalfOf?: User, breakGlassReason?: String";
     let people = "principal: [User, Service, Agent]";
-    let on_records = |context: &str| format!("appliesTo {{ {people}, resource: [{types}], context: {{ {base}{context} }} }};\n");
+    let on_records = |context: &str| {
+        format!("appliesTo {{ {people}, resource: [{types}], context: {{ {base}{context} }} }};\n")
+    };
     if !types.is_empty() {
         text.push_str(&format!("action {} in [recordRead] {}", names(Scope::RecordRead), on_records("")));
         let writes = on_records(", proposed?: Proposed");
         text.push_str(&format!("action {} in [recordWrite] {writes}", names(Scope::RecordWrite)));
         let moves = on_records(", from: Stage, to: Stage, approver?: User, proposed?: Proposed");
         text.push_str(&format!("action moveStage in [recordWrite] {moves}"));
-        text.push_str(&format!("action readField, readFieldMasked in [fieldRead] {}", on_records(", field: Field")));
+        text.push_str(&format!(
+            "action readField, readFieldMasked in [fieldRead] {}",
+            on_records(", field: Field")
+        ));
         let write_field = on_records(", field: Field, proposed?: Proposed");
         text.push_str(&format!("action writeField in [fieldWrite] {write_field}"));
     }
     text.push_str(&format!(
         "action viewStage, createStage, editStage, deleteStage appliesTo {{ {people}, resource: Stage, context: {{ {base} }} }};\n"
     ));
-    let collection = format!("appliesTo {{ {people}, resource: Collection, context: {{ {base}, count?: Long }} }};\n");
+    let collection =
+        format!("appliesTo {{ {people}, resource: Collection, context: {{ {base}, count?: Long }} }};\n");
     text.push_str(&format!("action list, search {collection}"));
     text.push_str(&format!("action export, report, bulkEdit, bulkDelete in [bulk] {collection}"));
     text

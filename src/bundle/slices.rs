@@ -50,7 +50,12 @@ impl Slices {
 pub const FIELD_ACTIONS: &[&str] = &["readField", "readFieldMasked", "writeField"];
 
 /// Cuts the policies into slices.
-pub fn cut(policies: &cedar::PolicySet, schema: &cedar::Schema, profile: &Profile, catalogue: &Catalogue) -> Slices {
+pub fn cut(
+    policies: &cedar::PolicySet,
+    schema: &cedar::Schema,
+    profile: &Profile,
+    catalogue: &Catalogue,
+) -> Slices {
     let mut slices = Slices::default();
     let all: Vec<&cedar::Policy> = policies.policies().collect();
     for action in Action::ALL.iter().map(|action| action.name()).chain(FIELD_ACTIONS.iter().copied()) {

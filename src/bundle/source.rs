@@ -44,7 +44,8 @@ fn read_level(
         if !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             continue;
         }
-        let content = std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
+        let content =
+            std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
         *bytes += content.len();
         files.insert(format!("{prefix}{name}"), Bytes::from(content));
         if files.len() > FILES_MAX || *bytes > BYTES_MAX {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "edge: makes the demo's folder and binds its listeners")]
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -52,7 +53,10 @@ async fn run_in(args: &DemoArgs, folder: &Path) -> Exit {
     let crm_listener = match TcpListener::bind(args.crm).await {
         Ok(listener) => listener,
         Err(error) => {
-            render::failure(&format!("`{}` cannot be listened on: {error}; choose another with --crm", args.crm));
+            render::failure(&format!(
+                "`{}` cannot be listened on: {error}; choose another with --crm",
+                args.crm
+            ));
             return Exit::Failure;
         }
     };
@@ -105,7 +109,10 @@ fn prepare(args: &DemoArgs, folder: &Path, crm: SocketAddr) -> Result<Keys, Stri
     let mut key_file = String::new();
     for (person, _) in PEOPLE {
         let key = new_key()?;
-        key_file.push_str(&format!("[[key]]\nprincipal = 'User::\"{person}\"'\nsha256 = \"{}\"\n\n", hash(key.as_bytes())));
+        key_file.push_str(&format!(
+            "[[key]]\nprincipal = 'User::\"{person}\"'\nsha256 = \"{}\"\n\n",
+            hash(key.as_bytes())
+        ));
         people.push((*person, key));
     }
     let service = new_key()?;
@@ -123,7 +130,7 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     let path = folder.join(name);
     let failed = |error: std::io::Error| format!("`{}` cannot be written: {error}", path.display());
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
     }
     std::fs::write(&path, text).map_err(failed)
 }
@@ -135,9 +142,13 @@ fn tour(address: SocketAddr, crm: SocketAddr, folder: &Path, keys: &Keys) -> Str
          The same deal, four ways:\n"
     );
     for ((person, key), (_, what)) in keys.people.iter().zip(PEOPLE) {
-        text.push_str(&format!("\n# {what}\ncurl -s -H 'Authorization: Bearer {key}' http://{address}/api/deals/42 # {person}\n"));
+        text.push_str(&format!(
+            "\n# {what}\ncurl -s -H 'Authorization: Bearer {key}' http://{address}/api/deals/42 # {person}\n"
+        ));
     }
-    let key = |person: &str| keys.people.iter().find(|(name, _)| *name == person).map_or("", |(_, key)| key.as_str());
+    let key = |person: &str| {
+        keys.people.iter().find(|(name, _)| *name == person).map_or("", |(_, key)| key.as_str())
+    };
     text.push_str(&format!(
         "\nA stage move that policy refuses (125,000.50 is more than a rep may close alone), and one that it permits:\n\n\
          curl -s -X POST -H 'Authorization: Bearer {rep}' -H 'Content-Type: application/json' -d '{{\"stage\":\"won\"}}' http://{address}/api/deals/42/move\n\

@@ -50,7 +50,10 @@ pub fn run(args: &KeyArgs) -> Exit {
             if matches!(args.command, KeyCommand::New { .. }) {
                 render::message(format!("key (shown once): {key}"));
             }
-            render::line(format!("[[key]]\nprincipal = '{principal}'\nsha256 = \"{}\"", hash(key.as_bytes())));
+            render::line(format!(
+                "[[key]]\nprincipal = '{principal}'\nsha256 = \"{}\"",
+                hash(key.as_bytes())
+            ));
             Exit::Success
         }
         Err(why) => {

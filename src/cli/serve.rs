@@ -91,7 +91,8 @@ fn announce(running: &Running, config: &ServiceConfig) {
 
 /// Waits until the process is told to stop; SIGHUP reloads.
 pub async fn wait(running: &Running) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let signals =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
     loop {
         tokio::select! {

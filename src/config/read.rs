@@ -44,7 +44,8 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     });
     let ledger = section(root, "ledger").and_then(|table| read_ledger(&table, folder));
     let limits = root.table("limits").map_or_else(LimitsConfig::default, |table| read_limits(&table));
-    let (log_level, log_is_json) = root.table("log").map_or(("info".to_owned(), false), |table| read_log(&table));
+    let (log_level, log_is_json) =
+        root.table("log").map_or(("info".to_owned(), false), |table| read_log(&table));
     let (bundle_path, reload_poll_ms) = bundle?;
     Some(ServiceConfig {
         listen: listen?,
@@ -63,7 +64,11 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
 
 fn section<'a>(root: &Table<'a>, name: &str) -> Option<Table<'a>> {
     if root.item(name).is_none() {
-        root.reading().error(0..0, format!("`[{name}]` is missing"), "See docs/reference/config.md for every section.");
+        root.reading().error(
+            0..0,
+            format!("`[{name}]` is missing"),
+            "See docs/reference/config.md for every section.",
+        );
     }
     root.table(name)
 }
@@ -128,7 +133,10 @@ fn read_url(table: &Table<'_>, url: &Text) -> Option<(String, String)> {
         return error(format!("the scheme `{scheme}` is not supported"), help);
     }
     if authority.as_str().contains('@') || uri.query().is_some() {
-        return error("a URL here has no credentials and no query".to_owned(), "Keys come from files under `[identity]`.");
+        return error(
+            "a URL here has no credentials and no query".to_owned(),
+            "Keys come from files under `[identity]`.",
+        );
     }
     Some((format!("{scheme}://{authority}"), uri.path().trim_end_matches('/').to_owned()))
 }
@@ -161,7 +169,8 @@ fn read_keys(
     kind: impl Fn(&Table<'_>) -> Option<KeyKind>,
 ) -> Option<KeyConfig> {
     let file = path(table, folder, "file");
-    let header = table.text("header").map_or("authorization".to_owned(), |text| text.value.to_ascii_lowercase());
+    let header =
+        table.text("header").map_or("authorization".to_owned(), |text| text.value.to_ascii_lowercase());
     let scheme = scheme(table, "scheme", &header);
     let kind = kind(table);
     table.finish();
@@ -271,7 +280,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) -> Option<ServiceConfig> {
         let mut problems = Problems::default();
-        let config = read(&SourceFile::new("lockkeeper.toml", text), Path::new("/etc/lockkeeper"), &mut problems);
+        let config =
+            read(&SourceFile::new("lockkeeper.toml", text), Path::new("/etc/lockkeeper"), &mut problems);
         let found: Vec<String> = problems
             .iter()
             .map(|p| format!("{} {p} | {}", p.place().unwrap_or_default(), p.help_text().unwrap_or("")))
@@ -305,28 +315,49 @@ path = "state"
 
     #[test]
     fn every_typo_is_named_in_one_run() {
-        let text = SMALL.replace("address", "adress").replace("url =", "ulr =").replace("[ledger]\npath", "[ledger]\npaht");
-        check(&text, &[
-            "lockkeeper.toml:1 `address` is missing | Write `address = \"127.0.0.1:8080\"`.",
-            "lockkeeper.toml:2 `adress` is not a known key | Did you mean `address`?",
-            "lockkeeper.toml:3 `url` is missing | Write `url = \"http://127.0.0.1:8000\"`, where the CRM listens.",
-            "lockkeeper.toml:4 `ulr` is not a known key | Did you mean `url`?",
-            "lockkeeper.toml:11 `path` is missing | Paths are taken from the folder of the configuration file.",
-            "lockkeeper.toml:12 `paht` is not a known key | Did you mean `path`?",
-        ]);
+        let text = SMALL
+            .replace("address", "adress")
+            .replace("url =", "ulr =")
+            .replace("[ledger]\npath", "[ledger]\npaht");
+        check(
+            &text,
+            &[
+                "lockkeeper.toml:1 `address` is missing | Write `address = \"127.0.0.1:8080\"`.",
+                "lockkeeper.toml:2 `adress` is not a known key | Did you mean `address`?",
+                "lockkeeper.toml:3 `url` is missing | Write `url = \"http://127.0.0.1:8000\"`, where the CRM listens.",
+                "lockkeeper.toml:4 `ulr` is not a known key | Did you mean `url`?",
+                "lockkeeper.toml:11 `path` is missing | Paths are taken from the folder of the configuration file.",
+                "lockkeeper.toml:12 `paht` is not a known key | Did you mean `path`?",
+            ],
+        );
     }
 
     #[test]
     fn a_url_must_be_plain_http() {
         let text = SMALL.replace("http://", "https://");
-        check(&text, &["lockkeeper.toml:4 the scheme `https` is not supported | TLS towards the CRM is not in this version; put both on one host or a private network."]);
+        check(
+            &text,
+            &[
+                "lockkeeper.toml:4 the scheme `https` is not supported | TLS towards the CRM is not in this version; put both on one host or a private network.",
+            ],
+        );
         let text = SMALL.replace("http://", "http://user:pw@");
-        check(&text, &["lockkeeper.toml:4 a URL here has no credentials and no query | Keys come from files under `[identity]`."]);
+        check(
+            &text,
+            &[
+                "lockkeeper.toml:4 a URL here has no credentials and no query | Keys come from files under `[identity]`.",
+            ],
+        );
     }
 
     #[test]
     fn nobody_identified_is_an_error() {
         let text = SMALL.replace("[identity.crm_keys]\nfile = \"keys.toml\"", "[identity]");
-        check(&text, &["lockkeeper.toml:5 nobody can be identified | Add `[identity.api_keys]` (keys of Lockkeeper's own) or `[identity.crm_keys]` (the callers' CRM keys)."]);
+        check(
+            &text,
+            &[
+                "lockkeeper.toml:5 nobody can be identified | Add `[identity.api_keys]` (keys of Lockkeeper's own) or `[identity.crm_keys]` (the callers' CRM keys).",
+            ],
+        );
     }
 }

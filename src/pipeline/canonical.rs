@@ -52,7 +52,8 @@ pub fn read(
     let headers = read_headers(headers)?;
     let (segments, has_trailing_slash) = read_path(uri.path())?;
     let query = read_query(uri.query().unwrap_or(""), limits)?;
-    if query.iter().any(|(name, _)| METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())) {
+    if query.iter().any(|(name, _)| METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()))
+    {
         return Err(Reason::MethodOverride.into());
     }
     Ok(CanonicalHead { method, segments, has_trailing_slash, query, headers })
@@ -69,7 +70,8 @@ fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLi
     }
     // An absolute target must agree with Host, else two readers would pick two servers.
     if let Some(authority) = uri.authority() {
-        let agrees = host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
+        let agrees =
+            host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
         if !agrees {
             return Err(Reason::TargetForm.into());
         }
@@ -254,10 +256,20 @@ fn encode_into(target: &mut String, text: &str, also_plain: &[u8]) {
 
 const METHOD_OVERRIDE_HEADERS: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
 const METHOD_OVERRIDE_PARAMETERS: &[&str] = &["_method", "_httpmethod", "x-http-method-override"];
-const HOP_BY_HOP: &[&str] =
-    &["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate", "proxy-authorization"];
+const HOP_BY_HOP: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
 /// Headers that a `Connection` header of the caller cannot remove.
-const PROTECTED: &[&str] = &["host", "authorization", "content-type", "content-encoding", "content-length", "x-api-key", "cookie"];
+const PROTECTED: &[&str] =
+    &["host", "authorization", "content-type", "content-encoding", "content-length", "x-api-key", "cookie"];
 
 #[cfg(test)]
 #[path = "canonical_tests.rs"]

@@ -183,7 +183,13 @@ fn upgrade_refused() {
 
 #[test]
 fn hop_by_hop_headers_are_removed_but_never_the_credential() {
-    let pairs = [("host", "a"), ("connection", "x-trace, authorization"), ("x-trace", "1"), ("authorization", "Bearer k"), ("te", "trailers")];
+    let pairs = [
+        ("host", "a"),
+        ("connection", "x-trace, authorization"),
+        ("x-trace", "1"),
+        ("authorization", "Bearer k"),
+        ("te", "trailers"),
+    ];
     let head = try_read("/deals", &pairs).unwrap();
     assert!(!head.headers.contains_key("x-trace"));
     assert!(!head.headers.contains_key("te"));

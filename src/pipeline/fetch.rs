@@ -56,7 +56,12 @@ pub struct Judged {
 
 impl Judged {
     /// The filter for the answer.
-    pub fn filter<'f>(&'f self, profile: &'f Profile, shape: &'f Shape, mapped: &'f Mapped<'_>) -> Filter<'f> {
+    pub fn filter<'f>(
+        &'f self,
+        profile: &'f Profile,
+        shape: &'f Shape,
+        mapped: &'f Mapped<'_>,
+    ) -> Filter<'f> {
         let projection = mapped.query.projection.as_ref();
         Filter {
             profile,
@@ -94,7 +99,8 @@ impl Fetcher<'_> {
         let names = self.names_for_change(mapped, record_type);
         let mut images = Vec::new();
         for id in &mapped.ids {
-            let image = self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await?;
+            let image =
+                self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await?;
             images.push(image);
         }
         Ok(images)
@@ -107,9 +113,11 @@ impl Fetcher<'_> {
         shape: &Shape,
         mapped: &Mapped<'_>,
     ) -> Result<Judged, Problem> {
-        let misshapen = |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
+        let misshapen =
+            |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
         let records_max = self.limits.records_max;
-        let found = records::find(document, shape, mapped.record_type, self.lookups(), records_max).map_err(misshapen)?;
+        let found = records::find(document, shape, mapped.record_type, self.lookups(), records_max)
+            .map_err(misshapen)?;
         self.check_identity(&found, shape, mapped)?;
         let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
         let mut judged = Judged::default();
@@ -121,10 +129,16 @@ impl Fetcher<'_> {
     }
 
     /// An answer about one record must be about the one that was asked for.
-    fn check_identity(&self, found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>) -> Result<(), Problem> {
+    fn check_identity(
+        &self,
+        found: &[FoundRecord],
+        shape: &Shape,
+        mapped: &Mapped<'_>,
+    ) -> Result<(), Problem> {
         let is_single = shape.records.first().is_some_and(|location| !location.is_many());
         let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
-        let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named) else {
+        let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named)
+        else {
             return Ok(());
         };
         match first.facts.id == *asked {
@@ -140,10 +154,14 @@ impl Fetcher<'_> {
         fetched: &mut HashMap<(String, String), Option<RecordFacts>>,
     ) -> RecordFacts {
         let needed = self.gate.needed(&facts.type_name);
-        let Some((_, record_type)) = self.profile().type_named(&facts.type_name) else { return facts.clone() };
-        let lacks = record_type.attributes.iter().zip(&facts.attributes).any(|(spec, attribute)| {
-            *attribute == Attribute::NotCarried && needed.contains(&spec.name)
-        });
+        let Some((_, record_type)) = self.profile().type_named(&facts.type_name) else {
+            return facts.clone();
+        };
+        let lacks = record_type
+            .attributes
+            .iter()
+            .zip(&facts.attributes)
+            .any(|(spec, attribute)| *attribute == Attribute::NotCarried && needed.contains(&spec.name));
         if !lacks {
             return facts.clone();
         }
@@ -163,7 +181,12 @@ impl Fetcher<'_> {
         completed
     }
 
-    async fn fetch_record(&self, record_type: &RecordType, id: &str, needed: &BTreeSet<String>) -> Option<RecordFacts> {
+    async fn fetch_record(
+        &self,
+        record_type: &RecordType,
+        id: &str,
+        needed: &BTreeSet<String>,
+    ) -> Option<RecordFacts> {
         let label = record_type.fetch.as_ref()?;
         let (_, route) = self.profile().route_labelled(&label.value)?;
         let names = select_names(self.profile(), &record_type.name, needed);
@@ -198,7 +221,8 @@ impl Fetcher<'_> {
             Answer::Rejected(status, _) => return Err(Problem::new(Reason::CrmRejected).upstream(status)),
         };
         let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
-        image.ok_or_else(|| Problem::new(Reason::UpstreamShape).internal("the before image is not the record"))
+        image
+            .ok_or_else(|| Problem::new(Reason::UpstreamShape).internal("the before image is not the record"))
     }
 
     /// What a before image must carry: attributes for every decision, and the fields that are written.
@@ -222,7 +246,8 @@ impl Fetcher<'_> {
             let is_described = self.profile().tree(&record_type.name).is_some_and(|tree| {
                 matches!(
                     tree.meaning(&key),
-                    crate::bundle::profile::tree::Meaning::Field(_) | crate::bundle::profile::tree::Meaning::Container(_)
+                    crate::bundle::profile::tree::Meaning::Field(_)
+                        | crate::bundle::profile::tree::Meaning::Container(_)
                 )
             });
             if is_described {
@@ -250,7 +275,8 @@ pub fn select_names(profile: &Profile, type_name: &str, attributes: &BTreeSet<St
 fn probe_projection(route: &Route) -> Option<MappedProjection> {
     let projection = default_projection(route)?;
     let is_select = route.query.iter().any(|rule| {
-        rule.role == Role::Select && matches!(&rule.name, KeyPattern::Exact(name) if *name == projection.parameter)
+        rule.role == Role::Select
+            && matches!(&rule.name, KeyPattern::Exact(name) if *name == projection.parameter)
     });
     is_select.then(|| MappedProjection { names: Vec::new(), selection: Selection::default(), ..projection })
 }

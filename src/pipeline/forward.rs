@@ -2,7 +2,10 @@
 //!
 //! Promises: a request without a Clearance cannot be forwarded; redirects are never followed; a write is never sent
 //! twice; every phase has a time-out and every answer a size limit.
-#![expect(clippy::disallowed_methods, reason = "edge: sockets; the one place where the CRM's answers are collected")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "edge: sockets; the one place where the CRM's answers are collected"
+)]
 
 use std::time::Duration;
 
@@ -88,7 +91,11 @@ impl Upstream {
     }
 
     /// Forwards what was cleared.
-    pub async fn forward(&self, clearance: Clearance, passage: &Passage) -> Result<UpstreamResponse, Problem> {
+    pub async fn forward(
+        &self,
+        clearance: Clearance,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
         self.send(clearance.into_request(), passage).await
     }
 
@@ -100,21 +107,28 @@ impl Upstream {
         }
     }
 
-    async fn exchange(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
+    async fn exchange(
+        &self,
+        request: UpstreamRequest,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
         let is_read = request.method == Method::GET;
         let mut sent = self.client.request(self.build(&request, passage)?).await;
         if is_read && sent.as_ref().is_err_and(|error| !error.is_connect()) {
             sent = self.client.request(self.build(&request, passage)?).await;
         }
         let response = sent.map_err(|error| {
-            let reason = if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
+            let reason =
+                if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
             Problem::new(reason).internal(describe(&error))
         })?;
         let (parts, body) = response.into_parts();
         let bytes_max = passage.answer_bytes_max.unwrap_or(self.options.answer_bytes_max);
         let status = parts.status.as_u16();
         match Limited::new(body, bytes_max).collect().await {
-            Ok(collected) => Ok(UpstreamResponse { status, headers: parts.headers, body: collected.to_bytes() }),
+            Ok(collected) => {
+                Ok(UpstreamResponse { status, headers: parts.headers, body: collected.to_bytes() })
+            }
             Err(error) => {
                 let too_large = error.downcast_ref::<LengthLimitError>().is_some();
                 let reason = if too_large { Reason::UpstreamTooLarge } else { Reason::UpstreamBroken };
@@ -124,7 +138,8 @@ impl Upstream {
     }
 
     fn build(&self, request: &UpstreamRequest, passage: &Passage) -> Result<Request<Full<Bytes>>, Problem> {
-        let internal = |error: &dyn std::fmt::Display| Problem::new(Reason::Internal).internal(error.to_string());
+        let internal =
+            |error: &dyn std::fmt::Display| Problem::new(Reason::Internal).internal(error.to_string());
         let uri = format!("{}{}{}", self.options.origin, self.options.base_path, request.target);
         let uri: Uri = uri.parse().map_err(|error: http::uri::InvalidUri| internal(&error))?;
         let mut built = Request::new(Full::new(request.body.clone()));
@@ -169,7 +184,8 @@ impl Probe<'_> {
             headers: base_headers(self.profile, self.credential),
             body: Bytes::new(),
         };
-        let passage = Passage { time_ms: route.limits.time_ms.or(self.passage.time_ms), ..self.passage.clone() };
+        let passage =
+            Passage { time_ms: route.limits.time_ms.or(self.passage.time_ms), ..self.passage.clone() };
         self.upstream.send(request, &passage).await
     }
 }

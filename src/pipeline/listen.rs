@@ -2,7 +2,10 @@
 //!
 //! Promises: heads, connections and time are limited; a connection that cannot be read as HTTP is counted; a caller who
 //! leaves does not end what was begun.
-#![expect(clippy::disallowed_methods, reason = "edge: sockets; the one place where callers' bodies are collected")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "edge: sockets; the one place where callers' bodies are collected"
+)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -70,7 +73,8 @@ impl Outgoing {
             body.tell(true);
         }
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = self.headers;
         response
     }
@@ -88,7 +92,10 @@ impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = self.bytes.take().filter(|bytes| !bytes.is_empty());
         self.tell(true);
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
@@ -99,7 +106,9 @@ impl Body for OutgoingBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)))
+        SizeHint::with_exact(
+            self.bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -124,7 +133,12 @@ pub struct ConnectionLimits {
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { head_timeout_ms: 10_000, head_bytes_max: 64 * 1024, headers_max: 100, drain_timeout_ms: 10_000 }
+        Self {
+            head_timeout_ms: 10_000,
+            head_bytes_max: 64 * 1024,
+            headers_max: 100,
+            drain_timeout_ms: 10_000,
+        }
     }
 }
 
@@ -210,7 +224,8 @@ async fn exchange(
 }
 
 fn forwarded(headers: &HeaderMap, peer: SocketAddr) -> Vec<(HeaderName, HeaderValue)> {
-    let mut forwarded = vec![(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("http"))];
+    let mut forwarded =
+        vec![(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("http"))];
     if let Ok(address) = HeaderValue::try_from(peer.ip().to_string()) {
         forwarded.push((HeaderName::from_static("x-forwarded-for"), address));
     }
@@ -237,7 +252,9 @@ pub async fn read_body(body: Incoming, bytes_max: usize, timeout_ms: u64) -> Res
     match collected {
         Err(_) => Err(Reason::BodyTimeout.into()),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Reason::BodyTooLarge.into()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Reason::BodyTooLarge.into())
+        }
         Ok(Err(error)) => Err(Problem::new(Reason::BodyUnreadable).internal(error.to_string())),
     }
 }

@@ -55,7 +55,11 @@ use trail::{End, Trail};
 pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<listen::Outgoing>) {
     let serving = sidecar.serving();
     let is_head = exchange.head.method == http::Method::HEAD;
-    let mut trail = Trail { id: sidecar.clock.decision_id(), method: exchange.head.method.to_string(), ..Trail::default() };
+    let mut trail = Trail {
+        id: sidecar.clock.decision_id(),
+        method: exchange.head.method.to_string(),
+        ..Trail::default()
+    };
     let source = exchange.source.clone();
     let result = path(&sidecar, &serving, exchange, &mut trail).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
@@ -86,7 +90,8 @@ async fn path(
     let (route, parameters) = map::route(profile, &head)?;
     trail.route = Some(route.label());
     let limits = sidecar.limits.for_route(route);
-    let body = listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
+    let body =
+        listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
     let passage = exchange.passage.with(route);
     let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
     trail.query = mapped.query.names.clone();
@@ -94,7 +99,15 @@ async fn path(
 
     let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
-    let stage = Stage { sidecar, serving, identity: &identity, mapped: &mapped, gate: &gate, passage: &passage, limits: &limits };
+    let stage = Stage {
+        sidecar,
+        serving,
+        identity: &identity,
+        mapped: &mapped,
+        gate: &gate,
+        passage: &passage,
+        limits: &limits,
+    };
     let images = stage.images().await?;
     trail.verdict = decide_request(snapshot, &gate, &identity.principal.entity, &mapped, &images, now_ms);
     let missing = stage.missing_names();
@@ -154,7 +167,7 @@ async fn exit(
             }
         }
     }
-    sidecar.metrics.count(&trail, reply.status, problem.as_ref().map(|problem| problem.reason));
+    sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
     let kind = reply.body.kind();
     let (status, headers) = (reply.status, reply.headers);
     let body = if is_head { Bytes::new() } else { reply.body.into_body() };
@@ -162,7 +175,9 @@ async fn exit(
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
     let must_be_durable = is_open && trail.is_write && trail.upstream_status.is_some();
-    if must_be_durable && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await {
+    if must_be_durable
+        && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
+    {
         tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
         let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
         let reply = respond::problem(&withheld, &trail.id, None);
@@ -217,7 +232,8 @@ impl Stage<'_> {
 
     /// Names that the caller's projection lacks and policy needs.
     fn missing_names(&self) -> Vec<String> {
-        let (Some(projection), Some(record_type)) = (&self.mapped.query.projection, self.mapped.record_type) else {
+        let (Some(projection), Some(record_type)) = (&self.mapped.query.projection, self.mapped.record_type)
+        else {
             return Vec::new();
         };
         let profile = &self.serving.snapshot.bundle.profile;
@@ -243,7 +259,9 @@ impl Stage<'_> {
                 return Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile));
             }
             Answer::NotFound => return Err(Reason::NotFound.into()),
-            Answer::Rejected(status, document) => return self.rejected(response, status, document, trail).await,
+            Answer::Rejected(status, document) => {
+                return self.rejected(response, status, document, trail).await;
+            }
         };
         self.filtered(response, status, &document, &self.mapped.route.shape, trail).await
     }

@@ -38,14 +38,17 @@ impl Recorder {
 
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
-        let handle = match &trail.principal {
-            Some(principal) => {
-                let entity = &principal.entity;
-                let handle = self.handles.handle(&entity.type_name, &entity.id);
-                Some(handle.map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))?)
-            }
-            None => None,
-        };
+        let handle =
+            match &trail.principal {
+                Some(principal) => {
+                    let entity = &principal.entity;
+                    let handle = self.handles.handle(&entity.type_name, &entity.id);
+                    Some(handle.map_err(|error| {
+                        Problem::new(Reason::LedgerUnavailable).internal(error.to_string())
+                    })?)
+                }
+                None => None,
+            };
         self.append(trail.decision(handle, problem)).await?;
         trail.is_decided = true;
         Ok(())
@@ -63,7 +66,10 @@ impl Recorder {
 
     /// Notes that a write's answer, whose outcome is recorded, did not reach the caller.
     pub fn note_undelivered(&self, decision_id: &str) {
-        self.append_soon(Entry::Delivery(Delivery { of: decision_id.to_owned(), delivered: Delivered::Abandoned }));
+        self.append_soon(Entry::Delivery(Delivery {
+            of: decision_id.to_owned(),
+            delivered: Delivered::Abandoned,
+        }));
     }
 
     /// Counts a refusal before identity.
@@ -71,7 +77,11 @@ impl Recorder {
         let Ok(mut refusals) = self.refusals.lock() else { return };
         let is_full = refusals.counts.len() >= REFUSAL_SOURCES_MAX;
         let known = (reason.code(), self.handles.source_handle(source));
-        let key = if is_full && !refusals.counts.contains_key(&known) { (reason.code(), "others".to_owned()) } else { known };
+        let key = if is_full && !refusals.counts.contains_key(&known) {
+            (reason.code(), "others".to_owned())
+        } else {
+            known
+        };
         *refusals.counts.entry(key).or_default() += 1;
     }
 
@@ -96,7 +106,9 @@ impl Recorder {
     /// Makes any other entry durable.
     pub async fn append(&self, entry: Entry) -> Result<(), Problem> {
         let appended = self.ledger.append(entry).await;
-        appended.map(|_| ()).map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
+        appended
+            .map(|_| ())
+            .map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
     }
 
     fn append_soon(&self, entry: Entry) {

@@ -69,7 +69,13 @@ pub fn problem(problem: &Problem, decision_id: &str, profile: Option<&Profile>) 
 }
 
 /// A released answer as HTTP; of the CRM's headers only those on the profile's list leave.
-pub fn release(status: u16, upstream: &HeaderMap, released: Released, decision_id: &str, profile: &Profile) -> Reply {
+pub fn release(
+    status: u16,
+    upstream: &HeaderMap,
+    released: Released,
+    decision_id: &str,
+    profile: &Profile,
+) -> Reply {
     let mut headers = common_headers(decision_id);
     for name in &profile.response_headers {
         let Ok(name) = HeaderName::try_from(name.as_str()) else { continue };
@@ -107,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_problem_says_reason_and_decision_and_nothing_internal() {
-        let secret = Problem::new(Reason::Denied).internal("policy margin-is-for-finance at http://crm.internal");
+        let secret =
+            Problem::new(Reason::Denied).internal("policy margin-is-for-finance at http://crm.internal");
         let reply = problem(&secret, "0195", None);
         assert_eq!(reply.status, 403);
         let body = String::from_utf8(reply.body.into_body().to_vec()).unwrap();

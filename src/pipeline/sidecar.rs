@@ -161,7 +161,11 @@ impl Sidecar {
 
     /// Keeps other changes of the same records waiting, so that what was judged is what is changed as far as this proxy
     /// can tell. Locks are shared by hash, taken in order, and there is a fixed number of them.
-    pub async fn lock_records(&self, mapped: &Mapped<'_>, is_write: bool) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
+    pub async fn lock_records(
+        &self,
+        mapped: &Mapped<'_>,
+        is_write: bool,
+    ) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
         let mut places: Vec<usize> = match (is_write, mapped.record_type) {
             (true, Some(record_type)) => mapped.ids.iter().map(|id| place(&record_type.name, id)).collect(),
             _ => Vec::new(),
@@ -177,7 +181,8 @@ impl Sidecar {
 
     /// Tells operators what ended a request.
     pub fn log(&self, trail: &Trail, problem: &Problem) {
-        let (id, reason, route) = (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
+        let (id, reason, route) =
+            (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
         let detail = problem.internal.as_deref().unwrap_or("");
         match problem.reason.fault() {
             Fault::Client => tracing::debug!(decision.id = %id, reason, route, detail, "request ended"),

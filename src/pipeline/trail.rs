@@ -1,6 +1,8 @@
 //! What a request leaves behind on its way, so that the one exit can record it whatever happened.
 
-use crate::ledger::entry::{self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write};
+use crate::ledger::entry::{
+    self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write,
+};
 use crate::ledger::field_set::FieldSet;
 use crate::model::decision::Effect;
 use crate::model::principal::Principal;
@@ -10,6 +12,7 @@ use crate::pipeline::decide::request::RequestVerdict;
 use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
 use crate::pipeline::enforce::response::ReleaseKind;
 use crate::pipeline::enforce::shown::ShownSets;
+use crate::telemetry::metrics::Finished;
 
 /// Everything that the ledger may need to know of one request.
 #[derive(Debug, Default)]
@@ -71,10 +74,31 @@ impl Trail {
         }))
     }
 
+    /// What the counters need to know.
+    pub fn finished(&self, status: u16, problem: Option<&Problem>) -> Finished<'_> {
+        let cut = self
+            .sets
+            .sets
+            .iter()
+            .filter(|(outcome, _)| !outcome.hidden.is_empty() || !outcome.masked.is_empty());
+        Finished {
+            route: self.route.as_deref(),
+            status,
+            reason: problem.map(|problem| problem.reason),
+            records_cut: cut.map(|(_, ids)| ids.len()).sum(),
+            records_hidden: self.sets.rows_hidden.values().map(Vec::len).sum(),
+        }
+    }
+
     /// The outcome entry.
     pub fn outcome(&self, end: &End<'_>) -> Entry {
         let sets = if self.is_write { to_sets(&self.sets) } else { Vec::new() };
-        let stage = self.verdict.writes.first().and_then(|write| write.stage.clone()).filter(|_| end.problem.is_none());
+        let stage = self
+            .verdict
+            .writes
+            .first()
+            .and_then(|write| write.stage.clone())
+            .filter(|_| end.problem.is_none());
         Entry::Outcome(Outcome {
             of: self.id.clone(),
             status: Some(end.status),
@@ -126,7 +150,8 @@ fn release(kind: ReleaseKind) -> Release {
 fn group<'a>(accesses: impl Iterator<Item = &'a AccessDecision>) -> Vec<Access> {
     let mut grouped: Vec<Access> = Vec::new();
     for access in accesses {
-        let effect = if access.decision.effect == Effect::Allow { entry::Effect::Allow } else { entry::Effect::Deny };
+        let effect =
+            if access.decision.effect == Effect::Allow { entry::Effect::Allow } else { entry::Effect::Deny };
         let same = grouped.iter_mut().find(|other| {
             other.action == access.action
                 && other.record_type == access.type_name
@@ -180,11 +205,13 @@ fn to_sets(sets: &ShownSets) -> Vec<Sets> {
 }
 
 fn to_rows_hidden(sets: &ShownSets) -> Vec<RowsHidden> {
-    let one = |((type_name, reason, policies), ids): (&(String, &'static str, Vec<String>), &Vec<String>)| RowsHidden {
-        record_type: type_name.clone(),
-        ids: distinct(ids),
-        policies: policies.clone(),
-        reason: Some((*reason).to_owned()),
+    let one = |((type_name, reason, policies), ids): (&(String, &'static str, Vec<String>), &Vec<String>)| {
+        RowsHidden {
+            record_type: type_name.clone(),
+            ids: distinct(ids),
+            policies: policies.clone(),
+            reason: Some((*reason).to_owned()),
+        }
     };
     sets.rows_hidden.iter().map(one).collect()
 }
@@ -198,7 +225,8 @@ fn distinct(ids: &[String]) -> Vec<String> {
 fn to_write(writes: &[WriteVerdict]) -> Option<Write> {
     let first = writes.first()?;
     let all = |field: fn(&WriteVerdict) -> &std::collections::BTreeSet<String>| -> Vec<String> {
-        let names: std::collections::BTreeSet<String> = writes.iter().flat_map(|write| field(write).clone()).collect();
+        let names: std::collections::BTreeSet<String> =
+            writes.iter().flat_map(|write| field(write).clone()).collect();
         names.into_iter().collect()
     };
     let change = |pair: &Option<(String, String)>| {

@@ -29,9 +29,11 @@ pub struct Loaded {
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     let bundle = load_bundle(&config.bundle_path, problems);
-    let directory = bundle.as_ref().and_then(|bundle| load_directory(&config.directory_file, bundle, problems));
+    let directory =
+        bundle.as_ref().and_then(|bundle| load_directory(&config.directory_file, bundle, problems));
     let before = problems.error_count();
-    let sources: Vec<KeySource> = config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
+    let sources: Vec<KeySource> =
+        config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
     if let Some(directory) = &directory {
         check_keys(&sources, directory, problems);
     }
@@ -54,7 +56,8 @@ pub fn load_directory(path: &Path, bundle: &Bundle, problems: &mut Problems) -> 
 /// A hash over everything that a load would read, to see whether anything changed.
 pub fn fingerprint(config: &ServiceConfig) -> String {
     let mut ignored = Problems::default();
-    let mut files: BTreeMap<String, Bytes> = source::read(&config.bundle_path, &mut ignored).unwrap_or_default();
+    let mut files: BTreeMap<String, Bytes> =
+        source::read(&config.bundle_path, &mut ignored).unwrap_or_default();
     let mut add = |path: &Path| {
         let content = std::fs::read(path).unwrap_or_default();
         files.insert(path.display().to_string(), Bytes::from(content));
@@ -76,8 +79,11 @@ fn load_keys(config: &KeyConfig, problems: &mut Problems) -> Option<KeySource> {
         KeyKind::Api { header, scheme, key_file } => {
             let key = secret(key_file, problems)?;
             let value = scheme.as_ref().map_or(key.clone(), |scheme| format!("{scheme} {key}"));
-            let (Some(name), Some(mut value)) = (header_name(header, problems), HeaderValue::try_from(value).ok()) else {
-                problems.push(AuthorProblem::error(format!("`{}` cannot stand in a header", key_file.display())));
+            let (Some(name), Some(mut value)) =
+                (header_name(header, problems), HeaderValue::try_from(value).ok())
+            else {
+                problems
+                    .push(AuthorProblem::error(format!("`{}` cannot stand in a header", key_file.display())));
                 return None;
             };
             value.set_sensitive(true);
@@ -101,7 +107,9 @@ fn check_keys(sources: &[KeySource], directory: &Directory, problems: &mut Probl
     for principal in sources.iter().flat_map(|source| source.keys.principals()) {
         if directory.person(principal).is_none() {
             let message = format!("a key belongs to `{principal}`, who is not in the directory");
-            problems.push(AuthorProblem::warning(message).help("The key is refused until the directory has them."));
+            problems.push(
+                AuthorProblem::warning(message).help("The key is refused until the directory has them."),
+            );
         }
     }
 }

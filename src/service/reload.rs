@@ -128,7 +128,8 @@ impl Reloader {
             self.record(RevisionOf::Bundle, hash, previous, RevisionResult::Active, 0, changes).await;
         }
         if before.directory.revision != after.directory.revision {
-            let (hash, previous) = (after.directory.revision.clone(), Some(before.directory.revision.clone()));
+            let (hash, previous) =
+                (after.directory.revision.clone(), Some(before.directory.revision.clone()));
             self.record(RevisionOf::Directory, hash, previous, RevisionResult::Active, 0, None).await;
         }
     }
@@ -158,7 +159,11 @@ pub fn policy_changes(before: Option<&Bundle>, after: &Bundle) -> Option<PolicyC
     let changes = PolicyChanges {
         added: new.keys().filter(|id| !old.contains_key(*id)).cloned().collect(),
         removed: old.keys().filter(|id| !new.contains_key(*id)).cloned().collect(),
-        changed: new.iter().filter(|(id, text)| old.get(*id).is_some_and(|o| o != *text)).map(|(id, _)| id.clone()).collect(),
+        changed: new
+            .iter()
+            .filter(|(id, text)| old.get(*id).is_some_and(|o| o != *text))
+            .map(|(id, _)| id.clone())
+            .collect(),
     };
     Some(changes).filter(|changes| *changes != PolicyChanges::default())
 }

@@ -135,7 +135,17 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     if let Some(listener) = health_listener {
         tasks.push(tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(is_over))));
     }
-    Ok(Running { sidecar, address, admin_address, health_address, recovery, reloader, shutdown, tasks, ledger })
+    Ok(Running {
+        sidecar,
+        address,
+        admin_address,
+        health_address,
+        recovery,
+        reloader,
+        shutdown,
+        tasks,
+        ledger,
+    })
 }
 
 impl Running {
@@ -179,7 +189,8 @@ pub fn keep(revisions: &Revisions, snapshot: &Snapshot) -> Result<(), LedgerErro
 async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
     let snapshot = sidecar.current.snapshot();
     let record = |entry| async { sidecar.recorder.append(entry).await };
-    let failed = |problem: crate::model::problem::Problem| StartError::Record(problem.internal.unwrap_or_default());
+    let failed =
+        |problem: crate::model::problem::Problem| StartError::Record(problem.internal.unwrap_or_default());
     let start = Start {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: boot.to_owned(),
@@ -188,9 +199,10 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         listen: address.to_string(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
-    for (what, hash) in
-        [(RevisionOf::Bundle, &snapshot.bundle.revision), (RevisionOf::Directory, &snapshot.directory.revision)]
-    {
+    for (what, hash) in [
+        (RevisionOf::Bundle, &snapshot.bundle.revision),
+        (RevisionOf::Directory, &snapshot.directory.revision),
+    ] {
         let revision = Revision {
             what,
             hash: hash.clone(),

@@ -7,8 +7,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::model::reason::Reason;
-use crate::pipeline::decide::gate::CacheCounts;
-use crate::pipeline::trail::Trail;
 
 /// The labels of a finished request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,10 +29,28 @@ pub struct Metrics {
     generation: Gauge,
 }
 
+/// A request that ended.
+pub struct Finished<'a> {
+    /// The route's label; `None` where no route matched.
+    pub route: Option<&'a str>,
+    /// The status that the caller got.
+    pub status: u16,
+    /// Why it is not the answer that was asked for.
+    pub reason: Option<Reason>,
+    /// Records from which at least one field was held back.
+    pub records_cut: usize,
+    /// Records that were held back whole.
+    pub records_hidden: usize,
+}
+
 /// What is read at the moment of a scrape.
 pub struct Readings {
-    /// The verdict cache.
-    pub cache: CacheCounts,
+    /// Verdicts found in the cache.
+    pub cache_hits: u64,
+    /// Verdicts made and kept.
+    pub cache_misses: u64,
+    /// Verdicts made and not kept.
+    pub cache_bypasses: u64,
     /// Whether the ledger takes entries.
     pub ledger_is_writable: bool,
     /// The generation that serves.
@@ -63,7 +79,11 @@ impl Default for Metrics {
         registry.register("verdict_cache_misses", "Verdicts made and kept", metrics.cache_misses.clone());
         let help = "Verdicts made and not kept, since a policy uses the time in a way that cannot be kept";
         registry.register("verdict_cache_bypasses", help, metrics.cache_bypasses.clone());
-        registry.register("ledger_writable", "1 if the ledger takes entries", metrics.ledger_writable.clone());
+        registry.register(
+            "ledger_writable",
+            "1 if the ledger takes entries",
+            metrics.ledger_writable.clone(),
+        );
         registry.register("generation", "Counts up with every reload", metrics.generation.clone());
         metrics
     }
@@ -71,21 +91,20 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Counts a finished request.
-    pub fn count(&self, trail: &Trail, status: u16, reason: Option<Reason>) {
-        let route = trail.route.clone().unwrap_or_else(|| "none".to_owned());
-        let reason = reason.map_or("none", Reason::code);
-        self.requests.get_or_create(&RequestLabels { route, status, reason }).inc();
-        let cut = trail.sets.sets.iter().filter(|(outcome, _)| !outcome.hidden.is_empty() || !outcome.masked.is_empty());
-        self.fields_hidden.inc_by(total(cut.map(|(_, ids)| ids.len())));
-        self.rows_hidden.inc_by(total(trail.sets.rows_hidden.values().map(Vec::len)));
+    pub fn count(&self, finished: &Finished<'_>) {
+        let route = finished.route.unwrap_or("none").to_owned();
+        let reason = finished.reason.map_or("none", Reason::code);
+        self.requests.get_or_create(&RequestLabels { route, status: finished.status, reason }).inc();
+        self.fields_hidden.inc_by(u64::try_from(finished.records_cut).unwrap_or(u64::MAX));
+        self.rows_hidden.inc_by(u64::try_from(finished.records_hidden).unwrap_or(u64::MAX));
     }
 
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.cache_hits, readings.cache.hits);
-        set(&self.cache_misses, readings.cache.misses);
-        set(&self.cache_bypasses, readings.cache.bypasses);
+        set(&self.cache_hits, readings.cache_hits);
+        set(&self.cache_misses, readings.cache_misses);
+        set(&self.cache_bypasses, readings.cache_bypasses);
         set(&self.generation, readings.generation);
         self.ledger_writable.set(i64::from(readings.ledger_is_writable));
         let mut text = String::new();
@@ -93,8 +112,4 @@ impl Metrics {
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
-}
-
-fn total(counts: impl Iterator<Item = usize>) -> u64 {
-    counts.filter_map(|count| u64::try_from(count).ok()).sum()
 }

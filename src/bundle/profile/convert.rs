@@ -99,7 +99,11 @@ pub fn read(table: &Table<'_>) -> Option<Conversion> {
             Kind::Entity { type_name: name.to_owned(), by }
         }
         _ => {
-            table.reading().error(kind_name.span, format!("`{}` is not a kind of value", kind_name.value), help);
+            table.reading().error(
+                kind_name.span,
+                format!("`{}` is not a kind of value", kind_name.value),
+                help,
+            );
             return None;
         }
     };
@@ -175,7 +179,14 @@ mod tests {
 
     #[test]
     fn offsets_are_read() {
-        let cases = [("Z", Some(0)), ("+01:00", Some(3600)), ("-0330", Some(-12_600)), ("+24:00", None), ("1", None), ("+1é0", None)];
+        let cases = [
+            ("Z", Some(0)),
+            ("+01:00", Some(3600)),
+            ("-0330", Some(-12_600)),
+            ("+24:00", None),
+            ("1", None),
+            ("+1é0", None),
+        ];
         for (text, expected) in cases {
             assert_eq!(parse_offset(text), expected, "{text}");
         }

@@ -32,7 +32,11 @@ fn link_types(profile: &mut Profile, reading: &Reading) {
         match FieldTree::build(record_type) {
             Ok(tree) => profile.trees.push(tree),
             Err(why) => {
-                reading.error(record_type.span.clone(), format!("the fields of `{}` collide: {why}", record_type.name), "");
+                reading.error(
+                    record_type.span.clone(),
+                    format!("the fields of `{}` collide: {why}", record_type.name),
+                    "",
+                );
                 profile.trees.push(FieldTree::default());
             }
         }
@@ -60,7 +64,11 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
             Some((_, route)) if is_image(route) => {}
             Some(_) => {
                 let help = "It must be a `GET` route with action `view` and its own `records`.";
-                reading.error(label.span.clone(), format!("`{}` does not yield one record", label.value), help);
+                reading.error(
+                    label.span.clone(),
+                    format!("`{}` does not yield one record", label.value),
+                    help,
+                );
             }
             None => {
                 let near = nearest(&label.value, labels()).map(|near| format!("Did you mean `{near}`?"));
@@ -87,7 +95,12 @@ fn is_image(route: &Route) -> bool {
 fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let span = || route.span.clone();
     if route.pass.is_some() {
-        if route.template.methods.iter().any(|method| method != http::Method::GET && method != http::Method::HEAD) {
+        if route
+            .template
+            .methods
+            .iter()
+            .any(|method| method != http::Method::GET && method != http::Method::HEAD)
+        {
             let help = "Only reads may pass undecided.";
             reading.error(span(), format!("`{}` writes and cannot pass", route.label()), help);
         }
@@ -101,20 +114,25 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     }
     check_sources(route, reading);
     let needs_id = scopes.contains(&Scope::RecordRead)
-        || route.actions().iter().any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
+        || route
+            .actions()
+            .iter()
+            .any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
     let has_id = route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
     if needs_id && !has_id {
         let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
         reading.error(span(), format!("`{}` names no record", route.label()), help);
     }
     let changes = route.actions().iter().any(|a| a.scope() == Scope::RecordWrite && *a != Action::Create);
-    let writes_many = route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
+    let writes_many =
+        route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
     if (changes || writes_many) && route.before.is_none() {
         let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
         reading.error(span(), format!("`{}` changes records without a before image", route.label()), help);
     }
     if writes_many && route.id.is_none() {
-        let help = "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`; changes by filter are not supported.";
+        let help =
+            "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`; changes by filter are not supported.";
         reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
     }
     let many = route.shape.records.iter().any(RecordLocation::is_many);
@@ -194,7 +212,10 @@ fn check_sources(route: &Route, reading: &Reading) {
         reading.error(route.span.clone(), format!("`{}` moves to no stage", route.label()), help);
     }
     if let (Some(StageSource::Body(_)), super::route::BodyForm::Empty) = (&route.to, route.body) {
-        error(route.span.clone(), format!("`{}` takes its stage from a body that it does not have", route.label()));
+        error(
+            route.span.clone(),
+            format!("`{}` takes its stage from a body that it does not have", route.label()),
+        );
     }
 }
 

@@ -113,7 +113,8 @@ impl Profile {
         segments: &[String],
         has_trailing_slash: bool,
     ) -> Option<(usize, &Route, Parameters)> {
-        let found = self.routes.iter().enumerate().filter(|(_, route)| route.template.methods.contains(method));
+        let found =
+            self.routes.iter().enumerate().filter(|(_, route)| route.template.methods.contains(method));
         let mut found = found.filter_map(|(index, route)| {
             let parameters = route.template.match_path(segments, has_trailing_slash, self.path_case)?;
             Some((index, route, parameters))
@@ -171,7 +172,8 @@ fn read(table: &Table<'_>) -> Profile {
 }
 
 fn read_not_found(table: &Table<'_>) -> NotFound {
-    let status = table.integer("status", 400..=499).and_then(|status| u16::try_from(status).ok()).unwrap_or(404);
+    let status =
+        table.integer("status", 400..=499).and_then(|status| u16::try_from(status).ok()).unwrap_or(404);
     let content_type = table.text("content_type").map_or("application/json".to_owned(), |text| text.value);
     let body = table.required("body", "State the exact body of the CRM's own 404.").map(|text| text.value);
     table.finish();

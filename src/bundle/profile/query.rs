@@ -102,7 +102,11 @@ pub fn read(table: &Table<'_>) -> Vec<QueryRule> {
 fn read_rule(name: Text, item: Item<'_>) -> Option<QueryRule> {
     let reading = item.reading();
     let Some(pattern) = KeyPattern::parse(&name.value) else {
-        reading.error(name.span, format!("`{}` is not a parameter name", name.value), "Use `*` at one end only.");
+        reading.error(
+            name.span,
+            format!("`{}` is not a parameter name", name.value),
+            "Use `*` at one end only.",
+        );
         return None;
     };
     let mut rule = QueryRule {
@@ -148,11 +152,17 @@ fn check_form(item: Item<'_>, name: &Text, rule: &QueryRule) -> bool {
         Role::Sort | Role::Group | Role::Aggregate => {
             matches!(rule.form, Form::CommaList | Form::Repeated | Form::SignedList)
         }
-        Role::Search | Role::Paging | Role::Harmless | Role::Ignored | Role::Refused => rule.form == Form::Opaque,
+        Role::Search | Role::Paging | Role::Harmless | Role::Ignored | Role::Refused => {
+            rule.form == Form::Opaque
+        }
     };
     if !fits {
         let help = "A select, expand, sort, group or aggregate takes comma-list, repeated (or signed-list to sort); a filter takes key or operator-suffix; the others take no form. A filter in any other form must be refused.";
-        item.reading().error(name.span.clone(), format!("the form of `{}` does not fit its role", name.value), help);
+        item.reading().error(
+            name.span.clone(),
+            format!("the form of `{}` does not fit its role", name.value),
+            help,
+        );
     }
     fits
 }

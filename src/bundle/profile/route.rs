@@ -193,7 +193,11 @@ fn read_template(table: &Table<'_>, label: &Text) -> Option<Template> {
         Ok(template) => Some(template),
         Err(why) => {
             let help = "A template looks like `PATCH /deals/{id:int}`.";
-            table.reading().error(label.span.clone(), format!("`{}` is not a route: {why}", label.value), help);
+            table.reading().error(
+                label.span.clone(),
+                format!("`{}` is not a route: {why}", label.value),
+                help,
+            );
             None
         }
     }
@@ -205,7 +209,11 @@ fn read_also(item: Item<'_>) -> Vec<Also> {
         let action = table.required("action", "Name the action that the body calls for.");
         let when = table.table("when");
         if when.is_none() {
-            table.reading().error(table.span(), "`when` is missing", "Say when, e.g. `when = { at = \"$.deleted\", is = [true] }`.");
+            table.reading().error(
+                table.span(),
+                "`when` is missing",
+                "Say when, e.g. `when = { at = \"$.deleted\", is = [true] }`.",
+            );
         }
         let when = when?;
         let at = when.required("at", "Say where in the body.");
@@ -218,7 +226,11 @@ fn read_also(item: Item<'_>) -> Vec<Also> {
             (None, true) => When::Changes,
             (None, false) => When::Present,
         };
-        Some(Also { action: read_action(item, &action?)?, at: shape::json_path(&table, &at?)?, when: condition })
+        Some(Also {
+            action: read_action(item, &action?)?,
+            at: shape::json_path(&table, &at?)?,
+            when: condition,
+        })
     };
     item.list().into_iter().filter_map(read_one).collect()
 }
@@ -249,7 +261,11 @@ fn read_writes(table: &Table<'_>) -> Option<Writes> {
         Some("replace") => WriteSemantics::Replace,
         Some(other) => {
             let span = semantics.as_ref().map_or(0..0, |text| text.span.clone());
-            table.reading().error(span, format!("`{other}` is not a meaning of writes"), "There are merge and replace.");
+            table.reading().error(
+                span,
+                format!("`{other}` is not a meaning of writes"),
+                "There are merge and replace.",
+            );
             return None;
         }
     };
@@ -257,7 +273,8 @@ fn read_writes(table: &Table<'_>) -> Option<Writes> {
 }
 
 fn read_body(table: &Table<'_>) -> BodyForm {
-    let writes_or_moves = table.item("writes").is_some() || table.item("to").is_some_and(|item| item.is_table());
+    let writes_or_moves =
+        table.item("writes").is_some() || table.item("to").is_some_and(|item| item.is_table());
     match table.text("body") {
         None if writes_or_moves => BodyForm::Json,
         None => BodyForm::Empty,

@@ -129,7 +129,11 @@ pub fn json_path(table: &Table<'_>, text: &Text) -> Option<JsonPath> {
         Ok(path) => Some(path),
         Err(error) => {
             let help = "Write a path such as `$.data[*]` or `$.items.*.record`.";
-            table.reading().error(text.span.clone(), format!("`{}` is not a path: {error}", text.value), help);
+            table.reading().error(
+                text.span.clone(),
+                format!("`{}` is not a path: {error}", text.value),
+                help,
+            );
             None
         }
     }

@@ -87,7 +87,11 @@ impl ValueSource {
         };
         if source.is_none() {
             let help = "Write `path.NAME`, `query.NAME` or `body.$.KEY`.";
-            table.reading().error(text.span.clone(), format!("`{}` is not a place in a request", text.value), help);
+            table.reading().error(
+                text.span.clone(),
+                format!("`{}` is not a place in a request", text.value),
+                help,
+            );
         }
         source
     }
@@ -111,7 +115,11 @@ impl TypeSource {
                 Some(TypeSource::Discriminator(keys))
             }
             _ => {
-                item.reading().error(item.span(), "a type comes `from` the request or from a `key` of the record", "");
+                item.reading().error(
+                    item.span(),
+                    "a type comes `from` the request or from a `key` of the record",
+                    "",
+                );
                 None
             }
         }
@@ -146,7 +154,8 @@ impl ActionSource {
     /// Reads `action = "edit"` or `action = { from = "path.verb", verbs = { … } }`.
     pub fn read(table: &Table<'_>) -> Option<Self> {
         let Some(item) = table.item("action") else {
-            let help = "Name the action that the route stands for, e.g. `view`, `list`, `edit` or `moveStage`.";
+            let help =
+                "Name the action that the route stands for, e.g. `view`, `list`, `edit` or `moveStage`.";
             table.reading().error(table.span(), "`action` is missing", help);
             return None;
         };

@@ -70,7 +70,11 @@ pub fn read(pipelines: &Table<'_>) -> StageCatalogue {
         let wire_names = if names.is_empty() { vec![pipeline.clone()] } else { names };
         for name in wire_names {
             if catalogue.pipelines.insert(name.value.clone(), pipeline.value.clone()).is_some() {
-                pipelines.reading().error(name.span, format!("two pipelines are called `{}`", name.value), "");
+                pipelines.reading().error(
+                    name.span,
+                    format!("two pipelines are called `{}`", name.value),
+                    "",
+                );
             }
         }
         if let Some(stages) = table.table("stages") {
@@ -90,8 +94,13 @@ fn read_stages(catalogue: &mut StageCatalogue, pipeline: &str, stages: &Table<'_
         for wire in &names {
             let taken = catalogue.by_name.insert(wire.value.clone(), catalogue.stages.len());
             if taken.is_some() {
-                let help = "Give each stage its own `names`; a name must tell the stage without its pipeline.";
-                stages.reading().error(wire.span.clone(), format!("two stages are called `{}`", wire.value), help);
+                let help =
+                    "Give each stage its own `names`; a name must tell the stage without its pipeline.";
+                stages.reading().error(
+                    wire.span.clone(),
+                    format!("two stages are called `{}`", wire.value),
+                    help,
+                );
             }
         }
         catalogue.stages.push(Stage {

@@ -82,7 +82,12 @@ impl Template {
     }
 
     /// Matches a decoded canonical path, given as its segments without the trailing slash.
-    pub fn match_path(&self, segments: &[String], has_trailing_slash: bool, case: PathCase) -> Option<Parameters> {
+    pub fn match_path(
+        &self,
+        segments: &[String],
+        has_trailing_slash: bool,
+        case: PathCase,
+    ) -> Option<Parameters> {
         let slash_fits = match self.trailing_slash {
             TrailingSlash::Never => !has_trailing_slash,
             TrailingSlash::Always => has_trailing_slash,
@@ -187,11 +192,15 @@ impl Segment {
 
     fn differs_at_an_end(&self, other: &Segment) -> bool {
         let starts = match (self.0.first(), other.0.first()) {
-            (Some(Part::Literal(a)), Some(Part::Literal(b))) => !a.starts_with(b.as_str()) && !b.starts_with(a.as_str()),
+            (Some(Part::Literal(a)), Some(Part::Literal(b))) => {
+                !a.starts_with(b.as_str()) && !b.starts_with(a.as_str())
+            }
             _ => false,
         };
         let ends = match (self.0.last(), other.0.last()) {
-            (Some(Part::Literal(a)), Some(Part::Literal(b))) => !a.ends_with(b.as_str()) && !b.ends_with(a.as_str()),
+            (Some(Part::Literal(a)), Some(Part::Literal(b))) => {
+                !a.ends_with(b.as_str()) && !b.ends_with(a.as_str())
+            }
             _ => false,
         };
         starts || ends
@@ -200,7 +209,10 @@ impl Segment {
     fn kinds_are_disjoint(&self, other: &Segment) -> bool {
         match (self.0.as_slice(), other.0.as_slice()) {
             ([Part::Parameter { kind: a, .. }], [Part::Parameter { kind: b, .. }]) => {
-                matches!((a, b), (ParameterKind::Int, ParameterKind::Uuid) | (ParameterKind::Uuid, ParameterKind::Int))
+                matches!(
+                    (a, b),
+                    (ParameterKind::Int, ParameterKind::Uuid) | (ParameterKind::Uuid, ParameterKind::Int)
+                )
             }
             _ => false,
         }
@@ -332,10 +344,11 @@ mod tests {
         check("GET /accounts({id})/name", "/accounts(7)/name", Some(&[("id", "7")]));
         check("GET /d({a},{b})", "/d(1,2)", Some(&[("a", "1"), ("b", "2")]));
         check("GET /deals/{id:int}.json", "/deals/7.json", Some(&[("id", "7")]));
-        check("GET /u/{id:uuid}", "/u/0195a2b3-0000-7000-8000-000000000000", Some(&[(
-            "id",
-            "0195a2b3-0000-7000-8000-000000000000",
-        )]));
+        check(
+            "GET /u/{id:uuid}",
+            "/u/0195a2b3-0000-7000-8000-000000000000",
+            Some(&[("id", "0195a2b3-0000-7000-8000-000000000000")]),
+        );
         check("GET /u/{id:uuid}", "/u/0195A2B3-0000-7000-8000-000000000000", None);
         check("POST /m/{id:int}/{verb:word}", "/m/1/con.vert", None);
     }
@@ -371,8 +384,17 @@ mod tests {
 
     #[test]
     fn malformed_templates_say_why() {
-        for text in ["/deals", "GET deals", "FETCH /deals", "GET /a//b", "GET /{a}{b}", "GET /{a", "GET /{a:hex}", "GET /{a}/{a}", "GET /../x"]
-        {
+        for text in [
+            "/deals",
+            "GET deals",
+            "FETCH /deals",
+            "GET /a//b",
+            "GET /{a}{b}",
+            "GET /{a",
+            "GET /{a:hex}",
+            "GET /{a}/{a}",
+            "GET /../x",
+        ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }

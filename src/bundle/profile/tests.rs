@@ -4,7 +4,8 @@ use super::*;
 fn check(text: &str, expected: &[&str]) -> Option<Profile> {
     let mut problems = Problems::default();
     let profile = Profile::load(&SourceFile::new("profile.toml", text), &mut problems);
-    let found: Vec<String> = problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default())).collect();
+    let found: Vec<String> =
+        problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default())).collect();
     assert_eq!(found, expected);
     profile
 }
@@ -21,7 +22,9 @@ amount = { sets = ["Deal.financial"], twins = ["amount_*"] }
 
 #[test]
 fn a_small_profile_loads() {
-    let text = format!("{DEAL}\n[[routes]]\nmatch = 'GET /deals/{{id:int}}'\naction = 'view'\nrecords = {{ at = '$', type = 'Deal', complete = true }}\n");
+    let text = format!(
+        "{DEAL}\n[[routes]]\nmatch = 'GET /deals/{{id:int}}'\naction = 'view'\nrecords = {{ at = '$', type = 'Deal', complete = true }}\n"
+    );
     let profile = check(&text, &[]).unwrap();
     let (_, deal) = profile.type_named("Deal").unwrap();
     assert_eq!(deal.field_name(1), "Deal.amount");
@@ -33,28 +36,39 @@ fn a_small_profile_loads() {
 
 #[test]
 fn a_list_must_say_what_hidden_rows_do() {
-    let text = format!("{DEAL}\n[[routes]]\nmatch = 'GET /deals'\naction = 'list'\nrecords = {{ at = '$.data[*]', type = 'Deal' }}\n");
+    let text = format!(
+        "{DEAL}\n[[routes]]\nmatch = 'GET /deals'\naction = 'list'\nrecords = {{ at = '$.data[*]', type = 'Deal' }}\n"
+    );
     check(&text, &["profile.toml:11 `GET /deals` does not say what hidden rows do"]);
 }
 
 #[test]
 fn routes_that_meet_must_state_their_order() {
     let routes = "[[routes]]\nmatch = 'GET /deals/{id}'\naction = 'view'\nrecords = { at = '$', type = 'Deal' }\n[[routes]]\nmatch = 'GET /deals/mine'\npass = 'a menu'\n";
-    check(&format!("{DEAL}\n{routes}"), &["profile.toml:15 `GET /deals/{id}` and `GET /deals/mine` can match one request"]);
+    check(
+        &format!("{DEAL}\n{routes}"),
+        &["profile.toml:15 `GET /deals/{id}` and `GET /deals/mine` can match one request"],
+    );
     check(&format!("{DEAL}\n{routes}over = 'GET /deals/{{id}}'\n"), &[]);
 }
 
 #[test]
 fn names_must_resolve() {
     let routes = "[[routes]]\nmatch = 'PATCH /deals/{id}'\naction = 'edit'\ntype = 'Dael'\nbefore = 'GET /deals/{id}'\nwrites = { at = '$' }\n";
-    check(&format!("{DEAL}\n{routes}"), &[
-        "profile.toml:14 no route is called `GET /deals/{id}`",
-        "profile.toml:13 no record type is called `Dael`",
-    ]);
+    check(
+        &format!("{DEAL}\n{routes}"),
+        &[
+            "profile.toml:14 no route is called `GET /deals/{id}`",
+            "profile.toml:13 no record type is called `Dael`",
+        ],
+    );
 }
 
 #[test]
 fn a_change_needs_a_before_image() {
     let routes = "[[routes]]\nmatch = 'DELETE /deals/{id}'\naction = 'delete'\ntype = 'Deal'\n";
-    check(&format!("{DEAL}\n{routes}"), &["profile.toml:11 `DELETE /deals/{id}` changes records without a before image"]);
+    check(
+        &format!("{DEAL}\n{routes}"),
+        &["profile.toml:11 `DELETE /deals/{id}` changes records without a before image"],
+    );
 }

@@ -84,8 +84,8 @@ pub enum Hide {
     Remove,
     /// The value becomes `null`.
     Null,
-    /// The value becomes the empty value of its JSON type.
-    Empty,
+    /// The value becomes this JSON text, whatever it was: an empty value that clients of the CRM can take.
+    Value(String),
     /// The object around the field is removed with it.
     Branch,
     /// The whole answer is refused.
@@ -156,7 +156,8 @@ fn read_type(name: Text, table: Table<'_>) -> Option<RecordType> {
     let texts = |key| table.texts(key).unwrap_or_default().into_iter().map(|text| text.value).collect();
     let (aliases, meta) = (texts("names"), texts("meta"));
     let fetch = table.text("fetch");
-    let attributes = table.table("attributes").map(|attributes| read_attributes(&attributes)).unwrap_or_default();
+    let attributes =
+        table.table("attributes").map(|attributes| read_attributes(&attributes)).unwrap_or_default();
     let fields = table.table("fields").map(|fields| read_fields(&fields)).unwrap_or_default();
     table.finish();
     check_name(&table, &name);
@@ -202,7 +203,8 @@ fn read_fields(table: &Table<'_>) -> Vec<FieldSpec> {
 fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
     let at = table.text("at").unwrap_or_else(|| name.clone());
     let at = key_path(&table, &at);
-    let sets: Vec<String> = table.texts("sets").unwrap_or_default().into_iter().map(|text| text.value).collect();
+    let sets: Vec<String> =
+        table.texts("sets").unwrap_or_default().into_iter().map(|text| text.value).collect();
     let twins = table.texts("twins").unwrap_or_default();
     let twins = twins.into_iter().filter_map(|text| {
         let pattern = KeyPattern::parse(&text.value);
@@ -213,7 +215,7 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
         pattern
     });
     let twins = twins.collect();
-    let hide = table.text("hide").map_or(Some(Hide::Remove), |text| read_hide(&table, &text));
+    let hide = table.item("hide").map_or(Some(Hide::Remove), |item| read_hide(&table, item));
     let mask = table.item("mask").and_then(Item::scalar_json);
     let is_complete = table.boolean("complete").unwrap_or(false);
     let embeds = table.text("is").map(|text| Embed { type_name: text.value, is_complete });
@@ -225,15 +227,22 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
     Some(FieldSpec { name: name.value, span: name.span, at: at?, sets, twins, hide: hide?, mask, embeds })
 }
 
-fn read_hide(table: &Table<'_>, text: &Text) -> Option<Hide> {
+fn read_hide(table: &Table<'_>, item: Item<'_>) -> Option<Hide> {
+    if item.is_table() {
+        let inner = item.table()?;
+        let value = inner.item("value").and_then(Item::scalar_json);
+        inner.finish();
+        return value.map(Hide::Value);
+    }
+    let text = item.text()?;
     match text.value.as_str() {
         "remove" => Some(Hide::Remove),
         "null" => Some(Hide::Null),
-        "empty" => Some(Hide::Empty),
         "branch" => Some(Hide::Branch),
         "refuse" => Some(Hide::Refuse),
         other => {
-            let help = "There are remove, null, empty, branch and refuse; a mask is `mask = \"…\"`.";
+            let help =
+                "There are remove, null, branch, refuse and `{ value = \"\" }`; a mask is `mask = \"…\"`.";
             table.reading().error(text.span.clone(), format!("`{other}` is not a way to hide a field"), help);
             None
         }
@@ -263,8 +272,22 @@ pub const UNCLASSIFIED: &str = "*";
 
 /// Entity types of the base schema, which no record type may be called.
 pub const RESERVED_TYPES: &[&str] = &[
-    "User", "Service", "Agent", "Role", "PermissionSet", "Team", "Territory", "BusinessUnit", "Position", "Pipeline",
-    "StageGroup", "Stage", "Field", "FieldSet", "Collection", "Action",
+    "User",
+    "Service",
+    "Agent",
+    "Role",
+    "PermissionSet",
+    "Team",
+    "Territory",
+    "BusinessUnit",
+    "Position",
+    "Pipeline",
+    "StageGroup",
+    "Stage",
+    "Field",
+    "FieldSet",
+    "Collection",
+    "Action",
 ];
 
 #[cfg(test)]

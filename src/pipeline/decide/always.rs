@@ -26,7 +26,8 @@ pub fn reads_on_every_record(
     field: &str,
     now_ms: i64,
 ) -> bool {
-    is_allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms).unwrap_or(false)
+    is_allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms)
+        .unwrap_or(false)
 }
 
 fn is_allowed_on_every_record(
@@ -58,7 +59,8 @@ fn is_allowed_on_every_record(
     );
     let request = request.ok()?;
     let response = slice.policies.tpe(&request, &entities, schema).ok()?;
-    let no_forbid_may_apply = response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
+    let no_forbid_may_apply =
+        response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
     let no_error = response.error_permits().next().is_none();
     Some(response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error)
 }

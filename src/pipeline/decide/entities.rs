@@ -43,7 +43,8 @@ impl<'s> Gathering<'s> {
             if self.found.contains_key(&entity) {
                 continue;
             }
-            let (found, above) = self.look_up(&entity).ok_or_else(|| EntitiesError::Unknown(entity.clone()))?;
+            let (found, above) =
+                self.look_up(&entity).ok_or_else(|| EntitiesError::Unknown(entity.clone()))?;
             if depth < DEREFERENCE_LEVEL_MAX {
                 waiting.extend(references_of(&found).into_iter().map(|inner| (inner, depth + 1)));
             }
@@ -54,7 +55,11 @@ impl<'s> Gathering<'s> {
     }
 
     /// Adds a record with just the attributes that the evaluation may read, and everything that they refer to.
-    pub fn add_record(&mut self, facts: &RecordFacts, needed: &BTreeSet<String>) -> Result<(), EntitiesError> {
+    pub fn add_record(
+        &mut self,
+        facts: &RecordFacts,
+        needed: &BTreeSet<String>,
+    ) -> Result<(), EntitiesError> {
         let mut attributes = HashMap::new();
         let names = self.snapshot.bundle.profile.type_named(&facts.type_name);
         let names = names.into_iter().flat_map(|(_, record_type)| &record_type.attributes);
@@ -71,7 +76,10 @@ impl<'s> Gathering<'s> {
     }
 
     /// A value as Cedar takes it; referred entities are added.
-    pub fn expression(&mut self, value: &AttributeValue) -> Result<cedar::RestrictedExpression, EntitiesError> {
+    pub fn expression(
+        &mut self,
+        value: &AttributeValue,
+    ) -> Result<cedar::RestrictedExpression, EntitiesError> {
         use cedar::RestrictedExpression as Expression;
         Ok(match value {
             AttributeValue::Bool(truth) => Expression::new_bool(*truth),
@@ -80,7 +88,8 @@ impl<'s> Gathering<'s> {
             AttributeValue::Decimal(units) => Expression::new_decimal(decimal_text(*units)),
             AttributeValue::Datetime(millis) => {
                 let text = crate::bundle::instant::to_cedar_datetime(*millis);
-                let text = text.ok_or_else(|| EntitiesError::Nonconforming("a date is out of range".to_owned()))?;
+                let text =
+                    text.ok_or_else(|| EntitiesError::Nonconforming("a date is out of range".to_owned()))?;
                 Expression::new_datetime(text)
             }
             AttributeValue::Entity(entity) => {
@@ -129,7 +138,9 @@ fn collect_references(value: &cedar::EvalResult, found: &mut Vec<EntityRef>) {
     match value {
         cedar::EvalResult::EntityUid(uid) => found.push(from_uid(uid)),
         cedar::EvalResult::Set(set) => set.iter().for_each(|inner| collect_references(inner, found)),
-        cedar::EvalResult::Record(record) => record.iter().for_each(|(_, inner)| collect_references(inner, found)),
+        cedar::EvalResult::Record(record) => {
+            record.iter().for_each(|(_, inner)| collect_references(inner, found))
+        }
         cedar::EvalResult::Bool(_)
         | cedar::EvalResult::Long(_)
         | cedar::EvalResult::String(_)
@@ -143,7 +154,8 @@ mod tests {
 
     #[test]
     fn decimals_are_written_exactly() {
-        let cases = [(0, "0.0000"), (-1, "-0.0001"), (125_000, "12.5000"), (i64::MIN, "-922337203685477.5808")];
+        let cases =
+            [(0, "0.0000"), (-1, "-0.0001"), (125_000, "12.5000"), (i64::MIN, "-922337203685477.5808")];
         for (units, expected) in cases {
             assert_eq!(decimal_text(units), expected);
         }

@@ -164,8 +164,11 @@ pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Enti
     let response = cedar::Authorizer::new().is_authorized(request, &slice.policies, entities);
     let mut determining: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
     determining.sort();
-    let mut errors: Vec<String> =
-        response.diagnostics().errors().map(|cedar::AuthorizationError::PolicyEvaluationError(e)| e.policy_id().to_string()).collect();
+    let mut errors: Vec<String> = response
+        .diagnostics()
+        .errors()
+        .map(|cedar::AuthorizationError::PolicyEvaluationError(e)| e.policy_id().to_string())
+        .collect();
     errors.sort();
     let (effect, reason) = match (response.decision(), errors.is_empty()) {
         (_, false) => (Effect::Deny, Some(Reason::PolicyError)),

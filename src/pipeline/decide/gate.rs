@@ -138,16 +138,23 @@ impl RecordGate {
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
-            Err(EntitiesError::Unknown(_)) => RecordVerdict::denied(Decision::deny(Reason::EntityUnknown), hidden),
+            Err(EntitiesError::Unknown(_)) => {
+                RecordVerdict::denied(Decision::deny(Reason::EntityUnknown), hidden)
+            }
             Err(EntitiesError::Nonconforming(_)) => {
                 RecordVerdict::denied(Decision::deny(Reason::AttributeNonconforming), hidden)
             }
         }
     }
 
-    fn judge_usable(&self, record_type: &RecordType, facts: &RecordFacts) -> Result<RecordVerdict, EntitiesError> {
+    fn judge_usable(
+        &self,
+        record_type: &RecordType,
+        facts: &RecordFacts,
+    ) -> Result<RecordVerdict, EntitiesError> {
         let slice = |action| self.snapshot.bundle.slices.of(action, &facts.type_name);
-        let (Some(view), Some(read), Some(masked)) = (slice("view"), slice("readField"), slice("readFieldMasked"))
+        let (Some(view), Some(read), Some(masked)) =
+            (slice("view"), slice("readField"), slice("readFieldMasked"))
         else {
             return Ok(RecordVerdict::denied(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
         };
@@ -176,7 +183,8 @@ impl RecordGate {
         {
             for class in &slice.field_classes {
                 let Some(first) = class.first() else { continue };
-                let decision = self.ask(action, slice, &resource, Some(record_type.field_name(*first)), &entities)?;
+                let decision =
+                    self.ask(action, slice, &resource, Some(record_type.field_name(*first)), &entities)?;
                 if decision.is_allow() {
                     for index in class {
                         if let Some(field) = verdict.fields.get_mut(*index) {
@@ -245,7 +253,12 @@ impl RecordGate {
 
     /// Where the time stands relative to each point that it is compared with. Points that come from attributes are in
     /// the key by their values, so a list of "before, at, after" in a fixed order says all.
-    fn time_places(&self, dependencies: &Dependencies, facts: &RecordFacts, places: &mut Vec<i8>) -> Option<()> {
+    fn time_places(
+        &self,
+        dependencies: &Dependencies,
+        facts: &RecordFacts,
+        places: &mut Vec<i8>,
+    ) -> Option<()> {
         let mut place = |point: i64| places.push(self.now_ms.cmp(&point) as i8);
         dependencies.now.literals.iter().for_each(|point| place(*point));
         let person = self.snapshot.directory.person(&self.principal)?;

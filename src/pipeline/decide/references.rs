@@ -21,9 +21,10 @@ pub fn check(
 ) -> Result<(), Problem> {
     let revealing = query.references.iter().filter(|reference| reference.role.reveals_values());
     for reference in revealing {
-        let is_readable = reference.hops.iter().all(|(type_name, field)| {
-            reads_on_every_record(snapshot, principal, type_name, field, now_ms)
-        });
+        let is_readable = reference
+            .hops
+            .iter()
+            .all(|(type_name, field)| reads_on_every_record(snapshot, principal, type_name, field, now_ms));
         // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not,
         // since a filter through them would tell what they hold.
         let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {

@@ -68,7 +68,9 @@ pub fn decide_request(
     }
     // What is left out of the body must be the same for all records of a request: one body is forwarded.
     let first = verdict.writes.first().map(|write| write.leave_out.clone());
-    if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(&write.leave_out) != first.as_ref()) {
+    if verdict.problem.is_none()
+        && verdict.writes.iter().any(|write| Some(&write.leave_out) != first.as_ref())
+    {
         verdict.problem = Some(Reason::FieldsDenied.into());
     }
     verdict

@@ -185,7 +185,11 @@ impl Judge<'_, '_> {
             Attribute::Present(value) => Some((spec.name.clone(), value.clone())),
             Attribute::Absent | Attribute::NotCarried | Attribute::Nonconforming(_) => None,
         });
-        Circumstances { now_ms: self.question.now_ms, proposed: proposed.collect(), ..Circumstances::default() }
+        Circumstances {
+            now_ms: self.question.now_ms,
+            proposed: proposed.collect(),
+            ..Circumstances::default()
+        }
     }
 
     /// From where to where a request moves the record, if it does.
@@ -197,7 +201,8 @@ impl Judge<'_, '_> {
         plan: &KeyPlan,
     ) -> Result<Option<(String, String)>, Problem> {
         let from = self.entity_of(&before.facts, &ValueKind::Stage);
-        let unknown_from = || Problem::new(Reason::StageMoveDenied).internal("the record's own stage is not known");
+        let unknown_from =
+            || Problem::new(Reason::StageMoveDenied).internal("the record's own stage is not known");
         if action == Action::MoveStage {
             let to = self.question.mapped.target_stage.clone().ok_or(Reason::StageUnknown)?;
             return Ok(Some((from.ok_or_else(unknown_from)?, to)));
@@ -232,7 +237,8 @@ impl Judge<'_, '_> {
 
     fn is_stage_path(&self, path: &[String]) -> bool {
         let attributes = self.question.record_type.attributes.iter();
-        let mut stages = attributes.filter(|spec| matches!(spec.conversion.kind, ValueKind::Stage | ValueKind::Pipeline));
+        let mut stages =
+            attributes.filter(|spec| matches!(spec.conversion.kind, ValueKind::Stage | ValueKind::Pipeline));
         stages.any(|spec| spec.at.iter().any(|at| at.first() == path.first()))
     }
 
@@ -247,7 +253,8 @@ impl Judge<'_, '_> {
     fn changes(&self, also: &crate::bundle::profile::route::Also, before: &Image) -> bool {
         let Some(body) = self.question.mapped.body.as_ref() else { return false };
         let Some(proposed) = also.at.first(body.root()) else { return false };
-        let writes_at = self.question.mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
+        let writes_at =
+            self.question.mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
         let inner = also.at.segments().get(writes_at..).unwrap_or_default();
         let current = inner.iter().try_fold(before.record(), |value, segment| match segment {
             crate::json::path::Segment::Key(key) => value.member(key),
@@ -346,7 +353,8 @@ impl Judge<'_, '_> {
         let record_type = self.question.record_type;
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = plan.keys.iter().any(|key| key.field == Some(index));
-            let holds = image.and_then(|image| crate::pipeline::hydrate::extract::walk(image.record(), &field.at));
+            let holds =
+                image.and_then(|image| crate::pipeline::hydrate::extract::walk(image.record(), &field.at));
             if is_stated || holds.is_none_or(|value| value.is_null()) {
                 continue;
             }

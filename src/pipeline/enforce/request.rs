@@ -67,15 +67,23 @@ pub fn clear(
         Bytes::from(strip::replace_in(document, &edits))
     });
     // HEAD is answered from GET, so that a length never tells what was held back.
-    let method = if mapped.route.action.is_some() && head.method == Method::HEAD { Method::GET } else { head.method.clone() };
+    let method = if mapped.route.action.is_some() && head.method == Method::HEAD {
+        Method::GET
+    } else {
+        head.method.clone()
+    };
     let mut headers = base_headers(profile, credential);
     for name in &profile.request_headers {
-        if let (Ok(name), Some(value)) = (HeaderName::try_from(name.as_str()), head.headers.get(name.as_str())) {
+        if let (Ok(name), Some(value)) =
+            (HeaderName::try_from(name.as_str()), head.headers.get(name.as_str()))
+        {
             headers.insert(name, value.clone());
         }
     }
     for (name, value) in &mapped.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+        {
             headers.insert(name, value);
         }
     }
@@ -97,7 +105,10 @@ pub fn base_headers(profile: &Profile, credential: &(HeaderName, HeaderValue)) -
     let accept = profile.accept.as_deref().and_then(|accept| HeaderValue::try_from(accept).ok());
     headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("application/json")));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))),
+    );
     headers.insert(credential.0.clone(), credential.1.clone());
     headers
 }

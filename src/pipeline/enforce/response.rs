@@ -187,7 +187,9 @@ impl Pass<'_, '_> {
             Kind::Object => {
                 // Totals that count what is shown must come after the rows, wherever the CRM writes them.
                 let (late, early): (Vec<_>, Vec<_>) = value.members().partition(|member| {
-                    trie.keys.get(member.key().as_ref()).is_some_and(|next| matches!(next.end, Some(End::Total(_))))
+                    trie.keys
+                        .get(member.key().as_ref())
+                        .is_some_and(|next| matches!(next.end, Some(End::Total(_))))
                 });
                 let mut kept = Vec::new();
                 for member in early.into_iter().chain(late) {
@@ -242,7 +244,12 @@ impl Pass<'_, '_> {
     }
 
     /// What to keep of a record, or `None` if it may not be viewed.
-    fn record(&mut self, value: Value<'_>, record_type: &RecordType, selection: Option<&Selection>) -> Option<Keep> {
+    fn record(
+        &mut self,
+        value: Value<'_>,
+        record_type: &RecordType,
+        selection: Option<&Selection>,
+    ) -> Option<Keep> {
         let verdict = self.filter.verdicts.get(&value.node()).cloned();
         let id = self.filter.ids.get(&value.node()).cloned();
         let (Some(verdict), Some(id)) = (verdict, id) else {
@@ -329,16 +336,16 @@ impl Pass<'_, '_> {
                 self.is_cut = true;
                 FieldKeep::Keep(Keep::Replace(mask.clone().into_bytes()))
             }
-            (Visibility::Masked | Visibility::Hidden, _) => self.hide(value, field),
+            (Visibility::Masked | Visibility::Hidden, _) => self.hide(field),
         }
     }
 
-    fn hide(&mut self, value: Value<'_>, field: &FieldSpec) -> FieldKeep {
+    fn hide(&mut self, field: &FieldSpec) -> FieldKeep {
         self.is_cut = true;
-        match field.hide {
+        match &field.hide {
             Hide::Remove => FieldKeep::Drop,
             Hide::Null => FieldKeep::Keep(Keep::Replace(b"null".to_vec())),
-            Hide::Empty => FieldKeep::Keep(Keep::Replace(empty_of(value.kind()).to_vec())),
+            Hide::Value(text) => FieldKeep::Keep(Keep::Replace(text.clone().into_bytes())),
             Hide::Branch => FieldKeep::DropBranch,
             Hide::Refuse => {
                 self.refused = true;
@@ -359,7 +366,7 @@ impl Pass<'_, '_> {
         match value.kind() {
             Kind::Object => match self.record(value, inner, selection) {
                 Some(keep) => FieldKeep::Keep(keep),
-                None => self.hide(value, field),
+                None => self.hide(field),
             },
             Kind::Array => {
                 let mut kept = Vec::new();
@@ -393,15 +400,4 @@ enum FieldKeep {
     Keep(Keep),
     Drop,
     DropBranch,
-}
-
-fn empty_of(kind: Kind) -> &'static [u8] {
-    match kind {
-        Kind::Null => b"null",
-        Kind::Bool => b"false",
-        Kind::Number => b"0",
-        Kind::String => b"\"\"",
-        Kind::Array => b"[]",
-        Kind::Object => b"{}",
-    }
 }

@@ -30,7 +30,8 @@ pub fn convert(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) 
     if value.kind() != JsonKind::Array {
         return Attribute::Nonconforming("expected a list".to_owned());
     }
-    let values: Result<Vec<_>, _> = value.items().map(|item| convert_one(item, conversion, lookups)).collect();
+    let values: Result<Vec<_>, _> =
+        value.items().map(|item| convert_one(item, conversion, lookups)).collect();
     outcome(values.map(AttributeValue::Set))
 }
 
@@ -46,7 +47,11 @@ fn outcome(converted: Result<AttributeValue, String>) -> Attribute {
     }
 }
 
-fn convert_one(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) -> Result<AttributeValue, String> {
+fn convert_one(
+    value: Value<'_>,
+    conversion: &Conversion,
+    lookups: Lookups<'_>,
+) -> Result<AttributeValue, String> {
     if let Kind::Bool { yes, no } = &conversion.kind {
         return convert_bool(value, yes, no);
     }
@@ -57,7 +62,9 @@ fn convert_one(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) 
         JsonKind::String => (value.text().unwrap_or_default().into_owned(), false),
         JsonKind::Number => (value.raw().to_owned(), true),
         JsonKind::Null => return Err("null inside a list".to_owned()),
-        JsonKind::Bool | JsonKind::Array | JsonKind::Object => return Err("expected text or a number".to_owned()),
+        JsonKind::Bool | JsonKind::Array | JsonKind::Object => {
+            return Err("expected text or a number".to_owned());
+        }
     };
     let text = match &conversion.map {
         None => text,
@@ -66,7 +73,9 @@ fn convert_one(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) 
     match &conversion.kind {
         Kind::Bool { .. } | Kind::Datetime(DateForm::Parts) => Err("not a scalar".to_owned()),
         Kind::Long => text.parse().map(AttributeValue::Long).map_err(|_| "not a whole number".to_owned()),
-        Kind::Text if is_number && conversion.map.is_none() => Err("expected text, found a number".to_owned()),
+        Kind::Text if is_number && conversion.map.is_none() => {
+            Err("expected text, found a number".to_owned())
+        }
         Kind::Text => Ok(AttributeValue::Text(text)),
         Kind::Decimal(form) => parse_decimal(&text, form).map(AttributeValue::Decimal).map_err(str::to_owned),
         Kind::Datetime(form) => parse_date(&text, form).map(AttributeValue::Datetime).map_err(str::to_owned),
@@ -146,7 +155,9 @@ fn find_entity(
         None => text.to_owned(),
         Some(attribute) => match directory.find(type_name, attribute, text) {
             Some(Lookup::One(id)) => id.clone(),
-            Some(Lookup::Ambiguous) => return Err(format!("several of type {type_name} have this {attribute}")),
+            Some(Lookup::Ambiguous) => {
+                return Err(format!("several of type {type_name} have this {attribute}"));
+            }
             None => return Err(format!("no {type_name} of the directory has this {attribute}")),
         },
     };

@@ -65,7 +65,9 @@ pub fn attribute(
     let mut is_misshapen = false;
     for path in &spec.at {
         match step(record, path) {
-            Step::Found(value) if is_readable(value, spec) => return convert(value, &spec.conversion, lookups),
+            Step::Found(value) if is_readable(value, spec) => {
+                return convert(value, &spec.conversion, lookups);
+            }
             Step::Null => return Attribute::Absent,
             Step::Found(_) | Step::Misshapen => is_misshapen = true,
             Step::Missing => {}

@@ -132,7 +132,8 @@ impl Finder<'_> {
             return Err(ShapeError::Place(at()));
         }
         let profile = self.lookups.profile;
-        let record_type = type_at(value, location, route_type, profile).ok_or_else(|| ShapeError::UnknownType(at()))?;
+        let record_type =
+            type_at(value, location, route_type, profile).ok_or_else(|| ShapeError::UnknownType(at()))?;
         let id = record_id(record_type, value).ok_or_else(|| ShapeError::NoId(at()))?;
         self.add(value, record_type, id, Completeness::from_flag(location.is_complete), false)
     }
@@ -168,10 +169,13 @@ impl Finder<'_> {
                 Meaning::Field(index) => {
                     let embed = record_type.fields.get(index).and_then(|field| field.embeds.as_ref());
                     let Some(embed) = embed else { continue };
-                    let Some((_, inner)) = self.lookups.profile.type_named(&embed.type_name) else { continue };
+                    let Some((_, inner)) = self.lookups.profile.type_named(&embed.type_name) else {
+                        continue;
+                    };
                     let completeness = Completeness::from_flag(embed.is_complete);
                     let value = member.value();
-                    let items = if value.kind() == Kind::Array { value.items().collect() } else { vec![value] };
+                    let items =
+                        if value.kind() == Kind::Array { value.items().collect() } else { vec![value] };
                     for item in items.into_iter().filter(|item| item.kind() == Kind::Object) {
                         // Without an id there is nothing to decide on: such a record is hidden when it is filtered.
                         if let Some(id) = record_id(inner, item) {

@@ -56,7 +56,11 @@ fn one_known_credential_makes_one_principal() {
 #[test]
 fn two_credentials_are_refused() {
     check(&[("authorization", "Bearer k-anna"), ("x-api-key", "k")], 0, Err(Reason::CredentialsConflict));
-    check(&[("authorization", "Bearer k-anna"), ("authorization", "Bearer k-anna")], 0, Err(Reason::CredentialsConflict));
+    check(
+        &[("authorization", "Bearer k-anna"), ("authorization", "Bearer k-anna")],
+        0,
+        Err(Reason::CredentialsConflict),
+    );
 }
 
 #[test]

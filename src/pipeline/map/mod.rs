@@ -174,7 +174,8 @@ fn read_body(
 pub fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     let charset_fits = parts.all(|parameter| match parameter.to_ascii_lowercase().split_once('=') {
         Some(("charset", charset)) => charset.trim_matches('"') == "utf-8",
         _ => true,
@@ -189,7 +190,9 @@ fn record_type<'p>(
 ) -> Result<Option<&'p RecordType>, Problem> {
     let first = route.shape.records.first().map(|location| &location.type_source);
     match route.type_source.as_ref().or(first) {
-        Some(TypeSource::Constant(name)) => Ok(profile.type_named(&name.value).map(|(_, record_type)| record_type)),
+        Some(TypeSource::Constant(name)) => {
+            Ok(profile.type_named(&name.value).map(|(_, record_type)| record_type))
+        }
         Some(TypeSource::Named(source)) => {
             let named = request.one(source).and_then(|name| profile.type_on_wire(&name));
             named.map(Some).ok_or_else(|| Reason::TypeUnknown.into())
@@ -207,7 +210,9 @@ fn verb<'p>(route: &'p Route, request: &Request<'_>) -> Result<Option<&'p Verb>,
 fn ids(route: &Route, request: &Request<'_>, limits: &Limits) -> Result<Vec<String>, Problem> {
     let source = match &route.id {
         Some(id) => id.source.clone(),
-        None if route.template.parameter_names().any(|name| name == "id") => ValueSource::Path("id".to_owned()),
+        None if route.template.parameter_names().any(|name| name == "id") => {
+            ValueSource::Path("id".to_owned())
+        }
         None => return Ok(Vec::new()),
     };
     let ids = request.values(&source);
@@ -239,7 +244,8 @@ fn target_stage(
     verb: Option<&Verb>,
     request: &Request<'_>,
 ) -> Result<String, Problem> {
-    let from_body = |value: Value<'_>| value.text().map(|text| text.into_owned()).or_else(|| canonical_id(value));
+    let from_body =
+        |value: Value<'_>| value.text().map(|text| text.into_owned()).or_else(|| canonical_id(value));
     let name = match (verb.and_then(|verb| verb.to.as_ref()), &route.to) {
         (Some(name), _) | (None, Some(StageSource::Constant(name))) => Some(name.value.clone()),
         (None, Some(StageSource::Body(path))) => {
@@ -269,7 +275,8 @@ fn read_headers(
 ) -> Result<Vec<(String, String)>, Problem> {
     let mut forwarded = Vec::new();
     for rule in &route.headers {
-        let mut values = head.headers.get_all(rule.name.as_str()).iter().filter_map(|value| value.to_str().ok());
+        let mut values =
+            head.headers.get_all(rule.name.as_str()).iter().filter_map(|value| value.to_str().ok());
         let Some(value) = values.next() else { continue };
         let refused = || Problem::new(Reason::HeaderRefused).detail(format!("header `{}`", rule.name));
         let fits = rule.prefix.as_deref().is_none_or(|prefix| value.starts_with(prefix));

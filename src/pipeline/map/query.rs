@@ -61,9 +61,8 @@ pub fn read(
     let mut mapped = MappedQuery::default();
     let mut selected: Option<(&QueryRule, String, Vec<String>)> = None;
     for (name, value) in query {
-        let rule = rule_for(route, name).ok_or_else(|| {
-            Problem::new(Reason::QueryUndeclared).detail(format!("parameter `{name}`"))
-        })?;
+        let rule = rule_for(route, name)
+            .ok_or_else(|| Problem::new(Reason::QueryUndeclared).detail(format!("parameter `{name}`")))?;
         if mapped.names.contains(name) && rule.form != Form::Repeated {
             return Err(Problem::new(Reason::QueryRepeated).detail(format!("parameter `{name}`")));
         }
@@ -76,7 +75,13 @@ pub fn read(
             Role::Ignored => continue,
             Role::Paging => mapped.is_paged = true,
             Role::Harmless => {}
-            Role::Select | Role::Expand | Role::Sort | Role::Group | Role::Aggregate | Role::Filter | Role::Search => {
+            Role::Select
+            | Role::Expand
+            | Role::Sort
+            | Role::Group
+            | Role::Aggregate
+            | Role::Filter
+            | Role::Search => {
                 let fields = named_fields(rule, name, value);
                 for field in fields.iter().filter(|field| !rule.values.contains(field)) {
                     let hops = record_type.and_then(|t| resolve(profile, t, field)).ok_or_else(refused)?;
@@ -100,7 +105,8 @@ pub fn read(
 
 fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
     use crate::bundle::profile::types::KeyPattern;
-    let exact = route.query.iter().find(|rule| matches!(&rule.name, KeyPattern::Exact(exact) if exact == name));
+    let exact =
+        route.query.iter().find(|rule| matches!(&rule.name, KeyPattern::Exact(exact) if exact == name));
     exact.or_else(|| route.query.iter().find(|rule| rule.name.matches(name)))
 }
 
@@ -109,7 +115,9 @@ fn named_fields(rule: &QueryRule, name: &str, value: &str) -> Vec<String> {
         Form::Opaque => Vec::new(),
         Form::CommaList => value.split(',').map(str::to_owned).collect(),
         Form::Repeated => vec![value.to_owned()],
-        Form::SignedList => value.split(',').map(|name| name.strip_prefix('-').unwrap_or(name).to_owned()).collect(),
+        Form::SignedList => {
+            value.split(',').map(|name| name.strip_prefix('-').unwrap_or(name).to_owned()).collect()
+        }
         Form::Key => vec![name.to_owned()],
         Form::OperatorSuffix => vec![name.split_once("__").map_or(name, |(field, _)| field).to_owned()],
     }
@@ -156,7 +164,10 @@ pub fn resolve(profile: &Profile, record_type: &RecordType, dotted: &str) -> Opt
     None
 }
 
-fn projection(route: &Route, selected: Option<(&QueryRule, String, Vec<String>)>) -> Option<MappedProjection> {
+fn projection(
+    route: &Route,
+    selected: Option<(&QueryRule, String, Vec<String>)>,
+) -> Option<MappedProjection> {
     if let Some((rule, parameter, names)) = selected {
         let selection = Selection::from_names(names.iter().map(String::as_str));
         return Some(MappedProjection { parameter, form: rule.form, names, is_stated: true, selection });
