@@ -118,7 +118,7 @@ mod tests {
         let reply = problem(&secret, "0195", None);
         assert_eq!(reply.status, 403);
         let body = String::from_utf8(reply.body.into_body().to_vec()).unwrap();
-        insta::assert_snapshot!(body, @r#"{"decision":"0195","reason":"denied","status":403,"title":"Policy does not permit this request.","type":"urn:lockkeeper:reason:denied"}"#);
+        insta::assert_snapshot!(body, @r#"{"type":"urn:lockkeeper:reason:denied","title":"Policy does not permit this request.","status":403,"reason":"denied","decision":"0195"}"#);
     }
 
     #[test]
