@@ -114,6 +114,7 @@ async fn path(
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
+        trail.is_forwarded = true;
     }
 
     let response = sidecar.upstream.forward(clearance, &passage).await?;
@@ -174,7 +175,7 @@ async fn exit(
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
-    let must_be_durable = is_open && trail.is_write && trail.upstream_status.is_some();
+    let must_be_durable = is_open && trail.is_forwarded;
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
     {

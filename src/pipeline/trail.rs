@@ -41,6 +41,8 @@ pub struct Trail {
     pub is_decided: bool,
     /// Whether the request changes anything.
     pub is_write: bool,
+    /// Whether a change was handed to the CRM, whatever came of it.
+    pub is_forwarded: bool,
 }
 
 impl Trail {

@@ -230,7 +230,9 @@ impl RecordGate {
         for action in GATE_ACTIONS {
             let Some(slice) = self.snapshot.bundle.slices.of(action, &facts.type_name) else { continue };
             let dependencies = &slice.dependencies;
-            if dependencies.now.is_opaque || dependencies.reads_whole_context {
+            // Only the time and the field are part of the key; whatever else of the context a policy reads is not.
+            let reads_more = dependencies.context_keys.iter().any(|key| key != "now" && key != "field");
+            if dependencies.now.is_opaque || dependencies.reads_whole_context || reads_more {
                 return None;
             }
             reads_identity |= dependencies.reads_identity;

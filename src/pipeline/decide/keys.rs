@@ -18,23 +18,43 @@ use crate::pipeline::map::Mapped;
 /// One key of a write body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedKey {
-    /// The path on the wire, dotted.
-    pub wire: String,
-    /// The field's index.
-    pub field: Option<usize>,
+    /// The path of keys from the object that holds the fields.
+    pub path: Vec<String>,
+    /// What the key means.
+    pub claim: Claim,
     /// The value's place in the body; `None` for fields that a composite value implies.
     pub node: Option<NodeId>,
+}
+
+/// What a key of a write body means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It writes this field.
+    Field(usize),
+    /// It is a form of this field that the CRM derives.
+    Twin(usize),
+    /// It would write other records through this field.
+    Nested(usize),
+    /// It says what the record is.
+    Meta,
+    /// No field claims it.
+    Unknown,
 }
 
 /// What a body writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPlan {
-    /// Keys that fields claim.
+    /// Every key of the part that holds the fields.
     pub keys: Vec<PlannedKey>,
-    /// Keys that no field claims, or whose value has a form that cannot be judged.
-    pub unknown: Vec<String>,
     /// The record's id, if the body states it.
     pub stated_id: Option<String>,
+}
+
+impl PlannedKey {
+    /// The path as callers know it.
+    pub fn wire(&self) -> String {
+        self.path.join(".")
+    }
 }
 
 impl KeyPlan {
@@ -61,7 +81,7 @@ impl KeyPlan {
             .filter_map(|also| also.at.first(body.root()).map(|value| value.node()))
             .collect();
         if let Some(tree) = profile.tree(&record_type.name) {
-            plan.level(object, "", tree, record_type, &consumed);
+            plan.level(object, &mut Vec::new(), tree, record_type, &consumed);
         }
         Ok(plan)
     }
@@ -69,7 +89,7 @@ impl KeyPlan {
     fn level(
         &mut self,
         object: Value<'_>,
-        prefix: &str,
+        prefix: &mut Vec<String>,
         tree: &FieldTree,
         record_type: &RecordType,
         consumed: &[NodeId],
@@ -79,51 +99,48 @@ impl KeyPlan {
             if consumed.contains(&value.node()) {
                 continue;
             }
-            let wire = format!("{prefix}{key}");
+            prefix.push(key.clone().into_owned());
             match tree.meaning(&key) {
-                Meaning::Meta => self.meta(wire, value, record_type),
-                Meaning::Unknown => self.unknown.push(wire),
                 Meaning::Container(inner) if value.kind() == Kind::Object => {
-                    self.imply(inner, value, &wire, record_type);
-                    self.level(value, &format!("{wire}."), inner, record_type, consumed);
+                    self.imply(inner, value, prefix, record_type);
+                    self.level(value, prefix, inner, record_type, consumed);
                 }
-                Meaning::Container(_) => self.unknown.push(wire),
-                Meaning::Field(index) => self.field(index, wire, value, record_type),
+                Meaning::Container(_) | Meaning::Unknown => self.add(prefix, Claim::Unknown, value),
+                Meaning::Field(index) => self.add(prefix, claim(index, prefix, value, record_type), value),
+                Meaning::Meta if *prefix == record_type.id => match canonical_id(value) {
+                    Some(id) => self.stated_id = Some(id),
+                    None => self.add(prefix, Claim::Unknown, value),
+                },
+                Meaning::Meta => self.add(prefix, Claim::Meta, value),
             }
+            prefix.pop();
         }
     }
 
-    fn meta(&mut self, wire: String, value: Value<'_>, record_type: &RecordType) {
-        let is_id = record_type.id.join(".") == wire;
-        match canonical_id(value).filter(|_| is_id) {
-            Some(id) => self.stated_id = Some(id),
-            None => self.unknown.push(wire),
-        }
-    }
-
-    fn field(&mut self, index: usize, wire: String, value: Value<'_>, record_type: &RecordType) {
-        let Some(field) = record_type.fields.get(index) else { return };
-        let is_twin = field.at.join(".") != wire;
-        let nests_records = field.embeds.is_some() && matches!(value.kind(), Kind::Object | Kind::Array);
-        // A twin is derived by the CRM; a record inside a write is a write of its own.
-        match is_twin || nests_records {
-            true => self.unknown.push(wire),
-            false => self.keys.push(PlannedKey { wire, field: Some(index), node: Some(value.node()) }),
-        }
+    fn add(&mut self, path: &[String], claim: Claim, value: Value<'_>) {
+        self.keys.push(PlannedKey { path: path.to_vec(), claim, node: Some(value.node()) });
     }
 
     /// A composite value may replace the whole composite, so its other parts count as written too.
-    fn imply(&mut self, tree: &FieldTree, value: Value<'_>, wire: &str, record_type: &RecordType) {
-        let path: Vec<String> = wire.split('.').map(str::to_owned).collect();
+    fn imply(&mut self, tree: &FieldTree, value: Value<'_>, path: &[String], record_type: &RecordType) {
         for (index, field) in record_type.fields.iter().enumerate() {
-            let Some(inner) = field.at.strip_prefix(path.as_slice()) else { continue };
-            let is_direct = matches!(tree.meaning_of(inner), Meaning::Field(found) if found == index);
+            let Some(inner) = field.at.strip_prefix(path) else { continue };
+            let is_claimed = matches!(tree.meaning_of(inner), Meaning::Field(found) if found == index);
             let is_stated = inner.first().is_some_and(|key| value.member(key).is_some());
-            if is_direct && !is_stated {
-                self.keys.push(PlannedKey { wire: field.at.join("."), field: Some(index), node: None });
+            if is_claimed && !is_stated {
+                self.keys.push(PlannedKey { path: field.at.clone(), claim: Claim::Field(index), node: None });
             }
         }
     }
+}
+
+fn claim(index: usize, path: &[String], value: Value<'_>, record_type: &RecordType) -> Claim {
+    let Some(field) = record_type.fields.get(index) else { return Claim::Unknown };
+    if field.at != path {
+        return Claim::Twin(index);
+    }
+    let nests_records = field.embeds.is_some() && matches!(value.kind(), Kind::Object | Kind::Array);
+    if nests_records { Claim::Nested(index) } else { Claim::Field(index) }
 }
 
 fn declared_paths<'m>(mapped: &'m Mapped<'_>, writes: Option<&'m Writes>) -> Vec<&'m JsonPath> {

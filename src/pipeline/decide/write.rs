@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
-use super::keys::{KeyPlan, PlannedKey};
+use super::keys::{Claim, KeyPlan, PlannedKey};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::convert::Kind as ValueKind;
 use crate::bundle::profile::route::{When, WriteSemantics, Writes};
@@ -22,7 +22,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use crate::pipeline::hydrate::convert::Lookups;
-use crate::pipeline::hydrate::extract::{Completeness, attribute};
+use crate::pipeline::hydrate::extract::{Completeness, attribute, walk};
 use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::map::Mapped;
 
@@ -141,6 +141,10 @@ impl Judge<'_, '_> {
 
     fn creation(&mut self, proposed: &Image) -> Result<(), Problem> {
         let plan = self.plan(self.question.mapped.route.writes.as_ref())?;
+        // An id in a new record may name one that is already there.
+        if plan.stated_id.is_some() {
+            return Err(Reason::IdConflict.into());
+        }
         let circumstances = self.circumstances(&proposed.facts);
         self.require(Action::Create, &proposed.facts, &proposed.facts, &circumstances)?;
         self.fields(&plan, None, &proposed.facts, &proposed.facts, &circumstances, false)
@@ -231,15 +235,14 @@ impl Judge<'_, '_> {
     }
 
     fn is_stage_key(&self, key: &PlannedKey) -> bool {
-        let field = key.field.and_then(|index| self.question.record_type.fields.get(index));
-        field.is_some_and(|field| self.is_stage_path(&field.at))
+        matches!(key.claim, Claim::Field(_)) && self.is_stage_path(&key.path)
     }
 
     fn is_stage_path(&self, path: &[String]) -> bool {
         let attributes = self.question.record_type.attributes.iter();
         let mut stages =
             attributes.filter(|spec| matches!(spec.conversion.kind, ValueKind::Stage | ValueKind::Pipeline));
-        stages.any(|spec| spec.at.iter().any(|at| at.first() == path.first()))
+        stages.any(|spec| spec.at.iter().any(|at| at.starts_with(path) || path.starts_with(at)))
     }
 
     fn entity_of(&self, facts: &RecordFacts, kind: &ValueKind) -> Option<String> {
@@ -304,31 +307,28 @@ impl Judge<'_, '_> {
         circumstances: &Circumstances,
         is_replace: bool,
     ) -> Result<(), Problem> {
-        let mut refused_keys: Vec<String> = plan.unknown.clone();
-        if !refused_keys.is_empty() {
-            self.verdict.refused.insert(self.question.record_type.unclassified_name());
-        }
-        for key in &plan.keys {
-            let Some(index) = key.field else { continue };
-            let name = self.question.record_type.field_name(index);
-            self.verdict.asked.insert(name.clone());
-            if self.is_stage_key(key) {
-                continue;
-            }
-            if self.may_write(&name, before, after, circumstances) {
-                continue;
-            }
-            match (key.node, image.filter(|image| !is_replace && self.is_seen_unchanged(key, index, image))) {
-                (Some(node), Some(_)) => {
-                    self.verdict.unchanged.insert(name);
-                    self.verdict.leave_out.push(node);
-                }
-                _ => {
-                    self.verdict.refused.insert(name);
-                    refused_keys.push(key.wire.clone());
+        let mut refused_keys = Vec::new();
+        let (stage_keys, other_keys): (Vec<_>, Vec<_>) =
+            plan.keys.iter().partition(|key| self.is_stage_key(key));
+        for key in other_keys {
+            let name = self.name_of(key);
+            if let Claim::Field(_) = key.claim {
+                self.verdict.asked.insert(name.clone());
+                if self.may_write(&name, before, after, circumstances) {
+                    continue;
                 }
             }
+            if image.is_some_and(|image| self.says_nothing_new(key, image)) {
+                self.verdict.unchanged.insert(name);
+                // What a full replacement leaves out it erases, so there it stays as it was sent.
+                self.verdict.leave_out.extend(key.node.filter(|_| !is_replace));
+                continue;
+            }
+            self.verdict.refused.insert(name);
+            refused_keys.push(key.wire());
         }
+        let moved: Vec<String> = stage_keys.into_iter().map(|key| self.name_of(key)).collect();
+        self.verdict.asked.extend(moved);
         if is_replace {
             refused_keys.extend(self.erased(plan, image, before, after, circumstances));
         }
@@ -337,6 +337,43 @@ impl Judge<'_, '_> {
         match refused_keys.is_empty() {
             true => Ok(()),
             false => Err(Problem::new(Reason::FieldsDenied).fields(refused_keys)),
+        }
+    }
+
+    fn name_of(&self, key: &PlannedKey) -> String {
+        match key.claim {
+            Claim::Field(index) | Claim::Twin(index) | Claim::Nested(index) => {
+                self.question.record_type.field_name(index)
+            }
+            Claim::Meta | Claim::Unknown => self.question.record_type.unclassified_name(),
+        }
+    }
+
+    /// Whether a key sends back just what the caller was shown: the value as it stands, or the mask in its place. A value
+    /// that the caller cannot see is never compared, and neither are records inside a field, which may hold such values.
+    fn says_nothing_new(&self, key: &PlannedKey, image: &Image) -> bool {
+        let verdict = self.question.gate.judge(&image.facts);
+        let field = |index: usize| self.question.record_type.fields.get(index);
+        let visibility = match key.claim {
+            Claim::Field(index) | Claim::Twin(index) => verdict.field(index),
+            Claim::Meta => Visibility::Shown,
+            Claim::Unknown => verdict.unclassified(),
+            Claim::Nested(_) => return false,
+        };
+        let writes = self.question.mapped.route.writes.as_ref();
+        let Some(proposed) = self.written(writes).and_then(|body| walk(body, &key.path)) else {
+            return false;
+        };
+        match (visibility, key.claim) {
+            (Visibility::Shown, _) => {
+                walk(image.record(), &key.path).is_some_and(|now| same_value(now, proposed))
+            }
+            (Visibility::Masked, Claim::Field(index) | Claim::Twin(index)) => {
+                let mask = field(index).and_then(|field| field.mask.as_ref());
+                let mask = mask.and_then(|mask| serde_json::from_str::<String>(mask).ok());
+                mask.is_some() && mask.as_deref() == proposed.text().as_deref()
+            }
+            (Visibility::Masked | Visibility::Hidden, _) => false,
         }
     }
 
@@ -352,7 +389,7 @@ impl Judge<'_, '_> {
         let mut refused = Vec::new();
         let record_type = self.question.record_type;
         for (index, field) in record_type.fields.iter().enumerate() {
-            let is_stated = plan.keys.iter().any(|key| key.field == Some(index));
+            let is_stated = plan.keys.iter().any(|key| key.claim == Claim::Field(index));
             let holds =
                 image.and_then(|image| crate::pipeline::hydrate::extract::walk(image.record(), &field.at));
             if is_stated || holds.is_none_or(|value| value.is_null()) {
@@ -377,18 +414,6 @@ impl Judge<'_, '_> {
     ) -> bool {
         let circumstances = Circumstances { field: Some(name.to_owned()), ..circumstances.clone() };
         both(before, after).into_iter().all(|facts| self.ask("writeField", facts, &circumstances).is_allow())
-    }
-
-    fn is_seen_unchanged(&self, key: &PlannedKey, index: usize, image: &Image) -> bool {
-        let verdict = self.question.gate.judge(&image.facts);
-        if verdict.field(index) != Visibility::Shown {
-            return false;
-        }
-        let Some(body) = self.written(self.question.mapped.route.writes.as_ref()) else { return false };
-        let path: Vec<String> = key.wire.split('.').map(str::to_owned).collect();
-        let proposed = crate::pipeline::hydrate::extract::walk(body, &path);
-        let current = crate::pipeline::hydrate::extract::walk(image.record(), &path);
-        matches!((proposed, current), (Some(proposed), Some(current)) if same_value(proposed, current))
     }
 
     fn note_people(&mut self, before: &RecordFacts, after: &RecordFacts) {

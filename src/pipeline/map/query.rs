@@ -69,9 +69,10 @@ pub fn read(
         if !mapped.names.contains(name) {
             mapped.names.push(name.clone());
         }
-        let refused = || Problem::new(Reason::ReferenceRefused).detail(format!("parameter `{name}`"));
+        // The same words for a field that is not described and for one that may not be referred to.
+        let refused = || Problem::new(Reason::ReferenceRefused);
         match rule.role {
-            Role::Refused => return Err(refused()),
+            Role::Refused => return Err(refused().detail(format!("parameter `{name}`"))),
             Role::Ignored => continue,
             Role::Paging => mapped.is_paged = true,
             Role::Harmless => {}
