@@ -401,3 +401,7 @@ enum FieldKeep {
     Drop,
     DropBranch,
 }
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;

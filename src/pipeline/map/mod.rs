@@ -290,3 +290,6 @@ fn read_headers(
     }
     Ok(forwarded)
 }
+
+#[cfg(test)]
+mod tests;
