@@ -4,6 +4,8 @@
 //! Promises: absent and empty members are omitted; a member's name and meaning never change once released.
 //! Never has a place for a field's value, a token, a raw query, or a person's name or address.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::field_set::FieldSet;
@@ -74,6 +76,9 @@ pub struct Decision {
     /// Records that were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows_hidden: Vec<RowsHidden>,
+    /// What the `@reason` annotations of policies that denied something say, by policy id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
     /// What the request wanted to change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write: Option<Write>,

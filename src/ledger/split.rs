@@ -133,7 +133,21 @@ impl Split for Decision {
 impl Decision {
     /// The decision without what is split, so that a part does not copy it first.
     fn without_lists(&self) -> Self {
-        let Self { id, who, method, route, query, effect, reason, write, bundle, directory, mode, .. } = self;
+        let Self {
+            id,
+            who,
+            method,
+            route,
+            query,
+            effect,
+            reason,
+            reasons,
+            write,
+            bundle,
+            directory,
+            mode,
+            ..
+        } = self;
         Self {
             id: id.clone(),
             who: who.clone(),
@@ -142,6 +156,7 @@ impl Decision {
             query: query.clone(),
             effect: *effect,
             reason: reason.clone(),
+            reasons: reasons.clone(),
             access: vec![],
             sets: vec![],
             rows_hidden: vec![],

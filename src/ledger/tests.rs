@@ -10,6 +10,7 @@ mod revisions;
 mod split;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -119,6 +120,7 @@ pub(super) fn decision(id: &str) -> Decision {
         access: vec![],
         sets: vec![],
         rows_hidden: vec![],
+        reasons: BTreeMap::new(),
         write: None,
         bundle: "b1".into(),
         directory: "d1".into(),

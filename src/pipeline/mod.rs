@@ -75,6 +75,7 @@ async fn path(
     let snapshot = &serving.snapshot;
     let profile = &snapshot.bundle.profile;
     (trail.bundle, trail.directory) = (snapshot.bundle.revision.clone(), snapshot.directory.revision.clone());
+    trail.serving = Some(Arc::clone(&snapshot.bundle));
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
 
@@ -87,6 +88,7 @@ async fn path(
     )?;
     let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
+    sidecar.recorder.require_writable()?;
     let (route, parameters) = map::route(profile, &head)?;
     trail.route = Some(route.label());
     let limits = sidecar.limits.for_route(route);
@@ -158,7 +160,7 @@ async fn exit(
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
             sidecar.recorder.count_refusal(found.reason, &source);
-        } else if !trail.is_decided && found.reason != Reason::LedgerUnavailable {
+        } else if !trail.is_decided {
             match sidecar.recorder.decide(&mut trail, Some(&found)).await {
                 Ok(()) => is_recorded = true,
                 Err(unavailable) => {

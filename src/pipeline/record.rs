@@ -36,6 +36,19 @@ impl Recorder {
         &self.ledger
     }
 
+    /// Refuses while the ledger takes no entries: nothing may be forwarded then, not even a read. The refusal itself is
+    /// handed to the ledger, and that is what makes it try to come back.
+    pub fn require_writable(&self) -> Result<(), Problem> {
+        let health = self.ledger.health();
+        match health.writable {
+            true => Ok(()),
+            false => {
+                let why = health.why.map(|why| why.to_string()).unwrap_or_default();
+                Err(Problem::new(Reason::LedgerUnavailable).internal(why))
+            }
+        }
+    }
+
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
         let handle =

@@ -1,5 +1,9 @@
 //! What a request leaves behind on its way, so that the one exit can record it whatever happened.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bundle::compile::Bundle;
 use crate::ledger::entry::{
     self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write,
 };
@@ -15,7 +19,7 @@ use crate::pipeline::enforce::shown::ShownSets;
 use crate::telemetry::metrics::Finished;
 
 /// Everything that the ledger may need to know of one request.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Trail {
     /// The decision id.
     pub id: String,
@@ -31,6 +35,8 @@ pub struct Trail {
     pub bundle: String,
     /// The directory's revision.
     pub directory: String,
+    /// The bundle that decides.
+    pub serving: Option<Arc<Bundle>>,
     /// What was decided before the CRM was asked.
     pub verdict: RequestVerdict,
     /// What the answer showed.
@@ -68,12 +74,25 @@ impl Trail {
             access,
             sets: to_sets(&sets),
             rows_hidden: to_rows_hidden(&sets),
+            reasons: self.reasons_of(&sets),
             write: to_write(&self.verdict.writes),
             bundle: self.bundle.clone(),
             directory: self.directory.clone(),
             mode: Mode::Enforce,
             part: None,
         }))
+    }
+
+    /// What the policies that denied something say for themselves.
+    fn reasons_of(&self, sets: &ShownSets) -> BTreeMap<String, String> {
+        let Some(bundle) = &self.serving else { return BTreeMap::new() };
+        let denied = self.verdict.all_accesses().filter(|access| !access.decision.is_allow());
+        let denied = denied.flat_map(|access| &access.decision.determining);
+        let hidden = sets.rows_hidden.keys().flat_map(|(_, _, policies)| policies);
+        let said = denied
+            .chain(hidden)
+            .filter_map(|id| Some((id.clone(), bundle.policies.reasons.get(id)?.clone())));
+        said.collect()
     }
 
     /// What the counters need to know.
