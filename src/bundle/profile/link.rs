@@ -165,6 +165,14 @@ fn check_support(route: &Route, reading: &Reading) {
             help,
         );
     }
+    for also in &route.also {
+        let is_fit = also.action.scope() == Scope::RecordWrite
+            && !matches!(also.action, Action::MoveStage | Action::Create);
+        if !is_fit {
+            let help = "Stage moves are found by the keys of the stage; further decisions are on the record, such as delete or assign.";
+            reading.error(span(), format!("`{}` cannot stand under `also`", also.action.name()), help);
+        }
+    }
     for rule in &route.headers {
         let is_range = rule.name == "range" && rule.role == super::query::Role::Paging;
         let unit = rule.prefix.as_deref().unwrap_or("");

@@ -9,4 +9,6 @@ pub mod always;
 pub mod references;
 pub mod keys;
 pub mod write;
+mod stage;
+mod fields;
 pub mod request;

@@ -1,0 +1,132 @@
+//! Judges the fields of a change (PDP): each key of the body is written, sent back as it was shown, or refused.
+
+use super::evaluate::Circumstances;
+use super::gate::Visibility;
+use super::keys::{Claim, PlannedKey};
+use super::write::{Change, Judge};
+use crate::bundle::profile::route::WriteSemantics;
+use crate::json::same::same_value;
+use crate::json::value::Value;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::pipeline::hydrate::extract::walk;
+use crate::pipeline::hydrate::image::Image;
+
+impl Judge<'_, '_> {
+    /// Judges every key but those that move the stage, which are judged as a move.
+    pub(super) fn fields(&mut self, change: &Change<'_>) -> Result<(), Problem> {
+        let mut refused = Vec::new();
+        for key in &change.plan.keys {
+            let name = self.name_of(key);
+            if self.is_stage_key(key) {
+                self.verdict.asked.insert(name);
+            } else if !self.is_settled(key, &name, change) {
+                self.verdict.refused.insert(name);
+                refused.push(key.wire());
+            }
+        }
+        if change.semantics == WriteSemantics::Replace {
+            refused.extend(self.erased(change));
+        }
+        refused.sort();
+        refused.dedup();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::new(Reason::FieldsDenied).fields(refused)),
+        }
+    }
+
+    /// Whether a key may be written, or says nothing new and can be left out.
+    fn is_settled(&mut self, key: &PlannedKey, name: &str, change: &Change<'_>) -> bool {
+        let echo = change.image.map_or(Echo::No, |image| self.echo(key, image));
+        if matches!(key.claim, Claim::Field(_)) {
+            self.verdict.asked.insert(name.to_owned());
+            // A mask that comes back must not overwrite what it stands for, even by somebody who may write the field.
+            if echo != Echo::Mask && self.may_write(name, change) {
+                return true;
+            }
+        }
+        if echo == Echo::No {
+            return false;
+        }
+        self.verdict.unchanged.insert(name.to_owned());
+        // What a full replacement leaves out it erases, so there it stays as it was sent.
+        self.verdict.leave_out.extend(key.node.filter(|_| change.semantics == WriteSemantics::Merge));
+        true
+    }
+
+    fn name_of(&self, key: &PlannedKey) -> String {
+        match key.claim {
+            Claim::Field(index) | Claim::Twin(index) | Claim::Nested(index) => {
+                self.question.record_type.field_name(index)
+            }
+            Claim::Meta | Claim::Unknown => self.question.record_type.unclassified_name(),
+        }
+    }
+
+    /// Whether a key sends back just what the caller was shown. A value that the caller cannot see is never compared, and
+    /// neither are records inside a field, which may hold such values.
+    fn echo(&self, key: &PlannedKey, image: &Image) -> Echo {
+        let verdict = self.question.gate.judge(&image.facts);
+        let visibility = match key.claim {
+            Claim::Field(index) | Claim::Twin(index) => verdict.field(index),
+            Claim::Meta => Visibility::Shown,
+            Claim::Unknown => verdict.unclassified(),
+            Claim::Nested(_) => return Echo::No,
+        };
+        let Some(proposed) = self.written().and_then(|body| walk(body, &key.path)) else { return Echo::No };
+        let is_echo = match visibility {
+            Visibility::Shown => walk(image.record(), &key.path).is_some_and(|now| same_value(now, proposed)),
+            Visibility::Masked => self.is_mask(key, proposed),
+            Visibility::Hidden => false,
+        };
+        match (is_echo, visibility) {
+            (false, _) => Echo::No,
+            (true, Visibility::Masked) => Echo::Mask,
+            (true, Visibility::Shown | Visibility::Hidden) => Echo::Value,
+        }
+    }
+
+    fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
+        let (Claim::Field(index) | Claim::Twin(index)) = key.claim else { return false };
+        let mask = self.question.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
+        let mask = mask.and_then(|mask| serde_json::from_str::<String>(mask).ok());
+        mask.is_some() && mask.as_deref() == proposed.text().as_deref()
+    }
+
+    /// A full replacement erases what it leaves out, so leaving a value out is writing it.
+    fn erased(&mut self, change: &Change<'_>) -> Vec<String> {
+        let mut refused = Vec::new();
+        let record_type = self.question.record_type;
+        for (index, field) in record_type.fields.iter().enumerate() {
+            let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
+            let holds = change.image.and_then(|image| walk(image.record(), &field.at));
+            if is_stated || holds.is_none_or(|value| value.is_null()) {
+                continue;
+            }
+            let name = record_type.field_name(index);
+            self.verdict.asked.insert(name.clone());
+            if !self.may_write(&name, change) {
+                self.verdict.refused.insert(name);
+                refused.push(field.at.join("."));
+            }
+        }
+        refused
+    }
+
+    fn may_write(&mut self, name: &str, change: &Change<'_>) -> bool {
+        let circumstances = Circumstances { field: Some(name.to_owned()), ..change.circumstances.clone() };
+        self.is_allowed("writeField", change, &circumstances)
+    }
+}
+
+/// What a key sends back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Echo {
+    /// Something new.
+    No,
+    /// The value as it stands.
+    Value,
+    /// The mask in place of the value.
+    Mask,
+}

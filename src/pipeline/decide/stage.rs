@@ -1,0 +1,73 @@
+//! Finds the stage move in a change (PDP), by whichever key or route it comes.
+
+use super::gate::Visibility;
+use super::keys::{Claim, PlannedKey};
+use super::write::{Change, Judge};
+use crate::bundle::profile::convert::Kind;
+use crate::model::access::Action;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::model::record::{Attribute, AttributeValue, RecordFacts};
+use crate::pipeline::hydrate::image::Image;
+
+impl Judge<'_, '_> {
+    /// From where to where a request moves the record, if it does.
+    pub(super) fn target_stage(
+        &self,
+        action: Action,
+        change: &Change<'_>,
+        image: &Image,
+    ) -> Result<Option<(String, String)>, Problem> {
+        let from = self.entity_of(change.before, &Kind::Stage);
+        let from = from.ok_or_else(|| {
+            Problem::new(Reason::StageMoveDenied).internal("the record's own stage is not known")
+        });
+        if action == Action::MoveStage {
+            let to = self.question.mapped.target_stage.clone().ok_or(Reason::StageUnknown)?;
+            return Ok(Some((from?, to)));
+        }
+        // A full replacement that leaves the stage out would erase it.
+        let to = self.entity_of(&change.after, &Kind::Stage);
+        let is_touched = change.plan.keys.iter().any(|key| self.is_stage_key(key));
+        if !is_touched && from.as_ref().ok() == to.as_ref() {
+            return Ok(None);
+        }
+        let to = to.ok_or(Reason::StageUnknown)?;
+        let catalogue = &self.question.snapshot.bundle.profile.stages;
+        let new_pipeline = self.entity_of(&change.after, &Kind::Pipeline);
+        let stage_pipeline = catalogue.by_id(&to).map(|stage| stage.pipeline.clone());
+        if new_pipeline.is_some() && new_pipeline != stage_pipeline {
+            return Err(Problem::new(Reason::StageUnknown).detail("the stage is not one of that pipeline's"));
+        }
+        let from = from?;
+        // For somebody who cannot see the stage, "you are there already" would be an answer to a guess.
+        Ok((from != to || !self.sees_stage(image)).then_some((from, to)))
+    }
+
+    /// Whether a key of the body writes the stage or the pipeline.
+    pub(super) fn is_stage_key(&self, key: &PlannedKey) -> bool {
+        matches!(key.claim, Claim::Field(_)) && self.is_stage_path(&key.path)
+    }
+
+    fn sees_stage(&self, image: &Image) -> bool {
+        let verdict = self.question.gate.judge(&image.facts);
+        let mut fields = self.question.record_type.fields.iter().enumerate();
+        fields
+            .all(|(index, field)| !self.is_stage_path(&field.at) || verdict.field(index) == Visibility::Shown)
+    }
+
+    fn is_stage_path(&self, path: &[String]) -> bool {
+        let attributes = self.question.record_type.attributes.iter();
+        let mut stages =
+            attributes.filter(|spec| matches!(spec.conversion.kind, Kind::Stage | Kind::Pipeline));
+        stages.any(|spec| spec.at.iter().any(|at| at.starts_with(path) || path.starts_with(at)))
+    }
+
+    fn entity_of(&self, facts: &RecordFacts, kind: &Kind) -> Option<String> {
+        let specs = self.question.record_type.attributes.iter().zip(&facts.attributes);
+        specs.filter(|(spec, _)| spec.conversion.kind == *kind).find_map(|(_, attribute)| match attribute {
+            Attribute::Present(AttributeValue::Entity(entity)) => Some(entity.id.clone()),
+            _ => None,
+        })
+    }
+}
