@@ -10,6 +10,7 @@
 //! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`telemetry`]
 //! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
 //! * floor 4: [`service`] (the running whole), [`admin`], [`demo`] (the embedded demo CRM), [`cli`]
+//! * beside the house, behind the feature `testkit`: a sidecar under test in front of the demo CRM
 //!
 //! `ARCHITECTURE.md` tells what may depend on what, and what is absent on purpose.
 
@@ -24,3 +25,5 @@ pub mod service;
 pub mod admin;
 pub mod demo;
 pub mod cli;
+#[cfg(feature = "testkit")]
+pub mod testkit;

@@ -1,0 +1,7 @@
+//! The one integration binary: journeys over real sockets, real Cedar and real ledger files.
+#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
+
+mod reads;
+
+mod ledger_kill;
