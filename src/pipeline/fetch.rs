@@ -20,11 +20,13 @@ use super::map::Mapped;
 use super::map::query::{MappedProjection, default_projection};
 use super::map::selection::Selection;
 use super::sidecar::{RouteLimits, Serving, Sidecar};
+use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::{Route, Writes};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
+use crate::json::parse::JsonLimits;
 use crate::json::value::{Document, NodeId};
 use crate::model::access::Action;
 use crate::model::problem::Problem;
@@ -70,6 +72,7 @@ impl Judged {
             verdicts: &self.verdicts,
             ids: &self.ids,
             selection: projection.map(|projection| &projection.selection),
+            watch: None,
         }
     }
 
@@ -118,7 +121,7 @@ impl Fetcher<'_> {
         let records_max = self.limits.records_max;
         let found = records::find(document, shape, mapped.record_type, self.lookups(), records_max)
             .map_err(misshapen)?;
-        self.check_identity(&found, shape, mapped)?;
+        check_identity(&found, shape, mapped)?;
         let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
         let mut judged = Judged::default();
         for record in &found {
@@ -128,57 +131,24 @@ impl Fetcher<'_> {
         Ok(judged)
     }
 
-    /// An answer about one record must be about the one that was asked for.
-    fn check_identity(
-        &self,
-        found: &[FoundRecord],
-        shape: &Shape,
-        mapped: &Mapped<'_>,
-    ) -> Result<(), Problem> {
-        let is_single = shape.records.first().is_some_and(|location| !location.is_many());
-        let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
-        let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named)
-        else {
-            return Ok(());
-        };
-        match first.facts.id == *asked {
-            true => Ok(()),
-            false => Err(Problem::new(Reason::UpstreamShape).internal("the answer is about another record")),
-        }
-    }
-
     /// The facts with what was not carried fetched, if the profile says how.
     async fn completed(
         &self,
         facts: &RecordFacts,
         fetched: &mut HashMap<(String, String), Option<RecordFacts>>,
     ) -> RecordFacts {
-        let needed = self.gate.needed(&facts.type_name);
-        let Some((_, record_type)) = self.profile().type_named(&facts.type_name) else {
-            return facts.clone();
-        };
-        let lacks = record_type
-            .attributes
-            .iter()
-            .zip(&facts.attributes)
-            .any(|(spec, attribute)| *attribute == Attribute::NotCarried && needed.contains(&spec.name));
-        if !lacks {
-            return facts.clone();
-        }
+        let Some(record_type) = lacking(self.profile(), self.gate, facts) else { return facts.clone() };
         let key = (facts.type_name.clone(), facts.id.clone());
         if !fetched.contains_key(&key) {
             let is_full = fetched.len() >= self.sidecar.limits.fetches_max;
+            let needed = self.gate.needed(&facts.type_name);
             let image = if is_full { None } else { self.fetch_record(record_type, &facts.id, &needed).await };
             fetched.insert(key.clone(), image);
         }
-        let Some(Some(other)) = fetched.get(&key) else { return facts.clone() };
-        let mut completed = facts.clone();
-        for (mine, theirs) in completed.attributes.iter_mut().zip(&other.attributes) {
-            if *mine == Attribute::NotCarried {
-                *mine = theirs.clone();
-            }
+        match fetched.get(&key) {
+            Some(Some(other)) => complete(facts, other),
+            _ => facts.clone(),
         }
-        completed
     }
 
     async fn fetch_record(
@@ -260,6 +230,50 @@ impl Fetcher<'_> {
     }
 }
 
+/// An answer about one record must be about the one that was asked for.
+pub fn check_identity(found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>) -> Result<(), Problem> {
+    let is_single = shape.records.first().is_some_and(|location| !location.is_many());
+    let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
+    let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named)
+    else {
+        return Ok(());
+    };
+    match first.facts.id == *asked {
+        true => Ok(()),
+        false => Err(Problem::new(Reason::UpstreamShape).internal("the answer is about another record")),
+    }
+}
+
+/// The type of a record whose facts lack an attribute that the gate needs; `None` if they lack nothing.
+pub fn lacking<'p>(profile: &'p Profile, gate: &RecordGate, facts: &RecordFacts) -> Option<&'p RecordType> {
+    let needed = gate.needed(&facts.type_name);
+    let (_, record_type) = profile.type_named(&facts.type_name)?;
+    let mut attributes = record_type.attributes.iter().zip(&facts.attributes);
+    let lacks = attributes
+        .any(|(spec, attribute)| *attribute == Attribute::NotCarried && needed.contains(&spec.name));
+    lacks.then_some(record_type)
+}
+
+/// The facts of a record, with what they lack taken from other facts of it.
+pub fn complete(facts: &RecordFacts, other: &RecordFacts) -> RecordFacts {
+    let mut completed = facts.clone();
+    for (mine, theirs) in completed.attributes.iter_mut().zip(&other.attributes) {
+        if *mine == Attribute::NotCarried {
+            *mine = theirs.clone();
+        }
+    }
+    completed
+}
+
+/// Names that the caller's projection lacks and policy needs.
+pub fn missing_names(mapped: &Mapped<'_>, profile: &Profile, gate: &RecordGate) -> Vec<String> {
+    let (Some(projection), Some(record_type)) = (&mapped.query.projection, mapped.record_type) else {
+        return Vec::new();
+    };
+    let needed = |type_name: &str| select_names(profile, type_name, &gate.needed(type_name));
+    projection.selection.missing(profile, record_type, &needed)
+}
+
 /// The names by which a projection asks for some attributes.
 pub fn select_names(profile: &Profile, type_name: &str, attributes: &BTreeSet<String>) -> Vec<String> {
     let record_type = profile.type_named(type_name).map(|(_, record_type)| record_type);
@@ -285,16 +299,15 @@ fn probe_projection(route: &Route) -> Option<MappedProjection> {
 pub fn proposed(
     mapped: &Mapped<'_>,
     record_type: &RecordType,
-    serving: &Serving,
-    limits: &RouteLimits,
+    snapshot: &Snapshot,
+    limits: &JsonLimits,
 ) -> Result<Image, Problem> {
-    let snapshot = &serving.snapshot;
     let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
     let object = match (&mapped.body, &mapped.route.writes) {
         (Some(body), Some(writes)) => with_defaults(body, writes)?,
         _ => Bytes::from_static(b"{}"),
     };
-    let document = Document::parse(object, &limits.json).map_err(|_| Reason::BodyShape)?;
+    let document = Document::parse(object, limits).map_err(|_| Reason::BodyShape)?;
     Ok(Image::proposed(document, record_type, lookups))
 }
 

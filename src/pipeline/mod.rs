@@ -38,7 +38,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::gate::RecordGate;
 use decide::request::decide_request;
-use enforce::answer::{self, Answer};
+use enforce::answer::{self, Described};
 use enforce::request::clear;
 use enforce::response::{Filtered, Released};
 use forward::{Passage, UpstreamResponse};
@@ -112,7 +112,7 @@ async fn path(
     };
     let images = stage.images().await?;
     trail.verdict = decide_request(snapshot, &gate, &identity.principal.entity, &mapped, &images, now_ms);
-    let missing = stage.missing_names();
+    let missing = fetch::missing_names(&mapped, profile, &gate);
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
@@ -132,12 +132,7 @@ async fn path(
             }
             Ok(reply)
         }
-        // The CRM took the write: whatever is wrong with its answer, the caller must not try again.
-        Err(problem) if trail.is_write && response.status < 300 => {
-            let why = format!("{}: {}", problem.reason, problem.internal.unwrap_or_default());
-            Err(Problem::new(Reason::AnswerWithheld).upstream(response.status).internal(why))
-        }
-        Err(problem) => Err(problem),
+        Err(problem) => Err(answer::withheld(problem, trail.is_write, response.status)),
     }
 }
 
@@ -226,22 +221,12 @@ impl Stage<'_> {
     async fn images(&self) -> Result<Vec<Image>, Problem> {
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
-                Ok(vec![fetch::proposed(self.mapped, record_type, self.serving, self.limits)?])
+                let snapshot = &self.serving.snapshot;
+                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.json)?])
             }
             _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
             _ => Ok(Vec::new()),
         }
-    }
-
-    /// Names that the caller's projection lacks and policy needs.
-    fn missing_names(&self) -> Vec<String> {
-        let (Some(projection), Some(record_type)) = (&self.mapped.query.projection, self.mapped.record_type)
-        else {
-            return Vec::new();
-        };
-        let profile = &self.serving.snapshot.bundle.profile;
-        let needed = |type_name: &str| fetch::select_names(profile, type_name, &self.gate.needed(type_name));
-        projection.selection.missing(profile, record_type, &needed)
     }
 
     fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
@@ -254,39 +239,22 @@ impl Stage<'_> {
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        let (status, document) = match answer::open(response, &self.limits.json)? {
-            Answer::Success(document) => (response.status, document),
-            Answer::Empty => {
+        match answer::describe(response, self.mapped.route, &self.limits.json)? {
+            Described::Empty => {
                 let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
-                return Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile));
+                Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
-            Answer::NotFound => return Err(Reason::NotFound.into()),
-            Answer::Rejected(status, document) => {
-                return self.rejected(response, status, document, trail).await;
+            Described::Body(document, shape) => {
+                let filtered = self.filtered(response, &document, shape, trail).await;
+                filtered.map_err(|problem| answer::unreleased(problem, response.status))
             }
-        };
-        self.filtered(response, status, &document, &self.mapped.route.shape, trail).await
-    }
-
-    /// An error of the CRM leaves only as far as the profile describes it.
-    async fn rejected(
-        &self,
-        response: &UpstreamResponse,
-        status: u16,
-        document: Option<Document>,
-        trail: &mut Trail,
-    ) -> Result<Reply, Problem> {
-        let generic = || Problem::new(Reason::CrmRejected).upstream(status);
-        let rule = self.mapped.route.errors.iter().find(|rule| rule.statuses.contains(&status));
-        let (Some(rule), Some(document)) = (rule, document) else { return Err(generic()) };
-        self.filtered(response, status, &document, &rule.shape, trail).await.map_err(|_| generic())
+        }
     }
 
     async fn filtered(
         &self,
         response: &UpstreamResponse,
-        status: u16,
         document: &Document,
         shape: &crate::bundle::profile::shape::Shape,
         trail: &mut Trail,
@@ -297,7 +265,7 @@ impl Stage<'_> {
         match enforce::response::filter(document, &filter).map_err(Problem::new)? {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;
-                Ok(respond::release(status, &response.headers, released, &trail.id, profile))
+                Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
             }
             Filtered::Hidden(sets) => {
                 trail.sets = sets;

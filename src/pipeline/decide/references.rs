@@ -9,7 +9,20 @@ use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::model::principal::EntityRef;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::pipeline::map::query::MappedQuery;
+use crate::pipeline::map::query::{MappedQuery, Reference};
+
+/// What was found of one reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferenceVerdict {
+    /// It only names what to answer; each value is decided on its record.
+    Harmless,
+    /// The field may be read on every record, and no hidden row can shape the page.
+    Usable,
+    /// On some record the field may not be read.
+    NotReadable,
+    /// Rows that the caller may not view could shape the page.
+    HiddenRows,
+}
 
 /// Checks every reference of a query.
 pub fn check(
@@ -19,22 +32,42 @@ pub fn check(
     query: &MappedQuery,
     now_ms: i64,
 ) -> Result<(), Problem> {
-    let revealing = query.references.iter().filter(|reference| reference.role.reveals_values());
-    for reference in revealing {
-        let is_readable = reference
-            .hops
-            .iter()
-            .all(|(type_name, field)| reads_on_every_record(snapshot, principal, type_name, field, now_ms));
-        // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not,
-        // since a filter through them would tell what they hold.
-        let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
-            let own_rows_do_not_count =
-                depth == 0 && route.hidden_rows == HiddenRows::VisibleWhenPaged && !query.is_paged;
-            own_rows_do_not_count || views_every_record(snapshot, principal, type_name, now_ms)
-        });
-        if !is_readable || !is_unshaped {
-            return Err(Reason::ReferenceRefused.into());
+    for reference in &query.references {
+        match judge(snapshot, principal, route, query, reference, now_ms) {
+            ReferenceVerdict::Harmless | ReferenceVerdict::Usable => {}
+            ReferenceVerdict::NotReadable | ReferenceVerdict::HiddenRows => {
+                return Err(Reason::ReferenceRefused.into());
+            }
         }
     }
     Ok(())
+}
+
+/// Judges one reference of a query.
+pub fn judge(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    route: &Route,
+    query: &MappedQuery,
+    reference: &Reference,
+    now_ms: i64,
+) -> ReferenceVerdict {
+    if !reference.role.reveals_values() {
+        return ReferenceVerdict::Harmless;
+    }
+    let is_readable = reference
+        .hops
+        .iter()
+        .all(|(type_name, field)| reads_on_every_record(snapshot, principal, type_name, field, now_ms));
+    if !is_readable {
+        return ReferenceVerdict::NotReadable;
+    }
+    // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not, since
+    // a filter through them would tell what they hold.
+    let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
+        let own_rows_do_not_count =
+            depth == 0 && route.hidden_rows == HiddenRows::VisibleWhenPaged && !query.is_paged;
+        own_rows_do_not_count || views_every_record(snapshot, principal, type_name, now_ms)
+    });
+    if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
 }

@@ -7,6 +7,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::super::forward::UpstreamResponse;
 use super::super::map::is_json;
+use crate::bundle::profile::route::Route;
+use crate::bundle::profile::shape::Shape;
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
@@ -37,6 +39,53 @@ pub fn open(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, 
         500..=599 => Err(fail(Reason::UpstreamError)),
         _ => Err(fail(Reason::UpstreamShape)),
     }
+}
+
+/// What may leave of an answer.
+pub enum Described<'r> {
+    /// There is no body.
+    Empty,
+    /// The body, as far as the shape describes it.
+    Body(Document, &'r Shape),
+}
+
+/// Finds what a route says of an answer. An error of the CRM leaves only as far as the profile describes it.
+pub fn describe<'r>(
+    response: &UpstreamResponse,
+    route: &'r Route,
+    limits: &JsonLimits,
+) -> Result<Described<'r>, Problem> {
+    match open(response, limits)? {
+        Answer::Success(document) => Ok(Described::Body(document, &route.shape)),
+        Answer::Empty => Ok(Described::Empty),
+        Answer::NotFound => Err(Reason::NotFound.into()),
+        Answer::Rejected(status, document) => {
+            let rule = route.errors.iter().find(|rule| rule.statuses.contains(&status));
+            match (rule, document) {
+                (Some(rule), Some(document)) => Ok(Described::Body(document, &rule.shape)),
+                _ => Err(rejected(status)),
+            }
+        }
+    }
+}
+
+/// Why an answer that the profile describes may not leave. Of an error of the CRM only the status is told.
+pub fn unreleased(problem: Problem, status: u16) -> Problem {
+    if status >= 400 { rejected(status) } else { problem }
+}
+
+/// Why the caller gets no answer though the CRM gave one. If it took a write, the caller must not try again, whatever is
+/// wrong with the answer.
+pub fn withheld(problem: Problem, is_write: bool, status: u16) -> Problem {
+    if !is_write || status >= 300 {
+        return problem;
+    }
+    let why = format!("{}: {}", problem.reason, problem.internal.unwrap_or_default());
+    Problem::new(Reason::AnswerWithheld).upstream(status).internal(why)
+}
+
+fn rejected(status: u16) -> Problem {
+    Problem::new(Reason::CrmRejected).upstream(status)
 }
 
 fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document, Reason> {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
-use super::shown::{Seen, ShownSets};
+use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
 use crate::bundle::profile::tree::{FieldTree, Meaning};
@@ -91,6 +91,8 @@ pub struct Filter<'a> {
     pub ids: &'a HashMap<NodeId, String>,
     /// What the caller asked for, if the CRM answers a selection.
     pub selection: Option<&'a Selection>,
+    /// Who wants to know what each record carried.
+    pub watch: Option<&'a Watch>,
 }
 
 /// What became of an answer.
@@ -264,6 +266,9 @@ impl Pass<'_, '_> {
         let tree = self.filter.profile.tree(&record_type.name)?;
         let mut seen = Seen::default();
         let kept = self.level(value, record_type, tree, &verdict, selection, &mut seen);
+        if let Some(watch) = self.filter.watch {
+            watch.borrow_mut().insert(value.node(), seen.clone());
+        }
         self.sets.add(record_type, &id, &verdict, seen);
         kept
     }

@@ -96,6 +96,7 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
             verdicts: &verdicts,
             ids: &ids,
             selection: selection.as_ref(),
+            watch: None,
         },
     )?;
     Ok(match filtered {

@@ -1,9 +1,11 @@
 //! What an answer showed and held back, grouped for the ledger: records that had the same outcome stand together.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::decide::gate::{RecordVerdict, Visibility};
 use crate::bundle::profile::types::RecordType;
+use crate::json::value::NodeId;
 use crate::model::reason::Reason;
 
 /// The fields that one record carried, by what became of them.
@@ -18,6 +20,12 @@ impl Seen {
         self.fields.insert(index, visibility);
     }
 
+    /// What became of a field, by its index; `None` if the record did not carry it. The index after the last field stands
+    /// for all keys that no field claims.
+    pub fn of(&self, index: usize) -> Option<Visibility> {
+        self.fields.get(&index).copied()
+    }
+
     fn names(&self, record_type: &RecordType, wanted: Visibility) -> Vec<String> {
         let fields = self.fields.iter().filter(|(_, visibility)| **visibility == wanted);
         let mut names: Vec<String> = fields.map(|(index, _)| record_type.field_name(*index)).collect();
@@ -25,6 +33,9 @@ impl Seen {
         names
     }
 }
+
+/// Collects what each record carried, for explaining; the request path does not.
+pub type Watch = RefCell<HashMap<NodeId, Seen>>;
 
 /// The outcomes of an answer's records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ pub mod keys;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::bundle::directory::Directory;
-use crate::model::principal::{Authn, Principal};
+use crate::model::principal::{Authn, EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use keys::KeyTable;
@@ -68,15 +68,7 @@ pub fn identify(
     if found.any(|(_, other)| other != entity) {
         return Err(Reason::CredentialUnknown.into());
     }
-    let person = directory.person(entity).ok_or(Reason::PrincipalUnknown)?;
-    if !person.is_active {
-        return Err(Reason::PrincipalInactive.into());
-    }
-    let has_started = person.access_from.is_none_or(|from| from <= now_ms);
-    let has_ended = person.access_until.is_some_and(|until| until <= now_ms);
-    if !has_started || has_ended {
-        return Err(Reason::AccessWindow.into());
-    }
+    admit(entity, directory, now_ms)?;
     let credential = match &source.upstream {
         UpstreamCredential::Caller => {
             let mut value = value.clone();
@@ -86,6 +78,20 @@ pub fn identify(
         UpstreamCredential::Service { name, value } => (name.clone(), value.clone()),
     };
     Ok(Identity { principal: Principal { entity: entity.clone(), authn: source.authn }, credential })
+}
+
+/// Whether a principal may act at all: in the directory, active, inside the access window.
+pub fn admit(principal: &EntityRef, directory: &Directory, now_ms: i64) -> Result<(), Problem> {
+    let person = directory.person(principal).ok_or(Reason::PrincipalUnknown)?;
+    if !person.is_active {
+        return Err(Reason::PrincipalInactive.into());
+    }
+    let has_started = person.access_from.is_none_or(|from| from <= now_ms);
+    let has_ended = person.access_until.is_some_and(|until| until <= now_ms);
+    match has_started && !has_ended {
+        true => Ok(()),
+        false => Err(Reason::AccessWindow.into()),
+    }
 }
 
 fn the_one_credential<'h>(
