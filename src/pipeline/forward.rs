@@ -83,9 +83,9 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(options.idle_timeout_ms))
             .pool_max_idle_per_host(options.idle_connections_max)
-            // hyper would send a request anew if the pooled connection had closed before its first byte.
-            // A write is sent once, whatever happens; a read that meets a closed connection is sent anew below.
-            .retry_canceled_requests(false)
+            // A pooled connection may have closed while it was idle. hyper then takes another one, but only for a
+            // request of which not one byte was written: no write is ever sent twice.
+            .retry_canceled_requests(true)
             .build(connector);
         Self { client, options }
     }
