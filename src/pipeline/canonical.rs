@@ -138,25 +138,35 @@ fn read_segment(raw: &str) -> Result<String, Problem> {
     }
     let bytes = decode(raw, Plus::Literal).ok_or(Reason::PathBadEscape)?;
     let text = String::from_utf8(bytes).map_err(|_| Reason::PathNotUtf8)?;
+    check_segment(&text)?;
+    Ok(text)
+}
+
+/// Refuses a decoded segment that some reader could take for more or less than one segment. Also for text from elsewhere
+/// that becomes part of a path.
+pub fn check_segment(text: &str) -> Result<(), Reason> {
+    if text.is_empty() {
+        return Err(Reason::PathEmptySegment);
+    }
     if text.contains('/') {
-        return Err(Reason::PathEncodedSlash.into());
+        return Err(Reason::PathEncodedSlash);
     }
     if text.contains('\\') {
-        return Err(Reason::PathBackslash.into());
+        return Err(Reason::PathBackslash);
     }
     if text.contains(';') {
-        return Err(Reason::PathParameter.into());
+        return Err(Reason::PathParameter);
     }
     if text.chars().any(char::is_control) {
-        return Err(Reason::PathControl.into());
+        return Err(Reason::PathControl);
     }
     if text == "." || text == ".." {
-        return Err(Reason::PathDotSegment.into());
+        return Err(Reason::PathDotSegment);
     }
-    if has_escape(&text) {
-        return Err(Reason::PathDoubleEncoding.into());
+    if has_escape(text) {
+        return Err(Reason::PathDoubleEncoding);
     }
-    Ok(text)
+    Ok(())
 }
 
 fn read_query(raw: &str, limits: HeadLimits) -> Result<Vec<(String, String)>, Problem> {

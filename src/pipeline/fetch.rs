@@ -16,9 +16,9 @@ use super::forward::{Passage, Probe};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
 use super::hydrate::records::{self, FoundRecord};
-use super::map::Mapped;
 use super::map::query::{MappedProjection, default_projection};
 use super::map::selection::Selection;
+use super::map::{Mapped, can_be_fetched};
 use super::sidecar::{RouteLimits, Serving, Sidecar};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
@@ -173,6 +173,9 @@ impl Fetcher<'_> {
         alternate_key: Option<&KeyPath>,
         names: &[String],
     ) -> Result<Image, Problem> {
+        if !can_be_fetched(id, route) {
+            return Err(Reason::IdMalformed.into());
+        }
         let mut parameters = parameters.to_vec();
         parameters.retain(|(name, _)| name != "id");
         parameters.push(("id".to_owned(), id.to_owned()));

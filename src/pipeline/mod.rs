@@ -37,8 +37,9 @@ use crate::model::access::{Action, Scope};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::gate::RecordGate;
-use decide::request::decide_request;
-use enforce::answer::{self, Described};
+use decide::request::{decide_records, decide_request};
+use enforce::answer::{self, Answer};
+>>>>>>> 60545d4 (Hidden rows and records are no oracle: bulk is decided before records are fetched, ids from bodies are ids)
 use enforce::request::clear;
 use enforce::response::{Filtered, Released};
 use forward::{Passage, UpstreamResponse};
@@ -110,8 +111,17 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
+<<<<<<< HEAD
     let images = stage.images().await?;
     trail.verdict = decide_request(snapshot, &gate, &identity.principal.entity, &mapped, &images, now_ms);
+    let missing = fetch::missing_names(&mapped, profile, &gate);
+=======
+    let principal = &identity.principal.entity;
+    trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
+    if trail.verdict.problem.is_none() {
+        let images = stage.images().await?;
+        decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
+    }
     let missing = fetch::missing_names(&mapped, profile, &gate);
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
     if trail.is_write {

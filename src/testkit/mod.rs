@@ -112,6 +112,11 @@ impl TestSidecar {
         Caller::new(self.running.address)
     }
 
+    /// The holder of the CRM's own key, past the sidecar: what the CRM answers and holds by itself.
+    pub fn crm_caller(&self) -> Caller {
+        Caller::new(self.crm.address).with_header(&format!("X-Api-Key: {CRM_KEY}"))
+    }
+
     /// Sends bytes on a connection of their own and returns all that comes back until it is closed.
     pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         exchange(self.running.address, bytes.as_ref()).await

@@ -3,5 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
 mod reads;
+mod lists;
+mod hidden;
 
 mod ledger_kill;

@@ -116,6 +116,14 @@ impl Template {
         (self.segments.iter().map(write).collect(), self.trailing_slash == TrailingSlash::Always)
     }
 
+    /// Whether a value could stand in a parameter's place; no value can where there is no such parameter.
+    pub fn accepts(&self, parameter: &str, value: &str) -> bool {
+        self.segments.iter().flat_map(|segment| &segment.0).any(|part| match part {
+            Part::Parameter { name, kind } => name == parameter && kind.accepts(value),
+            Part::Literal(_) => false,
+        })
+    }
+
     /// The names of the parameters, in order.
     pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().flat_map(|segment| &segment.0).filter_map(|part| match part {

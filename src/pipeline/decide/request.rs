@@ -30,39 +30,52 @@ impl RequestVerdict {
     }
 }
 
-/// Decides a request. `images` holds the before image of each named record in order, or the proposed new record.
+/// Decides what needs no record: the collection, and what the query refers to. Comes before any record is fetched, so that
+/// whether a record exists cannot show in who is denied.
 pub fn decide_request(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    mapped: &Mapped<'_>,
+    now_ms: i64,
+) -> RequestVerdict {
+    let mut verdict = RequestVerdict::default();
+    let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
+        .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
+    verdict.problem = result.err();
+    verdict
+}
+
+/// Decides each record's change, if the request is one and nothing speaks against it yet. `images` holds the before image
+/// of each named record in order, or the proposed new record.
+pub fn decide_records(
     snapshot: &Snapshot,
     gate: &RecordGate,
     principal: &EntityRef,
     mapped: &Mapped<'_>,
     images: &[Image],
     now_ms: i64,
-) -> RequestVerdict {
-    let mut verdict = RequestVerdict::default();
-    let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
-        .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
-    if let Err(problem) = result {
-        verdict.problem = Some(problem);
-        return verdict;
-    }
-    let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return verdict };
+    verdict: &mut RequestVerdict,
+) {
+    let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return };
     let per_record = match action {
         Action::BulkEdit => Some(Action::Edit),
         Action::BulkDelete => Some(Action::Delete),
         action if action.scope() == Scope::RecordWrite => Some(action),
         _ => None,
     };
-    let Some(per_record) = per_record else { return verdict };
+    let Some(per_record) = per_record.filter(|_| verdict.problem.is_none()) else { return };
     let question = WriteQuestion { snapshot, gate, principal, now_ms, mapped, record_type };
     for image in images {
         let write = match per_record {
             Action::Create => judge_creation(&question, image),
             action => judge_change(&question, action, image),
         };
-        verdict.problem = verdict.problem.or_else(|| write.problem.clone());
         verdict.writes.push(write);
     }
+    let mut problems = verdict.writes.iter().filter_map(|write| write.problem.as_ref());
+    // A missing record ends a request before anything is judged, so a hidden one must outweigh what is wrong with others.
+    let hidden = problems.clone().find(|problem| problem.reason == Reason::NotFound);
+    verdict.problem = hidden.or_else(|| problems.next()).cloned();
     if images.is_empty() && verdict.problem.is_none() {
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
     }
@@ -73,7 +86,6 @@ pub fn decide_request(
     {
         verdict.problem = Some(Reason::FieldsDenied.into());
     }
-    verdict
 }
 
 fn decide_collection(

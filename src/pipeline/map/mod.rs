@@ -8,7 +8,7 @@ pub mod selection;
 
 use bytes::Bytes;
 
-use super::canonical::CanonicalHead;
+use super::canonical::{CanonicalHead, check_segment};
 use super::hydrate::extract::{canonical_id, is_canonical};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
@@ -75,7 +75,7 @@ pub fn read<'p>(
     });
     let mut query = query::read(&head.query, route, record_type, profile)?;
     let headers = read_headers(route, head, &mut query)?;
-    let ids = ids(route, &request, limits)?;
+    let ids = ids(profile, route, &request, limits)?;
     let target_stage = match action {
         Some(Action::MoveStage) => Some(target_stage(profile, route, verb, &request)?),
         _ => None,
@@ -207,7 +207,12 @@ fn verb<'p>(route: &'p Route, request: &Request<'_>) -> Result<Option<&'p Verb>,
     listed.map(Some).ok_or_else(|| Reason::VerbUnlisted.into())
 }
 
-fn ids(route: &Route, request: &Request<'_>, limits: &Limits) -> Result<Vec<String>, Problem> {
+fn ids(
+    profile: &Profile,
+    route: &Route,
+    request: &Request<'_>,
+    limits: &Limits,
+) -> Result<Vec<String>, Problem> {
     let source = match &route.id {
         Some(id) => id.source.clone(),
         None if route.template.parameter_names().any(|name| name == "id") => {
@@ -226,7 +231,9 @@ fn ids(route: &Route, request: &Request<'_>, limits: &Limits) -> Result<Vec<Stri
     if ids.len() > limits.ids_max {
         return Err(Reason::IdTooMany.into());
     }
-    if !ids.iter().all(|id| is_canonical(id)) {
+    let image_route = route.before.as_ref().and_then(|label| profile.route_labelled(&label.value));
+    let fits = |id: &String| image_route.is_none_or(|(_, image_route)| can_be_fetched(id, image_route));
+    if !ids.iter().all(|id| is_canonical(id) && fits(id)) {
         return Err(Reason::IdMalformed.into());
     }
     let mut distinct: Vec<&String> = ids.iter().collect();
@@ -236,6 +243,11 @@ fn ids(route: &Route, request: &Request<'_>, limits: &Limits) -> Result<Vec<Stri
         true => Ok(ids),
         false => Err(Reason::IdConflict.into()),
     }
+}
+
+/// Whether an id can stand in the path of an image route as one segment and nothing else.
+pub fn can_be_fetched(id: &str, image_route: &Route) -> bool {
+    check_segment(id).is_ok() && image_route.template.accepts("id", id)
 }
 
 fn target_stage(
