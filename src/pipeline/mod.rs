@@ -38,8 +38,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
-use enforce::answer::{self, Answer};
->>>>>>> 60545d4 (Hidden rows and records are no oracle: bulk is decided before records are fetched, ids from bodies are ids)
+use enforce::answer::{self, Described};
 use enforce::request::clear;
 use enforce::response::{Filtered, Released};
 use forward::{Passage, UpstreamResponse};
@@ -111,11 +110,6 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-<<<<<<< HEAD
-    let images = stage.images().await?;
-    trail.verdict = decide_request(snapshot, &gate, &identity.principal.entity, &mapped, &images, now_ms);
-    let missing = fetch::missing_names(&mapped, profile, &gate);
-=======
     let principal = &identity.principal.entity;
     trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
     if trail.verdict.problem.is_none() {
@@ -129,7 +123,10 @@ async fn path(
         trail.is_forwarded = true;
     }
 
-    let response = sidecar.upstream.forward(clearance, &passage).await?;
+    let response = sidecar.upstream.forward(clearance, &passage).await.map_err(|problem| {
+        trail.upstream_status = problem.upstream_status;
+        answer::withheld_unread(problem, trail.is_write)
+    })?;
     trail.upstream_status = Some(response.status);
     let reply = match route.pass.is_some() {
         true => stage.pass(&response, &trail.id),

@@ -154,6 +154,7 @@ fn decision(id: &str) -> Entry {
         access: vec![],
         sets: vec![],
         rows_hidden: vec![],
+        reasons: Default::default(),
         write: None,
         bundle: "b".into(),
         directory: "d".into(),

@@ -5,5 +5,6 @@
 mod reads;
 mod lists;
 mod hidden;
+mod writes;
 
 mod ledger_kill;

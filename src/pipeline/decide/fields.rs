@@ -2,7 +2,7 @@
 
 use super::evaluate::Circumstances;
 use super::gate::Visibility;
-use super::keys::{Claim, PlannedKey};
+use super::keys::{Claim, PlannedKey, unclaimed};
 use super::write::{Change, Judge};
 use crate::bundle::profile::route::WriteSemantics;
 use crate::json::same::same_value;
@@ -111,7 +111,21 @@ impl Judge<'_, '_> {
                 refused.push(field.at.join("."));
             }
         }
+        let unclaimed = self.unclaimed_left_out(change);
+        let name = record_type.unclassified_name();
+        if !unclaimed.is_empty() && !self.may_write(&name, change) {
+            self.verdict.refused.insert(name);
+            refused.extend(unclaimed);
+        }
         refused
+    }
+
+    /// Keys that the record has, that no field claims, and that the body leaves out.
+    fn unclaimed_left_out(&self, change: &Change<'_>) -> Vec<String> {
+        let tree = self.question.snapshot.bundle.profile.tree(&self.question.record_type.name);
+        let held = change.image.zip(tree).map(|(image, tree)| unclaimed(image.record(), tree));
+        let is_stated = |path: &Vec<String>| change.plan.keys.iter().any(|key| key.path == *path);
+        held.into_iter().flatten().filter(|path| !is_stated(path)).map(|path| path.join(".")).collect()
     }
 
     fn may_write(&mut self, name: &str, change: &Change<'_>) -> bool {

@@ -143,6 +143,23 @@ fn claim(index: usize, path: &[String], value: Value<'_>, record_type: &RecordTy
     if nests_records { Claim::Nested(index) } else { Claim::Field(index) }
 }
 
+/// The paths of a record's keys that no field claims and that hold something.
+pub fn unclaimed(record: Value<'_>, tree: &FieldTree) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for member in record.members().filter(|member| !member.value().is_null()) {
+        let key = member.key().into_owned();
+        match tree.meaning(&key) {
+            Meaning::Unknown => found.push(vec![key]),
+            Meaning::Container(inner) => {
+                let below = unclaimed(member.value(), inner).into_iter();
+                found.extend(below.map(|path| std::iter::once(key.clone()).chain(path).collect()));
+            }
+            Meaning::Meta | Meaning::Field(_) => {}
+        }
+    }
+    found
+}
+
 fn declared_paths<'m>(mapped: &'m Mapped<'_>, writes: Option<&'m Writes>) -> Vec<&'m JsonPath> {
     let mut paths: Vec<&JsonPath> = writes.iter().map(|writes| &writes.at).collect();
     if let (Some(StageSource::Body(path)), Some(Action::MoveStage)) = (&mapped.route.to, mapped.action) {

@@ -29,19 +29,44 @@ impl Judge<'_, '_> {
         // A full replacement that leaves the stage out would erase it.
         let to = self.entity_of(&change.after, &Kind::Stage);
         let is_touched = change.plan.keys.iter().any(|key| self.is_stage_key(key));
-        if !is_touched && from.as_ref().ok() == to.as_ref() {
+        if !is_touched && self.place_of(change.before) == self.place_of(&change.after) {
             return Ok(None);
         }
         let to = to.ok_or(Reason::StageUnknown)?;
-        let catalogue = &self.question.snapshot.bundle.profile.stages;
-        let new_pipeline = self.entity_of(&change.after, &Kind::Pipeline);
-        let stage_pipeline = catalogue.by_id(&to).map(|stage| stage.pipeline.clone());
-        if new_pipeline.is_some() && new_pipeline != stage_pipeline {
-            return Err(Problem::new(Reason::StageUnknown).detail("the stage is not one of that pipeline's"));
-        }
+        self.check_pipeline(&to, &change.after)?;
         let from = from?;
         // For somebody who cannot see the stage, "you are there already" would be an answer to a guess.
         Ok((from != to || !self.sees_stage(image)).then_some((from, to)))
+    }
+
+    /// Refuses a new record whose stage is not of the catalogue or not of its pipeline.
+    pub(super) fn check_new_place(&self, proposed: &RecordFacts) -> Result<(), Problem> {
+        let place = self.place_of(proposed);
+        if place.iter().all(|attribute| **attribute == Attribute::Absent) {
+            return Ok(());
+        }
+        let stage = self.entity_of(proposed, &Kind::Stage).ok_or(Reason::StageUnknown)?;
+        self.check_pipeline(&stage, proposed)
+    }
+
+    /// A record stands in a stage of its pipeline; it never stands in a stage without its pipeline or in none that is known.
+    fn check_pipeline(&self, stage: &str, facts: &RecordFacts) -> Result<(), Problem> {
+        let has_pipeline =
+            self.question.record_type.attributes.iter().any(|spec| spec.conversion.kind == Kind::Pipeline);
+        let of_stage = self.question.snapshot.bundle.profile.stages.by_id(stage).map(|stage| &stage.pipeline);
+        match !has_pipeline || self.entity_of(facts, &Kind::Pipeline).as_ref() == of_stage {
+            true => Ok(()),
+            false => {
+                Err(Problem::new(Reason::StageUnknown).detail("the stage is not one of that pipeline's"))
+            }
+        }
+    }
+
+    /// Where a record stands: its stage and its pipeline.
+    fn place_of<'f>(&self, facts: &'f RecordFacts) -> Vec<&'f Attribute> {
+        let specs = self.question.record_type.attributes.iter().zip(&facts.attributes);
+        let place = specs.filter(|(spec, _)| matches!(spec.conversion.kind, Kind::Stage | Kind::Pipeline));
+        place.map(|(_, attribute)| attribute).collect()
     }
 
     /// Whether a key of the body writes the stage or the pipeline.

@@ -159,6 +159,7 @@ impl Judge<'_, '_> {
         if change.plan.stated_id.is_some() {
             return Err(Reason::IdConflict.into());
         }
+        self.check_new_place(&proposed.facts)?;
         self.require(Action::Create, &change)?;
         for also in &self.question.mapped.also {
             self.require(also.action, &change)?;
@@ -222,14 +223,18 @@ impl Judge<'_, '_> {
     fn changes(&self, also: &Also, image: &Image) -> bool {
         let mapped = self.question.mapped;
         let proposed = mapped.body.as_ref().and_then(|body| also.at.first(body.root()));
-        let Some(proposed) = proposed else { return false };
         let prefix = mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
         let inner = also.at.segments().get(prefix..).unwrap_or_default();
         let current = inner.iter().try_fold(image.record(), |value, segment| match segment {
             Segment::Key(key) => value.member(key),
             Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
         });
-        !current.is_some_and(|current| same_value(current, proposed))
+        match (current, proposed) {
+            (Some(current), Some(proposed)) => !same_value(current, proposed),
+            (None, Some(_)) => true,
+            // Left out of a full replacement: what there was is erased.
+            (current, None) => current.is_some_and(|current| !current.is_null()),
+        }
     }
 
     /// The action on the record as it stands, and as it would become if that differs.

@@ -84,6 +84,14 @@ pub fn withheld(problem: Problem, is_write: bool, status: u16) -> Problem {
     Problem::new(Reason::AnswerWithheld).upstream(status).internal(why)
 }
 
+/// The same for an answer whose head came and whose body could not be read.
+pub fn withheld_unread(problem: Problem, is_write: bool) -> Problem {
+    match problem.upstream_status {
+        Some(status) => withheld(problem, is_write, status),
+        None => problem,
+    }
+}
+
 fn rejected(status: u16) -> Problem {
     Problem::new(Reason::CrmRejected).upstream(status)
 }

@@ -12,7 +12,7 @@ use super::canonical::{CanonicalHead, check_segment};
 use super::hydrate::extract::{canonical_id, is_canonical};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
-use crate::bundle::profile::route::{Also, BodyForm, Route, When};
+use crate::bundle::profile::route::{Also, BodyForm, Route, When, WriteSemantics};
 use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
 use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::types::{KeyPath, RecordType};
@@ -80,7 +80,7 @@ pub fn read<'p>(
         Some(Action::MoveStage) => Some(target_stage(profile, route, verb, &request)?),
         _ => None,
     };
-    let also = route.also.iter().filter(|also| calls_for(also, body.as_ref())).collect();
+    let also = route.also.iter().filter(|also| calls_for(also, route, body.as_ref())).collect();
     let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
     Ok(Mapped {
         route,
@@ -269,8 +269,13 @@ fn target_stage(
     stage.map(|stage| stage.id.clone()).ok_or_else(|| Reason::StageUnknown.into())
 }
 
-fn calls_for(also: &Also, body: Option<&Document>) -> bool {
-    let Some(value) = body.and_then(|body| also.at.first(body.root())) else { return false };
+fn calls_for(also: &Also, route: &Route, body: Option<&Document>) -> bool {
+    let Some(value) = body.and_then(|body| also.at.first(body.root())) else {
+        // A full replacement changes what it leaves out.
+        let is_replace =
+            route.writes.as_ref().is_some_and(|writes| writes.semantics == WriteSemantics::Replace);
+        return is_replace && also.when == When::Changes;
+    };
     match &also.when {
         When::Present | When::Changes => true,
         When::Is(texts) => texts.iter().any(|text| match value.text() {

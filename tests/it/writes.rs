@@ -1,0 +1,365 @@
+//! Writes: what policy permits is forwarded as it was sent, everything else leaves no request at the CRM.
+
+use lockkeeper::testkit::TestSidecar;
+use lockkeeper::testkit::client::TestReply;
+use serde_json::{Value, json};
+
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// The CRM gets this body.
+    Forwarded(&'static str),
+    /// Nothing reaches the CRM; status and reason.
+    No(u16, &'static str),
+}
+use Then::{Forwarded, No};
+
+const FIELDS: Then = No(403, "fields-denied");
+const DENIED: Then = No(403, "denied");
+const MOVE: Then = No(403, "stage-move-denied");
+const STAGE: Then = No(422, "stage-unknown");
+const CONFLICT: Then = No(400, "id-conflict");
+const SHAPE: Then = No(400, "body-shape");
+
+type Case = (&'static str, &'static str, &'static str, &'static str, Then);
+
+async fn check_all(sidecar: &TestSidecar, cases: &[Case]) {
+    for case in cases {
+        check(sidecar, case).await;
+    }
+}
+
+async fn check(sidecar: &TestSidecar, case: &Case) {
+    let (person, method, target, body, then) = *case;
+    sidecar.crm().reset();
+    let before = sidecar.crm_caller().get("/api/deals").await;
+    let reply = sidecar.as_person(person).send(method, target, body).await;
+    let writes: Vec<_> =
+        sidecar.crm().requests().into_iter().filter(|request| request.method != http::Method::GET).collect();
+    match then {
+        Forwarded(expected) => {
+            assert!(reply.status < 300, "{case:?}: {} {}", reply.status, reply.text());
+            let bodies: Vec<&str> =
+                writes.iter().map(|write| std::str::from_utf8(&write.body).unwrap()).collect();
+            assert_eq!(bodies, [expected], "{case:?}");
+            assert_eq!((writes[0].method.as_str(), writes[0].target.as_str()), (method, target), "{case:?}");
+        }
+        No(status, reason) => {
+            assert_eq!((reply.status, reply.reason().as_str()), (status, reason), "{case:?}");
+            assert!(writes.is_empty(), "{case:?} reached the CRM: {writes:?}");
+            assert_eq!(sidecar.crm_caller().get("/api/deals").await.text(), before.text(), "{case:?}");
+            check_refusal(sidecar, &reply, reason);
+        }
+    }
+}
+
+fn check_refusal(sidecar: &TestSidecar, reply: &TestReply, reason: &str) {
+    let ledger = sidecar.ledger();
+    let decision = ledger.decision(reply);
+    assert_eq!(decision["reason"], reason);
+    assert_ne!(decision["effect"], "allow");
+}
+
+#[tokio::test]
+async fn fields_of_a_patch() {
+    let sidecar = TestSidecar::start().await;
+    let at = "/api/deals/42";
+    check_all(
+        &sidecar,
+        &[
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"title":"N\u00e9w","amount":1.50}"#,
+                Forwarded(r#"{"title":"N\u00e9w","amount":1.50}"#),
+            ),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"amount":null,"tags":[]}"#,
+                Forwarded(r#"{"amount":null,"tags":[]}"#),
+            ),
+            ("rep-east", "PATCH", at, "{}", Forwarded("{}")),
+            ("rep-east", "PATCH", at, r#"{"margin":1}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"title":"x","margin":1}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"margin":31250.25}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"risk_score":73}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"no_such_field":1}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"Title":"x"}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"amount_formatted":"1"}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"margin_pct":25.0}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"contact":{"id":101,"email":"x"}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"owner":{"id":2}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"version":2}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"strategic":true}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"team_id":20}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"address.street":"x"}"#, FIELDS),
+            // What the caller was shown and sends back as it is, is left out.
+            ("rep-east", "PATCH", at, r#"{"strategic":false,"title":"x"}"#, Forwarded(r#"{"title":"x"}"#)),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"version":1,"title":"x","team_id":10}"#,
+                Forwarded(r#"{"title":"x"}"#),
+            ),
+            (
+                "manager-east",
+                "PATCH",
+                at,
+                r#"{"margin":31250.250,"title":"x"}"#,
+                Forwarded(r#"{"title":"x"}"#),
+            ),
+            ("manager-east", "PATCH", at, r#"{"margin":31250.26}"#, FIELDS),
+            ("admin", "PATCH", at, r#"{"margin":9}"#, Forwarded(r#"{"margin":9}"#)),
+            // Parts of an object; and what is no object in its place.
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"address":{"street":"Pier 8"}}"#,
+                Forwarded(r#"{"address":{"street":"Pier 8"}}"#),
+            ),
+            ("rep-east", "PATCH", at, r#"{"address":{"street":"x","floor":2}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"address":null}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"address":[]}"#, FIELDS),
+            // The id.
+            ("rep-east", "PATCH", at, r#"{"id":43,"title":"x"}"#, CONFLICT),
+            ("rep-east", "PATCH", at, r#"{"id":"042","title":"x"}"#, CONFLICT),
+            ("rep-east", "PATCH", at, r#"{"id":null,"title":"x"}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"id":[42],"title":"x"}"#, FIELDS),
+            // No object.
+            ("rep-east", "PATCH", at, "[]", SHAPE),
+            ("rep-east", "PATCH", at, "null", SHAPE),
+            ("rep-east", "PATCH", at, r#""title""#, SHAPE),
+            ("rep-east", "PATCH", at, "", No(400, "body-missing")),
+            // Who may not edit, or not any more.
+            ("service", "PATCH", at, r#"{"title":"x"}"#, DENIED),
+            ("service", "PATCH", at, "{}", DENIED),
+            ("rep-east", "PATCH", "/api/deals/15", r#"{"amount":1}"#, FIELDS),
+            ("manager-east", "PATCH", "/api/deals/15", r#"{"amount":1}"#, Forwarded(r#"{"amount":1}"#)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_stage_moves_by_every_route_alike() {
+    let sidecar = TestSidecar::start().await;
+    let (at, by) = ("/api/deals/42", "/api/deals/42/move");
+    check_all(
+        &sidecar,
+        &[
+            ("rep-east", "POST", by, r#"{"stage":"negotiation"}"#, Forwarded(r#"{"stage":"negotiation"}"#)),
+            ("rep-east", "PATCH", at, r#"{"stage":"negotiation"}"#, Forwarded(r#"{"stage":"negotiation"}"#)),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"stage":"proposal","title":"x"}"#,
+                Forwarded(r#"{"stage":"proposal","title":"x"}"#),
+            ),
+            ("rep-east", "POST", by, r#"{"stage":"won"}"#, MOVE),
+            ("rep-east", "PATCH", at, r#"{"stage":"won"}"#, MOVE),
+            ("rep-east", "PATCH", at, r#"{"st\u0061ge":"won"}"#, MOVE),
+            ("rep-east", "PATCH", at, r#"{"stage":"won","title":"x"}"#, MOVE),
+            // Judged on the amount as it stands, whatever else the request says.
+            ("rep-east", "PATCH", at, r#"{"stage":"won","amount":1}"#, MOVE),
+            ("rep-east", "PATCH", "/api/deals/6", r#"{"stage":"won"}"#, Forwarded(r#"{"stage":"won"}"#)),
+            ("rep-east", "PATCH", "/api/deals/6", r#"{"stage":"won","amount":9}"#, FIELDS),
+            ("rep-east", "PATCH", "/api/deals/6", r#"{"stage":"won","amount":999999}"#, FIELDS),
+            ("service", "POST", by, r#"{"stage":"negotiation"}"#, MOVE),
+            ("service", "PATCH", at, r#"{"stage":"negotiation"}"#, MOVE),
+            ("rep-east", "POST", "/api/deals/15/move", r#"{"stage":"quoted"}"#, MOVE),
+            ("rep-east", "PATCH", "/api/deals/15", r#"{"stage":"quoted"}"#, MOVE),
+            (
+                "manager-east",
+                "PATCH",
+                "/api/deals/15",
+                r#"{"stage":"quoted"}"#,
+                Forwarded(r#"{"stage":"quoted"}"#),
+            ),
+            ("manager-east", "POST", by, r#"{"stage":"won"}"#, Forwarded(r#"{"stage":"won"}"#)),
+            (
+                "manager-east",
+                "POST",
+                "/api/deals/bulk",
+                r#"{"ids":[42,3],"set":{"stage":"won"}}"#,
+                Forwarded(r#"{"ids":[42,3],"set":{"stage":"won"}}"#),
+            ),
+            ("rep-east", "POST", "/api/deals/bulk", r#"{"ids":[3],"set":{"stage":"won"}}"#, DENIED),
+            // Only stages of the catalogue, and only one at a time.
+            ("admin", "PATCH", at, r#"{"stage":"nowhere"}"#, STAGE),
+            ("admin", "PATCH", at, r#"{"stage":"Won"}"#, STAGE),
+            ("admin", "PATCH", at, r#"{"stage":null}"#, STAGE),
+            ("admin", "PATCH", at, r#"{"stage":""}"#, STAGE),
+            ("admin", "PATCH", at, r#"{"stage":["won"]}"#, STAGE),
+            ("admin", "PATCH", at, r#"{"stage":{"id":"won"}}"#, STAGE),
+            ("admin", "POST", by, r#"{"stage":"nowhere"}"#, STAGE),
+            ("admin", "POST", by, r#"{"stage":["won"]}"#, STAGE),
+            ("admin", "POST", by, "{}", STAGE),
+            ("admin", "POST", by, r#"{"stage":"won","amount":1}"#, SHAPE),
+            ("admin", "POST", by, "", No(400, "body-missing")),
+            ("manager-east", "POST", "/api/deals/bulk", r#"{"ids":[42],"set":{"stage":"nowhere"}}"#, STAGE),
+        ],
+    )
+    .await;
+}
+
+/// The pipeline is part of where a deal stands: it cannot be taken away, made up or set apart from the stage.
+#[tokio::test]
+async fn a_pipeline_changes_only_with_its_stage() {
+    let sidecar = TestSidecar::start().await;
+    let at = "/api/deals/42";
+    check_all(
+        &sidecar,
+        &[
+            ("rep-east", "PATCH", at, r#"{"pipeline":"sales"}"#, Forwarded(r#"{"pipeline":"sales"}"#)),
+            ("rep-east", "PATCH", at, r#"{"pipeline":"renewals"}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"pipeline":null}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"pipeline":""}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"pipeline":"nowhere"}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"pipeline":5}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"pipeline":{}}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"stage":"negotiation","pipeline":null}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"stage":"quoted"}"#, STAGE),
+            ("rep-east", "PATCH", at, r#"{"stage":"quoted","pipeline":"sales"}"#, STAGE),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"stage":"quoted","pipeline":"renewals"}"#,
+                Forwarded(r#"{"stage":"quoted","pipeline":"renewals"}"#),
+            ),
+            ("rep-east", "PATCH", at, r#"{"stage":"renewed","pipeline":"renewals"}"#, MOVE),
+            ("manager-east", "POST", "/api/deals/bulk", r#"{"ids":[42],"set":{"pipeline":null}}"#, STAGE),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_owner_is_judged_before_and_after() {
+    let sidecar = TestSidecar::start().await;
+    let at = "/api/deals/42";
+    check_all(
+        &sidecar,
+        &[
+            ("rep-east", "PATCH", at, r#"{"owner_id":2}"#, DENIED),
+            ("rep-east", "PATCH", at, r#"{"owner_id":3}"#, DENIED),
+            ("rep-east", "PATCH", at, r#"{"owner_id":null}"#, DENIED),
+            ("rep-east", "PATCH", at, r#"{"owner_id":1}"#, Forwarded(r#"{"owner_id":1}"#)),
+            ("manager-east", "PATCH", at, r#"{"owner_id":3}"#, Forwarded(r#"{"owner_id":3}"#)),
+            ("manager-east", "PATCH", at, r#"{"owner_id":2}"#, DENIED),
+            ("manager-east", "PATCH", at, r#"{"owner_id":99}"#, DENIED),
+            ("manager-east", "PATCH", at, r#"{"owner_id":[3]}"#, DENIED),
+            ("manager-east", "PATCH", at, r#"{"owner_id":{"id":3}}"#, DENIED),
+            ("manager-east", "PATCH", at, r#"{"owner_id":true}"#, DENIED),
+            ("manager-east", "POST", "/api/deals/bulk", r#"{"ids":[42,3],"set":{"owner_id":2}}"#, DENIED),
+            (
+                "manager-east",
+                "POST",
+                "/api/deals/bulk",
+                r#"{"ids":[42,3],"set":{"owner_id":3}}"#,
+                Forwarded(r#"{"ids":[42,3],"set":{"owner_id":3}}"#),
+            ),
+        ],
+    )
+    .await;
+}
+
+/// `assign` by whichever route the owner changes.
+#[tokio::test]
+async fn a_forbidden_assignment_is_forbidden_by_every_route() {
+    let forbid = r#"@id("test.no-assign") forbid (principal, action == Action::"assign", resource);"#;
+    let sidecar = TestSidecar::with(|options| options.policies(forbid)).await;
+    let mut whole = deal(&sidecar).await;
+    whole["owner_id"] = json!(2);
+    let other: &'static str = Box::leak(whole.to_string().into_boxed_str());
+    whole.as_object_mut().unwrap().remove("owner_id");
+    let none: &'static str = Box::leak(whole.to_string().into_boxed_str());
+    check_all(
+        &sidecar,
+        &[
+            ("admin", "PATCH", "/api/deals/42", r#"{"owner_id":2}"#, DENIED),
+            ("admin", "PATCH", "/api/deals/42", r#"{"owner_id":null}"#, DENIED),
+            ("admin", "PATCH", "/api/deals/42", r#"{"owner_id":1}"#, Forwarded(r#"{"owner_id":1}"#)),
+            ("admin", "POST", "/api/deals/bulk", r#"{"ids":[42],"set":{"owner_id":2}}"#, DENIED),
+            ("admin", "PUT", "/api/deals/42", other, DENIED),
+            ("admin", "PUT", "/api/deals/42", none, DENIED),
+        ],
+    )
+    .await;
+}
+
+/// Deal 42 as an administrator may send it back: records inside a field are never part of a write.
+async fn deal(sidecar: &TestSidecar) -> Value {
+    let mut deal = sidecar.as_person("admin").get("/api/deals/42").await.json();
+    for embedded in ["contact", "company"] {
+        deal.as_object_mut().unwrap().remove(embedded);
+    }
+    deal
+}
+
+#[tokio::test]
+async fn a_full_replacement_needs_a_full_view() {
+    let sidecar = TestSidecar::start().await;
+    let whole = deal(&sidecar).await;
+    let mut cases: Vec<Case> = Vec::new();
+    let leak = |value: &Value| -> &'static str { Box::leak(value.to_string().into_boxed_str()) };
+    for person in ["rep-east", "manager-east"] {
+        cases.push((person, "PUT", "/api/deals/42", leak(&whole), No(403, "put-partial-view")));
+    }
+    cases.push(("service", "PUT", "/api/deals/42", "{}", No(403, "put-partial-view")));
+    cases.push(("admin", "PUT", "/api/deals/42", leak(&whole), Forwarded(leak(&whole))));
+    let with = |key: &str, value: Value| {
+        let mut changed = whole.clone();
+        changed[key] = value;
+        leak(&changed)
+    };
+    let without = |key: &str| {
+        let mut changed = whole.clone();
+        changed.as_object_mut().unwrap().remove(key);
+        leak(&changed)
+    };
+    for (body, then) in [
+        (with("title", json!("x")), Forwarded(with("title", json!("x")))),
+        (with("stage", json!("won")), Forwarded(with("stage", json!("won")))),
+        (without("notes"), Forwarded(without("notes"))),
+        (with("risk_score", json!(1)), FIELDS),
+        (with("id", json!(43)), CONFLICT),
+        (with("stage", json!("nowhere")), STAGE),
+        (with("pipeline", json!("renewals")), STAGE),
+        // Left out is erased: a deal without a stage, or apart from its pipeline, is no stage move that could be judged.
+        (without("stage"), STAGE),
+        (without("pipeline"), STAGE),
+    ] {
+        cases.push(("admin", "PUT", "/api/deals/42", body, then));
+    }
+    check_all(&sidecar, &cases).await;
+}
+
+/// What a full replacement leaves out it erases, keys that no field claims included.
+#[tokio::test]
+async fn leaving_out_is_writing() {
+    let forbid = r#"
+        @id("test.unclassified") forbid (principal, action == Action::"writeField", resource is Deal)
+        when { context.field in FieldSet::"unclassified" };
+        @id("test.margin") forbid (principal, action == Action::"writeField", resource is Deal)
+        when { context.field in FieldSet::"Deal.margin" };"#;
+    let sidecar = TestSidecar::with(|options| options.policies(forbid)).await;
+    let whole = deal(&sidecar).await;
+    let put = |key: &str| {
+        let mut body = whole.clone();
+        body.as_object_mut().unwrap().remove(key);
+        body.to_string()
+    };
+    for (key, fields) in [("risk_score", json!(["risk_score"])), ("margin", json!(["margin"]))] {
+        let reply = sidecar.as_person("admin").put("/api/deals/42", put(key)).await;
+        assert_eq!((reply.reason().as_str(), &reply.json()["fields"]), ("fields-denied", &fields), "{key}");
+    }
+    assert_eq!(sidecar.crm_writes(), Vec::<String>::new());
+    assert_eq!(sidecar.as_person("admin").put("/api/deals/42", put("notes")).await.status, 200);
+}
