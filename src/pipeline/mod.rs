@@ -237,9 +237,7 @@ impl Stage<'_> {
     }
 
     fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
-        if !(200..300).contains(&response.status) {
-            return Err(Problem::new(Reason::CrmRejected).upstream(response.status.clamp(400, 499)));
-        }
+        answer::check_passing(response)?;
         let released = Released::passed(response.body.clone());
         let profile = &self.serving.snapshot.bundle.profile;
         Ok(respond::release(response.status, &response.headers, released, decision_id, profile))

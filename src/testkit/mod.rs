@@ -11,7 +11,7 @@
 //! assert_eq!(reply.status, 200);
 //! # }
 //! ```
-#![expect(clippy::disallowed_methods, reason = "edge: binds the demo CRM's listener")]
+#![expect(clippy::disallowed_methods, reason = "edge: the demo CRM's listener, and connections of callers")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 pub mod client;
@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -120,6 +120,11 @@ impl TestSidecar {
     /// Sends bytes on a connection of their own and returns all that comes back until it is closed.
     pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         exchange(self.running.address, bytes.as_ref()).await
+    }
+
+    /// A connection on which nothing was written.
+    pub async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.running.address).await.expect("the sidecar listens")
     }
 
     /// Where callers connect.

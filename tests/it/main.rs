@@ -6,5 +6,9 @@ mod reads;
 mod lists;
 mod hidden;
 mod writes;
+mod records;
+mod bad_input;
+mod framing;
+mod faults;
 
 mod ledger_kill;

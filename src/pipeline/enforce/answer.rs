@@ -41,6 +41,19 @@ pub fn open(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, 
     }
 }
 
+/// Whether the answer of a route that passes may leave: a success that arrives as the CRM wrote it.
+pub fn check_passing(response: &UpstreamResponse) -> Result<(), Problem> {
+    let fail = |reason: Reason| Err(Problem::new(reason).upstream(response.status));
+    match response.status {
+        200..=205 | 207 if has_coding(response) => fail(Reason::UpstreamCoding),
+        200..=205 | 207 => Ok(()),
+        300..=399 => fail(Reason::UpstreamRedirect),
+        400..=499 => Err(rejected(response.status)),
+        500..=599 => fail(Reason::UpstreamError),
+        _ => fail(Reason::UpstreamShape),
+    }
+}
+
 /// What may leave of an answer.
 pub enum Described<'r> {
     /// There is no body.
@@ -97,12 +110,18 @@ fn rejected(status: u16) -> Problem {
 }
 
 fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document, Reason> {
-    let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
-    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    if has_coding(response) {
         return Err(Reason::UpstreamCoding);
     }
-    if !text(CONTENT_TYPE).is_some_and(is_json) {
+    let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !content_type.is_some_and(is_json) {
         return Err(Reason::UpstreamType);
     }
     Document::parse(response.body.clone(), limits).map_err(|_| Reason::UpstreamMalformed)
+}
+
+/// Whether the body is in a coding, or in one that is no text: an unreadable header is not the absence of one.
+fn has_coding(response: &UpstreamResponse) -> bool {
+    let mut codings = response.headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
