@@ -5,6 +5,8 @@ pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+pub mod explain;
+mod explain_text;
 pub mod key;
 
 use std::path::PathBuf;
@@ -29,6 +31,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check a bundle, its directory and the configuration; report every problem
     Check(check::CheckArgs),
+    /// Explain what would be decided of a request, and why
+    Explain(Box<explain::ExplainArgs>),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
 }
@@ -66,6 +70,7 @@ pub fn run() -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Key(args) => key::run(&args),
     }
 }

@@ -9,9 +9,11 @@ use cedar_policy as cedar;
 use serde::Serialize;
 
 use crate::bundle::policies::Policies;
+use crate::bundle::slices::{Slice, Slices};
+use crate::model::access::{Action, Scope};
 use crate::model::decision::Decision;
 use crate::model::problem::Problem;
-use crate::model::reason::Class;
+use crate::model::reason::{Class, Reason};
 use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
 use crate::pipeline::enforce::request::UpstreamRequest;
 
@@ -194,6 +196,9 @@ pub struct Because {
     /// The policies that failed to evaluate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// Where no policy permits it: those that permit this action on this type under conditions that are not met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
 }
 
 /// What a write would change of one record.
@@ -315,13 +320,13 @@ impl Explanation {
     }
 
     /// Notes a decision. The record as it stands and as it would become often give the same one: it is told once.
-    pub(super) fn decided(&mut self, access: &AccessDecision) {
+    pub(super) fn decided(&mut self, access: &AccessDecision, slices: &Slices) {
         let decided = Decided {
             action: access.action,
             type_name: access.type_name.clone(),
             ids: access.ids.clone(),
             field: access.field.clone(),
-            because: Because::from(&access.decision),
+            because: Because::of(&access.decision, slices.of(access.action, slice_type(access))),
         };
         if !self.decisions.contains(&decided) {
             self.decisions.push(decided);
@@ -334,22 +339,37 @@ impl Explanation {
         let records = self.answer.iter().flat_map(|answer| &answer.records);
         let causes = self.decisions.iter().map(|decided| &decided.because);
         for because in causes.chain(records.clone().map(|record| &record.view)) {
-            ids.extend(because.policies.iter().chain(&because.errors).cloned());
+            ids.extend(because.policies.iter().chain(&because.errors).chain(&because.unmet).cloned());
         }
         ids.extend(records.flat_map(|record| &record.fields).flat_map(|field| field.policies.clone()));
         self.policies = ids.into_iter().map(|id| (id.clone(), PolicyNote::of(policies, &id))).collect();
     }
 }
 
-impl From<&Decision> for Because {
-    fn from(decision: &Decision) -> Self {
+impl Because {
+    /// What made a decision on a slice.
+    pub(super) fn of(decision: &Decision, slice: Option<&Slice>) -> Self {
+        let is_unpermitted = decision.reason == Some(Reason::NoPermit);
+        let policies =
+            slice.filter(|_| is_unpermitted).into_iter().flat_map(|slice| slice.policies.policies());
+        let permits = policies.filter(|policy| policy.effect() == cedar::Effect::Permit);
+        let mut unmet: Vec<String> = permits.map(|policy| policy.id().to_string()).collect();
+        unmet.sort();
         Self {
             effect: decision.effect.code(),
             reason: decision.reason.map(|reason| reason.code()),
             policies: decision.determining.clone(),
             errors: decision.errors.clone(),
+            unmet,
         }
     }
+}
+
+/// The type under which a decision's slice is kept.
+fn slice_type(access: &AccessDecision) -> &str {
+    let is_on_collection =
+        Action::parse(access.action).is_some_and(|action| action.scope() == Scope::Collection);
+    if is_on_collection { "Collection" } else { &access.type_name }
 }
 
 impl From<&WriteVerdict> for Changes {

@@ -131,7 +131,7 @@ impl DryRun<'_> {
         told.references = stage.references();
         let images = stage.images(told)?;
         let verdict = decide_request(snapshot, &gate, self.principal, &mapped, &images, self.now_ms);
-        verdict.all_accesses().for_each(|access| told.decided(access));
+        verdict.all_accesses().for_each(|access| told.decided(access, &snapshot.bundle.slices));
         told.changes = verdict.writes.iter().map(Changes::from).collect();
         let missing = fetch::missing_names(&mapped, profile, &gate);
         let clearance = clear(&verdict, &mapped, &head, profile, &credential(), &missing)?;

@@ -136,6 +136,7 @@ impl Stage<'_> {
         verdict: &RecordVerdict,
         seen: Option<&Seen>,
     ) -> RecordNote {
+        let slices = &self.dry.snapshot.bundle.slices;
         let record_type = self.dry.profile().type_named(&facts.type_name).map(|(_, record_type)| record_type);
         let fields = record_type.zip(seen).map(|(record_type, seen)| {
             let all = 0..=record_type.fields.len();
@@ -146,7 +147,7 @@ impl Stage<'_> {
             id: facts.id.clone(),
             is_embedded: record.is_embedded,
             is_released: seen.is_some(),
-            view: Because::from(&verdict.view),
+            view: Because::of(&verdict.view, slices.of("view", &facts.type_name)),
             fields: fields.unwrap_or_default(),
         }
     }
