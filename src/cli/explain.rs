@@ -179,7 +179,8 @@ fn document(path: &Path, limits: &JsonLimits, problems: &mut Problems) -> Option
     }
 }
 
-fn principal(text: &str) -> Result<EntityRef, String> {
+/// Reads a principal, for arguments.
+pub fn principal(text: &str) -> Result<EntityRef, String> {
     EntityRef::parse(text).ok_or_else(|| "write e.g. 'User::\"anna\"'".to_owned())
 }
 

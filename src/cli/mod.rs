@@ -1,5 +1,6 @@
 //! The command line: one file per command. Data goes to standard output, messages to standard error.
 
+pub mod audit;
 pub mod exit;
 pub mod render;
 pub mod serve;
@@ -33,6 +34,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Explain what would be decided of a request, and why
     Explain(Box<explain::ExplainArgs>),
+    /// Read the ledger
+    Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
 }
@@ -71,6 +74,7 @@ pub fn run() -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
     }
 }
