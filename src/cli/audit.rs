@@ -254,8 +254,12 @@ impl Printer<'_> {
         Some(EntityRef::new(type_name, id).to_string())
     }
 
+    /// The entry with its principal's name. It is no longer the line that was written, so it has no checksum.
     fn named(&self, entry: &Value) -> Value {
         let mut entry = entry.clone();
+        if let Some(members) = entry.as_object_mut() {
+            members.remove("crc");
+        }
         let who = entry.get_mut("who").and_then(Value::as_object_mut);
         if let Some(who) = who {
             let name = who.get("handle").and_then(Value::as_str).and_then(|handle| self.name(handle));
