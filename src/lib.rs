@@ -9,6 +9,7 @@
 //! * floor 0: [`model`] (the vocabulary), [`json`] (bounded JSON)
 //! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`telemetry`]
 //! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
+//! * floor 3: [`audit`] (the ledger for people)
 //! * floor 4: [`service`] (the running whole), [`admin`], [`demo`] (the embedded demo CRM), [`cli`]
 //! * beside the house, behind the feature `testkit`: a sidecar under test in front of the demo CRM
 //!
@@ -21,6 +22,7 @@ pub mod bundle;
 pub mod ledger;
 pub mod telemetry;
 pub mod pipeline;
+pub mod audit;
 pub mod service;
 pub mod admin;
 pub mod demo;

@@ -1,10 +1,13 @@
 //! The command line: one file per command. Data goes to standard output, messages to standard error.
 
+pub mod audit;
 pub mod exit;
 pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+pub mod explain;
+mod explain_text;
 pub mod key;
 
 use std::path::PathBuf;
@@ -29,6 +32,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check a bundle, its directory and the configuration; report every problem
     Check(check::CheckArgs),
+    /// Explain what would be decided of a request, and why
+    Explain(Box<explain::ExplainArgs>),
+    /// Read the ledger
+    Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
 }
@@ -66,6 +73,8 @@ pub fn run() -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
     }
 }

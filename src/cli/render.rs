@@ -10,7 +10,14 @@ use crate::config::author::Problems;
 /// Prints a line of data.
 pub fn line(text: impl AsRef<str>) {
     // A reader that has gone away is no failure of ours.
-    let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    let _ = try_line(text);
+}
+
+/// Prints a line of data at once; an error means that nobody reads any more.
+pub fn try_line(text: impl AsRef<str>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.as_ref())?;
+    out.flush()
 }
 
 /// Prints a message for people.

@@ -65,7 +65,7 @@ impl Handles {
     /// A row that is not one, a key of the wrong length, or a file system that refuses.
     pub fn open(state: &Path) -> Result<Self, LedgerError> {
         durable::make_folder(state)?;
-        let path = state.join("principals.jsonl");
+        let path = state.join(TABLE_FILE);
         let (table, rows) = read_table(&path)?;
         let key = source_key(&state.join("source.key"))?;
         let source_key =
@@ -122,6 +122,34 @@ impl Handles {
 
     fn with_table<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
         look(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The table as it stood at one moment, for readers: nothing is made, cut or written.
+pub struct Names {
+    table: Table,
+}
+
+impl Names {
+    /// Reads the table in a state folder; a missing one is empty.
+    ///
+    /// # Errors
+    /// A row that is not one, or a file system that refuses.
+    pub fn read(state: &Path) -> Result<Self, LedgerError> {
+        let (table, _) = read_table(&state.join(TABLE_FILE))?;
+        Ok(Self { table })
+    }
+
+    /// The type and id behind a handle; `None` for an unknown or erased one.
+    #[must_use]
+    pub fn resolve(&self, handle: &str) -> Option<(&str, &str)> {
+        self.table.by_handle.get(handle).map(|(principal_type, id)| (principal_type.as_str(), id.as_str()))
+    }
+
+    /// The handle of a principal, if it ever got one.
+    #[must_use]
+    pub fn handle(&self, principal_type: &str, id: &str) -> Option<&str> {
+        self.table.by_principal.get(&(principal_type.to_owned(), id.to_owned())).map(String::as_str)
     }
 }
 
@@ -220,6 +248,9 @@ fn new_source_key(path: &Path) -> Result<[u8; SOURCE_KEY_BYTES], LedgerError> {
     durable::rename(&unfinished, path)?;
     Ok(key)
 }
+
+/// The table's name in the state folder.
+const TABLE_FILE: &str = "principals.jsonl";
 
 /// The random bytes of a principal's handle.
 const HANDLE_BYTES: usize = 12;

@@ -44,6 +44,16 @@ pub fn entries(state: &Path, from_seq: u64) -> impl Iterator<Item = Result<Line,
     })
 }
 
+/// The first entry of each segment that is kept, ascending; empty where there is no ledger. Each segment can be read
+/// alone: it spells the field sets that it names.
+///
+/// # Errors
+/// A file system that refuses.
+pub fn segment_starts(state: &Path) -> Result<Vec<u64>, LedgerError> {
+    let folder = folder::path_under(state);
+    if folder.is_dir() { folder::segments(&folder) } else { Ok(Vec::new()) }
+}
+
 /// A place in a ledger that may still grow.
 #[derive(Debug)]
 pub struct Tail {

@@ -24,6 +24,7 @@ pub mod trail;
 pub mod record;
 pub mod sidecar;
 pub mod fetch;
+pub mod dry_run;
 
 use std::sync::Arc;
 

@@ -242,7 +242,8 @@ fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> Upstrea
     }
 }
 
-fn limits(limits: &LimitsConfig) -> Limits {
+/// The limits of the configuration, as the path uses them.
+pub fn limits(limits: &LimitsConfig) -> Limits {
     Limits {
         head: HeadLimits {
             target_bytes_max: limits.target_bytes,

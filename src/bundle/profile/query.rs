@@ -88,6 +88,23 @@ pub struct HeaderRule {
 }
 
 impl Role {
+    /// The name in profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Select => "select",
+            Role::Filter => "filter",
+            Role::Sort => "sort",
+            Role::Search => "search",
+            Role::Group => "group",
+            Role::Aggregate => "aggregate",
+            Role::Expand => "expand",
+            Role::Paging => "paging",
+            Role::Harmless => "harmless",
+            Role::Ignored => "ignored",
+            Role::Refused => "refused",
+        }
+    }
+
     /// Whether the role lets values of the named fields shape the answer.
     pub fn reveals_values(self) -> bool {
         matches!(self, Role::Filter | Role::Sort | Role::Search | Role::Group | Role::Aggregate)

@@ -1,0 +1,9 @@
+//! The ledger for people: entries joined to what belongs together, names of fields spelled out.
+//!
+//! Promises: only what stands in the ledger is told; entries and members that this version does not know are passed on,
+//! not dropped. Never reads a file and never writes one: lines come in, items and text go out.
+
+pub mod dictionary;
+pub mod item;
+pub mod collect;
+pub mod text;

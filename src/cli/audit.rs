@@ -1,0 +1,297 @@
+//! `lockkeeper audit`: the ledger for people. `tail` prints the latest decisions and follows what is added [edge].
+//!
+//! Promises: whoever sees names is recorded in the ledger, or told that the reading could not be. Reading needs no lock, so
+//! a running service is never in the way.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::serve::runtime;
+use super::{Format, render};
+use crate::audit::collect::{Filter, Reading};
+use crate::audit::item::Item;
+use crate::audit::text;
+use crate::config::author::Problems;
+use crate::config::load;
+use crate::ledger::append::{Ledger, LedgerOptions};
+use crate::ledger::clock;
+use crate::ledger::entry::{Entry, Read};
+use crate::ledger::error::LedgerError;
+use crate::ledger::handles::Names;
+use crate::ledger::read::segment_starts;
+use crate::model::principal::EntityRef;
+use crate::telemetry::clock::Clock;
+
+/// The arguments.
+#[derive(Args)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Print the latest decisions, and with --follow what is added
+    Tail(TailArgs),
+}
+
+/// The arguments of `tail`.
+#[derive(Args)]
+struct TailArgs {
+    /// The state folder that holds the ledger
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    state: Option<PathBuf>,
+    /// The configuration file that names the state folder
+    #[arg(long, short, default_value = "lockkeeper.toml")]
+    config: PathBuf,
+    /// Keep printing what is added, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    /// Print nothing before this entry
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    since_seq: u64,
+    /// How many decisions to print [default: 20; with --since-seq 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    last: Option<u32>,
+    /// Print only this decision
+    #[arg(long, value_name = "DECISION_ID")]
+    id: Option<String>,
+    /// Print only decisions on this principal's requests, e.g. 'User::"anna"'
+    #[arg(long, value_name = "PRINCIPAL", value_parser = super::explain::principal)]
+    who: Option<EntityRef>,
+    /// Print only entries of this kind; may be repeated
+    #[arg(long, value_enum)]
+    kind: Vec<Kind>,
+    /// Whether handles are resolved to names, which is recorded in the ledger if no service holds it
+    #[arg(long, value_enum, default_value_t, num_args = 0..=1, default_missing_value = "always", require_equals = true)]
+    names: WhenNames,
+    /// How entries are written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// The kinds of entries that can be asked for. Outcomes stand with their decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Decision,
+    Start,
+    Stop,
+    Revision,
+    Refusals,
+    Alarm,
+    Read,
+    Gap,
+    Recovered,
+}
+
+/// Whether names are resolved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum WhenNames {
+    /// If the table of handles can be read
+    #[default]
+    Auto,
+    /// Or fail
+    Always,
+    /// Handles only; nothing is recorded
+    Never,
+}
+
+/// Runs the command.
+pub fn run(args: &AuditArgs) -> Exit {
+    let AuditCommand::Tail(args) = &args.command;
+    let Some(state) = state(args) else { return Exit::Failure };
+    runtime(async {
+        match tail(args, &state).await {
+            Ok(exit) => exit,
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn state(args: &TailArgs) -> Option<PathBuf> {
+    if let Some(state) = &args.state {
+        return Some(state.clone());
+    }
+    let mut problems = Problems::default();
+    let config = load::load(&args.config, &mut problems);
+    render::problems(&problems);
+    config.map(|config| config.ledger.path)
+}
+
+async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
+    if segment_starts(state)?.is_empty() {
+        render::failure(&format!("there is no ledger under `{}`", state.display()));
+        return Ok(Exit::Failure);
+    }
+    let names = names(args, state)?;
+    let who = match (&args.who, &names) {
+        (Some(who), Some(names)) => match names.handle(&who.type_name, &who.id) {
+            Some(handle) => Some(handle.to_owned()),
+            None => {
+                render::message(format!("no request of `{who}` is in this ledger"));
+                return Ok(Exit::Success);
+            }
+        },
+        _ => None,
+    };
+    if names.is_some() {
+        record_reading(state).await;
+    }
+    let filter = Filter { who, ..filter(args) };
+    let (mut reading, result) = Reading::open(state, &filter)?;
+    let mut printer = Printer { args, state, names: names.filter(|_| args.names != WhenNames::Never) };
+    let printed = printer.print(&reading.drain());
+    result?;
+    match (args.follow, printed) {
+        (true, Ok(())) => follow(&mut reading, &mut printer).await,
+        // A reader that has gone away is no failure of ours.
+        _ => Ok(Exit::Success),
+    }
+}
+
+fn filter(args: &TailArgs) -> Filter {
+    let kind = |kind: &Kind| kind.to_possible_value().map(|value| value.get_name().to_owned());
+    let default = if args.since_seq > 0 { LAST_SINCE } else { LAST };
+    Filter {
+        id: args.id.clone(),
+        who: None,
+        kinds: args.kind.iter().filter_map(kind).collect(),
+        from_seq: args.since_seq,
+        last: args.last.and_then(|last| usize::try_from(last).ok()).unwrap_or(default),
+    }
+}
+
+/// The table of handles, where it is needed.
+fn names(args: &TailArgs, state: &Path) -> Result<Option<Names>, LedgerError> {
+    let is_needed = args.who.is_some() || args.names == WhenNames::Always;
+    match (Names::read(state), is_needed, args.names) {
+        (_, false, WhenNames::Never) => Ok(None),
+        (Ok(names), _, _) => Ok(Some(names)),
+        (Err(error), true, _) => Err(error),
+        (Err(error), false, _) => {
+            render::message(format!("names are not resolved: {}", describe(&error)));
+            Ok(None)
+        }
+    }
+}
+
+/// Records that names were looked at. While a service holds the ledger, nobody else can write to it.
+async fn record_reading(state: &Path) {
+    let options = LedgerOptions::new(state, Clock::system().decision_id());
+    let recorded = match Ledger::open(options, clock::system()) {
+        // Dropped, not closed: a `stop` entry would tell of a service that ended in order.
+        Ok((ledger, _)) => ledger.append(Entry::Read(Read { command: "audit tail".to_owned() })).await,
+        Err(error) => Err(error),
+    };
+    match recorded {
+        Ok(_) => {}
+        Err(LedgerError::Locked { .. }) => {
+            render::message(
+                "a service is writing this ledger, so this reading of names is not recorded in it",
+            );
+        }
+        Err(error) => {
+            render::message(format!("this reading of names is not recorded: {}", describe(&error)));
+        }
+    }
+}
+
+async fn follow(reading: &mut Reading, printer: &mut Printer<'_>) -> Result<Exit, LedgerError> {
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        tokio::select! {
+            _ = &mut interrupted => return Ok(Exit::Success),
+            () = tokio::time::sleep(POLL) => {}
+        }
+        let result = reading.catch_up();
+        if printer.print(&reading.drain()).is_err() {
+            return Ok(Exit::Success);
+        }
+        result?;
+    }
+}
+
+struct Printer<'a> {
+    args: &'a TailArgs,
+    state: &'a Path,
+    names: Option<Names>,
+}
+
+impl Printer<'_> {
+    fn print(&mut self, items: &[Item]) -> std::io::Result<()> {
+        self.learn_names(items);
+        for item in items {
+            match self.args.format {
+                Format::Text => {
+                    render::try_line(text::item(item, &|handle| self.name(handle)))?;
+                }
+                Format::Json => {
+                    for entry in [&item.entry].into_iter().chain(&item.later) {
+                        render::try_line(self.named(entry).to_string())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody may have come since the table was read.
+    fn learn_names(&mut self, items: &[Item]) {
+        let handles = items.iter().filter_map(|item| item.entry.get("who")?.get("handle")?.as_str());
+        let is_behind = self.names.is_some() && handles.into_iter().any(|handle| self.name(handle).is_none());
+        if let (true, Ok(names)) = (is_behind, Names::read(self.state)) {
+            self.names = Some(names);
+        }
+    }
+
+    fn name(&self, handle: &str) -> Option<String> {
+        let (type_name, id) = self.names.as_ref()?.resolve(handle)?;
+        Some(EntityRef::new(type_name, id).to_string())
+    }
+
+    /// The entry with its principal's name. It is no longer the line that was written, so it has no checksum.
+    fn named(&self, entry: &Value) -> Value {
+        let mut entry = entry.clone();
+        if let Some(members) = entry.as_object_mut() {
+            members.remove("crc");
+        }
+        let who = entry.get_mut("who").and_then(Value::as_object_mut);
+        if let Some(who) = who {
+            let name = who.get("handle").and_then(Value::as_str).and_then(|handle| self.name(handle));
+            if let Some(name) = name {
+                who.insert("principal".to_owned(), json!(name));
+            }
+        }
+        entry
+    }
+}
+
+fn failed(error: &LedgerError) -> Exit {
+    render::failure(&describe(error));
+    match error {
+        LedgerError::Damaged { .. } => Exit::LedgerBroken,
+        _ => Exit::Failure,
+    }
+}
+
+/// The error with its cause, in one line.
+fn describe(error: &LedgerError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// How many decisions are printed.
+const LAST: usize = 20;
+
+/// How many are, from a stated entry on.
+const LAST_SINCE: usize = 10_000;
+
+/// How often the files are looked at.
+const POLL: Duration = Duration::from_millis(200);

@@ -1,0 +1,207 @@
+//! `lockkeeper explain`: what would be decided of one request, by which policies, without asking the CRM [edge].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+
+use super::exit::Exit;
+use super::{Format, explain_text, render};
+use crate::bundle::current::{Current, Snapshot};
+use crate::config::author::{AuthorProblem, Problems};
+use crate::config::load;
+use crate::json::parse::JsonLimits;
+use crate::json::value::Document;
+use crate::model::principal::EntityRef;
+use crate::pipeline::decide::gate::VerdictCache;
+use crate::pipeline::dry_run::explanation::{Explanation, Outcome};
+use crate::pipeline::dry_run::{DryRequest, DryRun, dry_run};
+use crate::pipeline::forward::UpstreamResponse;
+use crate::pipeline::sidecar::Limits;
+use crate::service::load::{load_bundle, load_directory};
+use crate::service::start::limits;
+use crate::telemetry::clock::Clock;
+
+/// The arguments.
+#[derive(Args)]
+pub struct ExplainArgs {
+    /// The configuration file, which names bundle and directory
+    #[arg(long, short, default_value = "lockkeeper.toml")]
+    config: PathBuf,
+    /// The bundle's folder, instead of the configuration's
+    #[arg(long, requires = "directory", conflicts_with = "config")]
+    bundle: Option<PathBuf>,
+    /// The directory, instead of the configuration's
+    #[arg(long, requires = "bundle")]
+    directory: Option<PathBuf>,
+    /// Who asks, e.g. 'User::"anna"'
+    #[arg(long, value_parser = principal)]
+    principal: EntityRef,
+    /// When, e.g. 2026-11-21T12:00:00Z; without it now
+    #[arg(long)]
+    at: Option<jiff::Timestamp>,
+    /// A record as the CRM holds it: the JSON that its `GET` route answers; may be repeated
+    #[arg(long, value_name = "FILE")]
+    record: Vec<PathBuf>,
+    /// What the CRM would answer, as JSON; for a read of one record, --record will do
+    #[arg(long, value_name = "FILE")]
+    answer: Option<PathBuf>,
+    /// The status of that answer
+    #[arg(long, requires = "answer", default_value_t = 200, value_parser = clap::value_parser!(u16).range(100..=599))]
+    status: u16,
+    /// The request's body; `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// A request header, as 'Name: value'; may be repeated
+    #[arg(long, value_name = "HEADER", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+    /// How the explanation is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// The request, as 'METHOD /path?query'
+    #[arg(value_parser = request)]
+    request: (Method, Uri),
+}
+
+/// Runs the command.
+pub fn run(args: &ExplainArgs) -> Exit {
+    let mut problems = Problems::default();
+    let explanation = explain(args, &mut problems);
+    render::problems(&problems);
+    let Some(explanation) = explanation else { return Exit::Failure };
+    match args.format {
+        Format::Text => render::line(explain_text::text(&explanation).trim_end()),
+        Format::Json => match serde_json::to_string_pretty(&explanation) {
+            Ok(json) => render::line(json),
+            Err(error) => {
+                render::failure(&error);
+                return Exit::Failure;
+            }
+        },
+    }
+    match explanation.outcome {
+        Outcome::Allow => Exit::Success,
+        Outcome::Deny | Outcome::Refuse => Exit::Deny,
+        Outcome::Fail => Exit::Failure,
+        Outcome::Undetermined => Exit::Undetermined,
+    }
+}
+
+fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
+    let (snapshot, limits) = what_serves(args, problems)?;
+    let json_limits = JsonLimits {
+        bytes_max: limits.answer_bytes_max,
+        depth_max: limits.json_depth_max,
+        nodes_max: limits.json_values_max,
+    };
+    let before = problems.error_count();
+    let records: Vec<Document> =
+        args.record.iter().filter_map(|path| document(path, &json_limits, problems)).collect();
+    let answer = args.answer.as_ref().and_then(|path| answer(path, args.status, problems));
+    let request = read_request(args, problems);
+    if problems.error_count() > before {
+        return None;
+    }
+    let dry = DryRun {
+        snapshot: &snapshot,
+        limits: &limits,
+        cache: &Arc::new(VerdictCache::new(VERDICTS_MAX)),
+        principal: &args.principal,
+        now_ms: args.at.map_or_else(|| Clock::system().now_ms(), |at| at.as_millisecond()),
+        request: request?,
+        records: &records,
+        answer: answer.as_ref(),
+    };
+    Some(dry_run(&dry))
+}
+
+/// Bundle and directory, with the limits that apply to them. Keys are neither needed nor read.
+fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snapshot>, Limits)> {
+    let (bundle, directory, limits) = match (&args.bundle, &args.directory) {
+        (Some(bundle), Some(directory)) => (bundle.clone(), directory.clone(), Limits::default()),
+        _ => {
+            let config = load::load(&args.config, problems)?;
+            (config.bundle_path, config.directory_file, limits(&config.limits))
+        }
+    };
+    let bundle = load_bundle(&bundle, problems)?;
+    let directory = load_directory(&directory, &bundle, problems)?;
+    Some((Current::new(bundle, directory).snapshot(), limits))
+}
+
+fn read_request(args: &ExplainArgs, problems: &mut Problems) -> Option<DryRequest> {
+    let (method, target) = args.request.clone();
+    let body = match &args.body {
+        None => Bytes::new(),
+        Some(path) if path.as_os_str() == "-" => standard_input(problems)?,
+        Some(path) => Bytes::from(load::text(path, problems)?.text.clone()),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &args.header {
+        headers.append(name.clone(), value.clone());
+    }
+    headers.entry(HOST).or_insert(HeaderValue::from_static("lockkeeper"));
+    if !body.is_empty() {
+        headers.entry(CONTENT_TYPE).or_insert(JSON);
+    }
+    Some(DryRequest { method, target, headers, body })
+}
+
+fn standard_input(problems: &mut Problems) -> Option<Bytes> {
+    let mut body = Vec::new();
+    match std::io::stdin().take(BODY_BYTES_MAX).read_to_end(&mut body) {
+        Ok(_) => Some(Bytes::from(body)),
+        Err(error) => {
+            problems.push(AuthorProblem::error(format!("standard input cannot be read: {error}")));
+            None
+        }
+    }
+}
+
+fn answer(path: &Path, status: u16, problems: &mut Problems) -> Option<UpstreamResponse> {
+    let body = Bytes::from(load::text(path, problems)?.text.clone());
+    Some(UpstreamResponse { status, headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]), body })
+}
+
+fn document(path: &Path, limits: &JsonLimits, problems: &mut Problems) -> Option<Document> {
+    let source = load::text(path, problems)?;
+    match Document::parse(Bytes::from(source.text.clone()), limits) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            let at = error.offset().min(source.text.len());
+            problems.push(AuthorProblem::error(format!("not a record: {error}")).at(&source, at..at));
+            None
+        }
+    }
+}
+
+/// Reads a principal, for arguments.
+pub fn principal(text: &str) -> Result<EntityRef, String> {
+    EntityRef::parse(text).ok_or_else(|| "write e.g. 'User::\"anna\"'".to_owned())
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write 'Name: value'")?;
+    let name = HeaderName::try_from(name.trim()).map_err(|error| error.to_string())?;
+    let value = HeaderValue::try_from(value.trim()).map_err(|error| error.to_string())?;
+    Ok((name, value))
+}
+
+fn request(text: &str) -> Result<(Method, Uri), String> {
+    let (method, target) = text.split_once(' ').ok_or("write e.g. 'GET /api/deals/42'")?;
+    let method = method.parse().map_err(|_| format!("`{method}` is not a method"))?;
+    let target = target.trim().parse().map_err(|error| format!("`{target}` is not a target: {error}"))?;
+    Ok((method, target))
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Bytes read from standard input: more than any body limit lets pass.
+const BODY_BYTES_MAX: u64 = 1 << 31;
+
+/// Verdicts kept while one request is explained.
+const VERDICTS_MAX: u64 = 10_000;

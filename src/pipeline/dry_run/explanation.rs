@@ -1,0 +1,415 @@
+//! What a dry run tells: each step of the path as plain values, for people and programs to read.
+//!
+//! Promises: every policy that is named is described once, with its effect, its `@reason` and its place. Never holds a
+//! credential. Made by [`dry_run`](super::dry_run()) alone; nothing is decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cedar_policy as cedar;
+use serde::Serialize;
+
+use crate::bundle::policies::Policies;
+use crate::bundle::slices::{Slice, Slices};
+use crate::model::access::{Action, Scope};
+use crate::model::decision::Decision;
+use crate::model::problem::Problem;
+use crate::model::reason::{Class, Reason};
+use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
+use crate::pipeline::enforce::request::UpstreamRequest;
+
+/// What would be decided of one request, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The principal, in Cedar's form.
+    pub principal: String,
+    /// The time of the decision, RFC 3339 in UTC.
+    pub at: String,
+    /// The request's method.
+    pub method: String,
+    /// The request's target, as it was given.
+    pub target: String,
+    /// The hash of the bundle that decides.
+    pub bundle: String,
+    /// The hash of the directory that decides.
+    pub directory: String,
+    /// How the request would end.
+    pub outcome: Outcome,
+    /// Why it would not get its answer.
+    pub problem: Option<Ended>,
+    /// What was not given and has a bearing on the answer.
+    pub missing: Vec<Missing>,
+    /// The route that matched.
+    pub route: Option<RouteMatch>,
+    /// Where none did: labels of routes with the same path and other methods.
+    pub other_methods: Vec<String>,
+    /// What the route makes of the request; absent where it passes undecided.
+    pub access: Option<Asked>,
+    /// The fields that the query refers to.
+    pub references: Vec<ReferenceUse>,
+    /// The names that would be added to the projection, because policy needs them.
+    pub added: Vec<String>,
+    /// Every decision before the CRM is asked, in order.
+    pub decisions: Vec<Decided>,
+    /// What a write would change, one for each record.
+    pub changes: Vec<Changes>,
+    /// What the CRM would be sent.
+    pub upstream: Option<Sent>,
+    /// What would leave of the sample answer.
+    pub answer: Option<Answered>,
+    /// Every policy that is named above, by id.
+    pub policies: BTreeMap<String, PolicyNote>,
+}
+
+/// How a request would end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It gets its answer, as far as policy leaves it.
+    Allow,
+    /// Policy says no.
+    Deny,
+    /// It is declined before or despite policy.
+    Refuse,
+    /// Something is broken.
+    Fail,
+    /// What was given does not tell.
+    #[default]
+    Undetermined,
+}
+
+/// Why a request would not get its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// The reason code.
+    pub reason: &'static str,
+    /// What the caller reads of it.
+    pub title: &'static str,
+    /// The status that the caller gets.
+    pub status: u16,
+    /// What the caller is told beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The keys of the caller's body that are concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// What only operators read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internal: Option<String>,
+}
+
+/// Something that was not given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Missing {
+    /// A record as the CRM holds it.
+    Record {
+        /// Its type.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// Its id.
+        id: String,
+        /// The route that yields it.
+        route: String,
+    },
+    /// Attributes of a record in the sample answer.
+    Attributes {
+        /// The record's type.
+        #[serde(rename = "type")]
+        type_name: String,
+        /// Its id.
+        id: String,
+        /// The route by which the service would fetch them.
+        route: String,
+    },
+    /// The CRM's answer.
+    Answer,
+}
+
+/// The route that matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteMatch {
+    /// Its label.
+    pub label: String,
+    /// Where it stands, as `profile.toml:14`.
+    pub place: String,
+    /// Why it passes undecided, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passes: Option<String>,
+}
+
+/// What a route makes of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// The action, and further ones that the body calls for.
+    pub actions: Vec<&'static str>,
+    /// The record type.
+    #[serde(rename = "type")]
+    pub type_name: Option<String>,
+    /// The records that the request names.
+    pub ids: Vec<String>,
+    /// The stage that it moves to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// One use of a field in a query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReferenceUse {
+    /// What the parameter does with it.
+    pub role: &'static str,
+    /// The field's full name, after those of the embedding fields.
+    pub fields: Vec<String>,
+    /// Whether it may.
+    pub is_permitted: bool,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Decided {
+    /// The action.
+    pub action: &'static str,
+    /// The record type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The records.
+    pub ids: Vec<String>,
+    /// The field, for decisions on fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What was decided.
+    #[serde(flatten)]
+    pub because: Because,
+}
+
+/// What was decided and what determined it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Because {
+    /// `allow` or `deny`.
+    pub effect: &'static str,
+    /// The reason code, for a deny.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The determining policies.
+    pub policies: Vec<String>,
+    /// The policies that failed to evaluate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// Where no policy permits it: those that permit this action on this type under conditions that are not met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
+}
+
+/// What a write would change of one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// Fields that the body writes.
+    pub asked: BTreeSet<String>,
+    /// Those of them that are denied.
+    pub refused: BTreeSet<String>,
+    /// Denied fields that were sent as they stand, and are left out.
+    pub unchanged: BTreeSet<String>,
+    /// The stage before and after.
+    pub stage: Option<(String, String)>,
+    /// The owner before and after.
+    pub owner: Option<(String, String)>,
+    /// The team before and after.
+    pub team: Option<(String, String)>,
+}
+
+/// A request to the CRM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The headers, without the credential.
+    pub headers: Vec<(String, String)>,
+    /// What stands for the credential.
+    pub credential: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+/// What would leave of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// The CRM's status.
+    pub upstream_status: u16,
+    /// Each record that it holds, in order.
+    pub records: Vec<RecordNote>,
+    /// How many of them, embedded ones not counted, may not be viewed.
+    pub rows_removed: usize,
+    /// The body that leaves; absent where none does.
+    pub body: Option<String>,
+}
+
+/// One record of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordNote {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its id.
+    pub id: String,
+    /// Whether it stands inside of another record.
+    pub is_embedded: bool,
+    /// Whether any of it leaves: it may be viewed, and so may the field that it stands in.
+    pub is_released: bool,
+    /// Whether it may be viewed.
+    pub view: Because,
+    /// What becomes of each field; empty where the record does not leave.
+    pub fields: Vec<FieldNote>,
+}
+
+/// What becomes of one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldNote {
+    /// Its full name.
+    pub name: String,
+    /// What becomes of it.
+    pub state: FieldState,
+    /// The determining policies; empty where none permits it.
+    pub policies: Vec<String>,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldState {
+    /// Its value leaves.
+    Shown,
+    /// A mask leaves.
+    Masked,
+    /// It is held back.
+    Hidden,
+    /// The answer does not carry it, or the caller did not ask for it.
+    Absent,
+}
+
+/// A policy that had a part in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyNote {
+    /// `permit` or `forbid`.
+    pub effect: &'static str,
+    /// What its `@reason` says.
+    pub reason: Option<String>,
+    /// Where it stands, as `policies/deals.cedar:14`.
+    pub place: Option<String>,
+}
+
+impl Explanation {
+    /// Notes how the request ended.
+    pub(super) fn end(&mut self, problem: Option<&Problem>) {
+        self.outcome = match problem.map(|problem| problem.reason.class()) {
+            None => Outcome::Allow,
+            Some(Class::Deny) => Outcome::Deny,
+            Some(Class::Refuse) => Outcome::Refuse,
+            Some(Class::Fail) => Outcome::Fail,
+        };
+        self.problem = problem.map(|problem| Ended {
+            reason: problem.reason.code(),
+            title: problem.reason.title(),
+            status: problem.status(),
+            detail: problem.detail.clone(),
+            fields: problem.fields.clone(),
+            internal: problem.internal.clone(),
+        });
+    }
+
+    /// Notes a decision. The record as it stands and as it would become often give the same one: it is told once.
+    pub(super) fn decided(&mut self, access: &AccessDecision, slices: &Slices) {
+        let decided = Decided {
+            action: access.action,
+            type_name: access.type_name.clone(),
+            ids: access.ids.clone(),
+            field: access.field.clone(),
+            because: Because::of(&access.decision, slices.of(access.action, slice_type(access))),
+        };
+        if !self.decisions.contains(&decided) {
+            self.decisions.push(decided);
+        }
+    }
+
+    /// Describes every policy that is named.
+    pub(super) fn describe_policies(&mut self, policies: &Policies) {
+        let mut ids = BTreeSet::new();
+        let records = self.answer.iter().flat_map(|answer| &answer.records);
+        let causes = self.decisions.iter().map(|decided| &decided.because);
+        for because in causes.chain(records.clone().map(|record| &record.view)) {
+            ids.extend(because.policies.iter().chain(&because.errors).chain(&because.unmet).cloned());
+        }
+        ids.extend(records.flat_map(|record| &record.fields).flat_map(|field| field.policies.clone()));
+        self.policies = ids.into_iter().map(|id| (id.clone(), PolicyNote::of(policies, &id))).collect();
+    }
+}
+
+impl Because {
+    /// What made a decision on a slice.
+    pub(super) fn of(decision: &Decision, slice: Option<&Slice>) -> Self {
+        let is_unpermitted = decision.reason == Some(Reason::NoPermit);
+        let policies =
+            slice.filter(|_| is_unpermitted).into_iter().flat_map(|slice| slice.policies.policies());
+        let permits = policies.filter(|policy| policy.effect() == cedar::Effect::Permit);
+        let mut unmet: Vec<String> = permits.map(|policy| policy.id().to_string()).collect();
+        unmet.sort();
+        Self {
+            effect: decision.effect.code(),
+            reason: decision.reason.map(|reason| reason.code()),
+            policies: decision.determining.clone(),
+            errors: decision.errors.clone(),
+            unmet,
+        }
+    }
+}
+
+/// The type under which a decision's slice is kept.
+fn slice_type(access: &AccessDecision) -> &str {
+    let is_on_collection =
+        Action::parse(access.action).is_some_and(|action| action.scope() == Scope::Collection);
+    if is_on_collection { "Collection" } else { &access.type_name }
+}
+
+impl From<&WriteVerdict> for Changes {
+    fn from(write: &WriteVerdict) -> Self {
+        Self {
+            asked: write.asked.clone(),
+            refused: write.refused.clone(),
+            unchanged: write.unchanged.clone(),
+            stage: write.stage.clone(),
+            owner: write.owner.clone(),
+            team: write.team.clone(),
+        }
+    }
+}
+
+impl From<&UpstreamRequest> for Sent {
+    fn from(request: &UpstreamRequest) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = request.headers.iter().filter(|(_, value)| value.as_bytes() != CREDENTIAL.as_bytes());
+        Self {
+            method: request.method.to_string(),
+            target: request.target.clone(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
+            credential: CREDENTIAL,
+            body: text(&request.body),
+        }
+    }
+}
+
+impl PolicyNote {
+    fn of(policies: &Policies, id: &str) -> Self {
+        let policy = policies.set.policy(&cedar::PolicyId::new(id));
+        let effect = match policy.map(cedar::Policy::effect) {
+            Some(cedar::Effect::Permit) => "permit",
+            Some(cedar::Effect::Forbid) => "forbid",
+            None => "unknown",
+        };
+        Self { effect, reason: policies.reasons.get(id).cloned(), place: policies.place(id) }
+    }
+}
+
+/// What stands in the credential's place.
+pub(super) const CREDENTIAL: &str = "<credential>";

@@ -1,0 +1,258 @@
+//! The request's path without its edges: what would be decided of a request, what would be sent and what would leave.
+//!
+//! Promises: calls the same stage functions in the same order as `pipeline::path`, so that "what would we decide" has one
+//! answer. Identification, time, records and answers are handed in; what is missing is named, never guessed. Never does
+//! I/O, and never shows a credential.
+
+pub mod explanation;
+mod sample;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri, Version};
+
+use crate::bundle::compile::PROFILE_FILE;
+use crate::bundle::current::Snapshot;
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::route::Route;
+use crate::bundle::profile::types::RecordType;
+use crate::json::value::Document;
+use crate::model::access::Action;
+use crate::model::principal::EntityRef;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+use crate::pipeline::canonical::{self, CanonicalHead};
+use crate::pipeline::decide::gate::{RecordGate, VerdictCache};
+use crate::pipeline::decide::references::{self, ReferenceVerdict};
+use crate::pipeline::decide::request::decide_request;
+use crate::pipeline::enforce::answer;
+use crate::pipeline::enforce::request::clear;
+use crate::pipeline::fetch;
+use crate::pipeline::forward::UpstreamResponse;
+use crate::pipeline::hydrate::convert::Lookups;
+use crate::pipeline::hydrate::image::Image;
+use crate::pipeline::identify::admit;
+use crate::pipeline::map::{self, Mapped};
+use crate::pipeline::sidecar::{Limits, RouteLimits};
+use explanation::{Asked, CREDENTIAL, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent};
+
+/// Everything that a dry run is told.
+pub struct DryRun<'a> {
+    /// Bundle and directory.
+    pub snapshot: &'a Arc<Snapshot>,
+    /// The service's limits.
+    pub limits: &'a Limits,
+    /// Verdicts on records, shared by dry runs on one snapshot.
+    pub cache: &'a Arc<VerdictCache>,
+    /// Who asks.
+    pub principal: &'a EntityRef,
+    /// When, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// What is asked.
+    pub request: DryRequest,
+    /// Records as the CRM holds them, in any order, each as its `GET` route answers it.
+    pub records: &'a [Document],
+    /// What the CRM would answer.
+    pub answer: Option<&'a UpstreamResponse>,
+}
+
+/// A request as a client would send it.
+#[derive(Clone, Debug)]
+pub struct DryRequest {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub target: Uri,
+    /// The headers, `Host` included; a credential is not needed.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why the path ended before its end.
+enum Stop {
+    Problem(Problem),
+    /// What is missing is already noted.
+    Undetermined,
+}
+
+impl<P: Into<Problem>> From<P> for Stop {
+    fn from(problem: P) -> Self {
+        Stop::Problem(problem.into())
+    }
+}
+
+/// Takes a request through the stages and tells what they said.
+pub fn dry_run(dry: &DryRun<'_>) -> Explanation {
+    let at = jiff::Timestamp::from_millisecond(dry.now_ms);
+    let mut told = Explanation {
+        principal: dry.principal.to_string(),
+        at: at.map(|at| at.to_string()).unwrap_or_default(),
+        method: dry.request.method.to_string(),
+        target: dry.request.target.to_string(),
+        bundle: dry.snapshot.bundle.revision.clone(),
+        directory: dry.snapshot.directory.revision.clone(),
+        ..Explanation::default()
+    };
+    match dry.path(&mut told) {
+        Ok(()) => told.end(None),
+        Err(Stop::Problem(problem)) => told.end(Some(&problem)),
+        Err(Stop::Undetermined) => {}
+    }
+    told.describe_policies(&dry.snapshot.bundle.policies);
+    told
+}
+
+impl DryRun<'_> {
+    /// The path, in the order of `pipeline::path`.
+    fn path(&self, told: &mut Explanation) -> Result<(), Stop> {
+        let (snapshot, profile) = (self.snapshot, self.profile());
+        let request = &self.request;
+        let head = canonical::read(
+            request.method.clone(),
+            &request.target,
+            Version::HTTP_11,
+            request.headers.clone(),
+            self.limits.head,
+        )?;
+        admit(self.principal, &snapshot.directory, self.now_ms)?;
+        let (route, parameters) = map::route(profile, &head).inspect_err(|_| {
+            told.other_methods = other_methods(profile, &head);
+        })?;
+        told.route = Some(self.route_match(route));
+        let limits = self.limits.for_route(route);
+        let mapped = map::read(profile, route, parameters, &head, request.body.clone(), &limits.map)?;
+        told.access = asked(&mapped);
+        let cache = Arc::clone(self.cache);
+        let gate = RecordGate::new(Arc::clone(snapshot), self.principal.clone(), self.now_ms, cache);
+        let stage = Stage { dry: self, mapped: &mapped, gate: &gate, limits: &limits };
+        told.references = stage.references();
+        let images = stage.images(told)?;
+        let verdict = decide_request(snapshot, &gate, self.principal, &mapped, &images, self.now_ms);
+        verdict.all_accesses().for_each(|access| told.decided(access, &snapshot.bundle.slices));
+        told.changes = verdict.writes.iter().map(Changes::from).collect();
+        let missing = fetch::missing_names(&mapped, profile, &gate);
+        let clearance = clear(&verdict, &mapped, &head, profile, &credential(), &missing)?;
+        told.added = missing;
+        told.upstream = Some(Sent::from(&clearance.into_request()));
+        let Some(response) = stage.sample(told)? else { return Ok(()) };
+        stage.answer(&response, told).map_err(|stop| match stop {
+            Stop::Problem(problem) => {
+                let is_write = crate::pipeline::is_write(&mapped);
+                Stop::Problem(answer::withheld(problem, is_write, response.status))
+            }
+            Stop::Undetermined => Stop::Undetermined,
+        })
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.snapshot.bundle.profile
+    }
+
+    fn lookups(&self) -> Lookups<'_> {
+        Lookups { profile: self.profile(), directory: &self.snapshot.directory }
+    }
+
+    fn route_match(&self, route: &Route) -> RouteMatch {
+        let file = self.snapshot.bundle.files.get(PROFILE_FILE);
+        let before = file.and_then(|file| file.get(..route.span.start)).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let place = format!("{PROFILE_FILE}:{line}");
+        RouteMatch { label: route.label(), place, passes: route.pass.clone() }
+    }
+
+    /// The given record of that id, as the route would answer it.
+    fn record(
+        &self,
+        route: &Route,
+        record_type: &RecordType,
+        mapped: Option<&Mapped<'_>>,
+        id: &str,
+    ) -> Option<Image> {
+        let key = mapped.and_then(|mapped| mapped.alternate_key);
+        let read = |document: &Document| {
+            Image::read(document.clone(), route, Some(record_type), id, key, self.lookups())
+        };
+        self.records.iter().find_map(read)
+    }
+}
+
+/// What the stages after mapping work with.
+struct Stage<'a> {
+    dry: &'a DryRun<'a>,
+    mapped: &'a Mapped<'a>,
+    gate: &'a RecordGate,
+    limits: &'a RouteLimits,
+}
+
+impl Stage<'_> {
+    fn references(&self) -> Vec<ReferenceUse> {
+        let (dry, mapped) = (self.dry, self.mapped);
+        let judge = |reference| {
+            let (route, query) = (mapped.route, &mapped.query);
+            let verdict = references::judge(dry.snapshot, dry.principal, route, query, reference, dry.now_ms);
+            let (is_permitted, why) = match verdict {
+                ReferenceVerdict::Harmless => (true, "it only names what to answer"),
+                ReferenceVerdict::Usable => (true, "the caller may read it on every record"),
+                ReferenceVerdict::NotReadable => (false, "on some record the caller may not read it"),
+                ReferenceVerdict::HiddenRows => {
+                    (false, "rows that the caller may not view could shape the page")
+                }
+            };
+            let fields = reference.hops.iter().map(|(_, field)| field.clone()).collect();
+            ReferenceUse { role: reference.role.name(), fields, is_permitted, why }
+        };
+        mapped.query.references.iter().map(judge).collect()
+    }
+
+    /// The records as they stand, or the new record as it is proposed.
+    fn images(&self, told: &mut Explanation) -> Result<Vec<Image>, Stop> {
+        let (dry, mapped) = (self.dry, self.mapped);
+        let Some(record_type) = mapped.record_type.filter(|_| crate::pipeline::is_write(mapped)) else {
+            return Ok(Vec::new());
+        };
+        if mapped.action == Some(Action::Create) {
+            return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.json)?]);
+        }
+        let label = mapped.route.before.as_ref();
+        let route = label.and_then(|label| dry.profile().route_labelled(&label.value));
+        let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
+        let mut images = Vec::new();
+        for id in &mapped.ids {
+            match dry.record(route, record_type, Some(mapped), id) {
+                Some(image) => images.push(image),
+                None => told.missing.push(missing_record(record_type, id, route)),
+            }
+        }
+        if told.missing.is_empty() { Ok(images) } else { Err(Stop::Undetermined) }
+    }
+}
+
+fn asked(mapped: &Mapped<'_>) -> Option<Asked> {
+    let also = mapped.also.iter().map(|also| also.action.name());
+    Some(Asked {
+        actions: [mapped.action?.name()].into_iter().chain(also).collect(),
+        type_name: mapped.record_type.map(|record_type| record_type.name.clone()),
+        ids: mapped.ids.clone(),
+        to: mapped.target_stage.clone(),
+    })
+}
+
+/// Routes that have the path but not the method.
+fn other_methods(profile: &Profile, head: &CanonicalHead) -> Vec<String> {
+    let fits = |route: &&Route| {
+        route.template.match_path(&head.segments, head.has_trailing_slash, profile.path_case).is_some()
+    };
+    profile.routes.iter().filter(fits).map(Route::label).collect()
+}
+
+fn missing_record(record_type: &RecordType, id: &str, route: &Route) -> Missing {
+    Missing::Record { type_name: record_type.name.clone(), id: id.to_owned(), route: route.label() }
+}
+
+/// What stands in the credential's place.
+fn credential() -> (HeaderName, HeaderValue) {
+    (AUTHORIZATION, HeaderValue::from_static(CREDENTIAL))
+}
