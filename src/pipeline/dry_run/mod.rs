@@ -26,7 +26,7 @@ use crate::model::reason::Reason;
 use crate::pipeline::canonical::{self, CanonicalHead};
 use crate::pipeline::decide::gate::{RecordGate, VerdictCache};
 use crate::pipeline::decide::references::{self, ReferenceVerdict};
-use crate::pipeline::decide::request::decide_request;
+use crate::pipeline::decide::request::{decide_records, decide_request};
 use crate::pipeline::enforce::answer;
 use crate::pipeline::enforce::request::clear;
 use crate::pipeline::fetch;
