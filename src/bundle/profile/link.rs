@@ -246,7 +246,6 @@ const NEVER_RELEASED: &[&str] = &[
     "link",
     "server-timing",
     "www-authenticate",
-    "accept-ranges",
 ];
 
 fn check_type(profile: &Profile, route: &Route, reading: &Reading) {
