@@ -1,3 +1,5 @@
+//! The canonical form: what is accepted as it is, and each refusal with its reason.
+
 use proptest::prelude::*;
 
 use super::*;

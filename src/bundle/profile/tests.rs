@@ -1,3 +1,5 @@
+//! Profiles that load, and the problems of those that do not.
+
 use super::*;
 
 #[track_caller]

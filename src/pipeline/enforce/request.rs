@@ -2,9 +2,11 @@
 //!
 //! Forwarding without one does not build:
 //!
-//! ```compile_fail
-//! use lockkeeper::pipeline::enforce::request::Clearance;
-//! let forged = Clearance { request: todo!() };
+//! ```compile_fail,E0451
+//! use lockkeeper::pipeline::enforce::request::{Clearance, UpstreamRequest};
+//! fn forge(request: UpstreamRequest) -> Clearance {
+//!     Clearance { request }
+//! }
 //! ```
 
 use bytes::Bytes;

@@ -5,9 +5,11 @@
 //!
 //! A body cannot leave without having been released:
 //!
-//! ```compile_fail
-//! use lockkeeper::pipeline::enforce::response::Released;
-//! let forged = Released { body: bytes::Bytes::from_static(b"the margin is 25 %"), kind: todo!() };
+//! ```compile_fail,E0451
+//! use lockkeeper::pipeline::enforce::response::{ReleaseKind, Released};
+//! fn forge(body: bytes::Bytes) -> Released {
+//!     Released { body, kind: ReleaseKind::All }
+//! }
 //! ```
 
 use std::collections::HashMap;

@@ -1,3 +1,5 @@
+//! One credential, one principal: every way in which that fails.
+
 use super::*;
 use crate::config::author::{Problems, SourceFile};
 use crate::model::principal::EntityRef;
