@@ -1,3 +1,5 @@
+//! What of an answer leaves: hidden, masked, embedded and undescribed parts, rows and totals.
+
 use super::*;
 use crate::config::author::{Problems, SourceFile};
 use crate::json::parse::JsonLimits;

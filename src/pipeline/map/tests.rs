@@ -1,3 +1,5 @@
+//! Mapping: what a request names, and each refusal with its reason.
+
 use super::*;
 use crate::config::author::{Problems, SourceFile};
 use crate::pipeline::canonical::{self, HeadLimits};

@@ -1,0 +1,136 @@
+//! Reference documents that say what the code says: reasons, metrics, commands, links, schemas.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+use lockkeeper::cli::Cli;
+use lockkeeper::model::reason::{Class, Fault, Reason};
+use lockkeeper::telemetry::metrics::{Finished, Metrics, Readings};
+
+use super::{none, tree};
+
+#[test]
+fn the_table_of_reasons_is_the_list_of_the_code() {
+    let rows = rows("docs/reference/reasons.md");
+    let documented: BTreeSet<String> =
+        rows.iter().map(|row| row.get(..4).unwrap_or_default().join(" ")).collect();
+    let expected: BTreeSet<String> = Reason::ALL.iter().map(|reason| describe(*reason)).collect();
+    none("missing in docs/reference/reasons.md", &difference(&expected, &documented));
+    none("wrong in docs/reference/reasons.md", &difference(&documented, &expected));
+    let thin = rows.iter().filter(|row| row.len() != 6 || row.iter().any(String::is_empty));
+    none(
+        "each reason has a meaning and something to do",
+        &thin.map(|row| row.join(" | ")).collect::<Vec<_>>(),
+    );
+}
+
+fn describe(reason: Reason) -> String {
+    let class = match reason.class() {
+        Class::Refuse => "refuse",
+        Class::Deny => "deny",
+        Class::Fail => "fail",
+    };
+    let fault = match reason.fault() {
+        Fault::Client => "client",
+        Fault::Upstream => "upstream",
+        Fault::Ours => "ours",
+    };
+    format!("`{reason}` {class} {fault} {}", reason.status())
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let readings = Readings {
+        cache_hits: 0,
+        cache_misses: 0,
+        cache_bypasses: 0,
+        ledger_is_writable: true,
+        generation: 1,
+    };
+    let metrics = Metrics::default();
+    // A family of counters is not written before it has a member.
+    metrics.count(&Finished { route: None, status: 200, reason: None, records_cut: 0, records_hidden: 0 });
+    let encoded = metrics.encode(&readings);
+    let types = encoded.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    // A counter's samples carry `_total`, and that is the name that people query.
+    let name = |line: &str| match line.split_once(' ') {
+        Some((name, "counter")) => format!("`{name}_total`"),
+        Some((name, _)) => format!("`{name}`"),
+        None => line.to_owned(),
+    };
+    let expected: BTreeSet<String> = types.map(name).collect();
+    assert!(expected.contains("`lockkeeper_requests_total`"), "{expected:?}");
+    let documented: BTreeSet<String> =
+        rows("docs/reference/metrics.md").into_iter().filter_map(|row| row.into_iter().next()).collect();
+    none("missing in docs/reference/metrics.md", &difference(&expected, &documented));
+    none("in docs/reference/metrics.md but not in the code", &difference(&documented, &expected));
+}
+
+#[test]
+fn every_command_and_flag_is_documented() {
+    let text = tree::read("docs/reference/cli.md");
+    let mut missing = Vec::new();
+    collect_missing(&Cli::command(), "", &text, &mut missing);
+    none("every command and flag stands in docs/reference/cli.md in backticks", &missing);
+}
+
+fn collect_missing(command: &clap::Command, above: &str, text: &str, missing: &mut Vec<String>) {
+    for inner in command.get_subcommands() {
+        let name = format!("{above} {}", inner.get_name());
+        if !text.contains(&format!("`lockkeeper{name}`")) {
+            missing.push(name.clone());
+        }
+        for flag in inner.get_arguments().filter_map(|argument| argument.get_long()) {
+            if !matches!(flag, "help" | "version") && !text.contains(&format!("`--{flag}`")) {
+                missing.push(format!("{name} --{flag}"));
+            }
+        }
+        collect_missing(inner, &name, text, missing);
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut findings = Vec::new();
+    for document in tree::with_ending(&[".md"]) {
+        let text = tree::read(&document);
+        let links = text.match_indices("](").filter_map(|(at, _)| text.get(at + 2..)?.split(')').next());
+        let files = links.filter_map(|link| link.split('#').next());
+        let broken = files.filter(|file| !file.is_empty() && !file.contains("://"));
+        let broken = broken.filter(|file| !tree::leads_somewhere(&document, file));
+        findings.extend(broken.map(|file| format!("{document}: {file}")));
+    }
+    none("links of documents lead to files of the repository", &findings);
+}
+
+#[test]
+fn json_schemas_are_json() {
+    let schemas = tree::with_ending(&[".schema.json"]);
+    assert!(!schemas.is_empty());
+    for path in schemas {
+        let schema: serde_json::Value = serde_json::from_str(&tree::read(&path)).unwrap();
+        assert!(schema.get("$schema").is_some(), "{path} does not say which JSON Schema it is");
+    }
+}
+
+#[test]
+fn decisions_are_numbered_without_gaps() {
+    let paths = tree::with_ending(&[".md"]);
+    let numbers =
+        paths.iter().filter_map(|path| path.strip_prefix("docs/decisions/")?.get(..4)?.parse().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    assert!(!numbers.is_empty());
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
+/// The cells of each row whose first cell is code.
+fn rows(document: &str) -> Vec<Vec<String>> {
+    let text = tree::read(document);
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+    rows.map(cells).collect()
+}
+
+fn difference(all: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<String> {
+    all.difference(known).cloned().collect()
+}
