@@ -60,6 +60,11 @@ impl Dependencies {
         }
     }
 
+    /// Whether a key of the context is looked at.
+    pub fn reads_context(&self, key: &str) -> bool {
+        self.reads_whole_context || self.context_keys.contains(key)
+    }
+
     fn read_everything(&mut self) {
         self.reads_identity = true;
         self.reads_whole_context = true;

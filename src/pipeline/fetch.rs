@@ -209,6 +209,10 @@ impl Fetcher<'_> {
             .collect();
         let slices = &self.serving.snapshot.bundle.slices;
         let mut needed = slices.attributes_needed(&actions, &record_type.name);
+        let slices = actions.iter().filter_map(|action| slices.of(action, &record_type.name));
+        if slices.into_iter().any(|slice| slice.dependencies.reads_context("proposed")) {
+            needed.extend(self.serving.snapshot.bundle.schema.proposed.iter().cloned());
+        }
         // Where a record stands and whose it is goes into the ledger, whether or not a policy looks at it.
         needed.extend(["stage", "pipeline", "owner", "team"].map(str::to_owned));
         let mut names = select_names(self.profile(), &record_type.name, &needed);

@@ -35,8 +35,8 @@ pub struct Circumstances {
     pub field: Option<String>,
     /// For stage moves: the Cedar ids of the stages.
     pub stages: Option<(String, String)>,
-    /// For writes: the values that the record would have, by attribute.
-    pub proposed: Vec<(String, AttributeValue)>,
+    /// For writes: what the record would have, by attribute.
+    pub proposed: Vec<(String, Attribute)>,
     /// For collections: how many records are concerned.
     pub count: Option<i64>,
 }
@@ -61,6 +61,11 @@ pub fn decide(
     {
         return Decision::deny(reason);
     }
+    if slice.dependencies.reads_context("proposed")
+        && let Some(reason) = unusable_proposal(snapshot, circumstances)
+    {
+        return Decision::deny(reason);
+    }
     match ask(snapshot, slice, principal, action, resource, circumstances) {
         Ok(decision) => decision,
         Err(EntitiesError::Unknown(_)) => Decision::deny(Reason::EntityUnknown),
@@ -72,11 +77,23 @@ pub fn decide(
 pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Reason> {
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     let attributes = record_type.attributes.iter().zip(&facts.attributes);
-    attributes.filter(|(spec, _)| needed.contains(&spec.name)).find_map(|(_, attribute)| match attribute {
+    let mut needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
+    needed.find_map(|(_, attribute)| why_unusable(attribute))
+}
+
+/// The same for what a write proposes: a value that is there and cannot be read would look as if there were none.
+fn unusable_proposal(snapshot: &Snapshot, circumstances: &Circumstances) -> Option<Reason> {
+    let known = &snapshot.bundle.schema.proposed;
+    let mut proposed = circumstances.proposed.iter().filter(|(name, _)| known.contains(name));
+    proposed.find_map(|(_, attribute)| why_unusable(attribute))
+}
+
+fn why_unusable(attribute: &Attribute) -> Option<Reason> {
+    match attribute {
         Attribute::Present(_) | Attribute::Absent => None,
         Attribute::NotCarried => Some(Reason::AttributeNotCarried),
         Attribute::Nonconforming(_) => Some(Reason::AttributeNonconforming),
-    })
+    }
 }
 
 fn ask(
@@ -133,6 +150,10 @@ fn context(
         .proposed
         .iter()
         .filter(|(name, _)| known.contains(name))
+        .filter_map(|(name, attribute)| match attribute {
+            Attribute::Present(value) => Some((name, value)),
+            Attribute::Absent | Attribute::NotCarried | Attribute::Nonconforming(_) => None,
+        })
         .map(|(name, value)| Ok((name.clone(), gathering.expression(value)?)))
         .collect();
     let proposed = proposed?;

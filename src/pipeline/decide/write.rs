@@ -211,11 +211,8 @@ impl Judge<'_, '_> {
     }
 
     fn circumstances(&self, after: &RecordFacts) -> Circumstances {
-        let specs = self.question.record_type.attributes.iter();
-        let proposed = specs.zip(&after.attributes).filter_map(|(spec, attribute)| match attribute {
-            Attribute::Present(value) => Some((spec.name.clone(), value.clone())),
-            Attribute::Absent | Attribute::NotCarried | Attribute::Nonconforming(_) => None,
-        });
+        let names = self.question.record_type.attributes.iter().map(|spec| spec.name.clone());
+        let proposed = names.zip(after.attributes.iter().cloned());
         let now_ms = self.question.now_ms;
         Circumstances { now_ms, proposed: proposed.collect(), ..Circumstances::default() }
     }
