@@ -133,15 +133,11 @@ async fn path(
         true => stage.pass(&response, &trail.id),
         false => stage.answer(&response, trail).await,
     };
-    match reply {
-        Ok(reply) => {
-            if !trail.is_write {
-                sidecar.recorder.decide(trail, None).await?;
-            }
-            Ok(reply)
-        }
-        Err(problem) => Err(answer::withheld(problem, trail.is_write, response.status)),
+    let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
+    if !trail.is_write {
+        sidecar.recorder.decide(trail, None).await?;
     }
+    Ok(reply)
 }
 
 /// The one exit: records, then answers.
