@@ -19,8 +19,11 @@ const CANARIES: &[&str] = &[
     "crm-service-key",
 ];
 
+/// Status and reason.
+type Problem = Option<(u16, &'static str)>;
+
 /// Every fault, with status and reason of a read and of a write that meet it; `None` where it does no harm.
-const FAULTS: &[(Fault, Option<(u16, &str)>, Option<(u16, &str)>)] = &[
+const FAULTS: &[(Fault, Problem, Problem)] = &[
     (Fault::Html200, Some((502, "upstream-type")), Some((502, "answer-withheld"))),
     (Fault::MalformedJson, Some((502, "upstream-malformed")), Some((502, "answer-withheld"))),
     (Fault::TruncatedBody, Some((502, "upstream-broken")), Some((502, "answer-withheld"))),
