@@ -1,7 +1,8 @@
-//! The README, pasted: its shell lines run as they stand, but for the ports and the way to the binary.
+//! The README, pasted: its shell lines run as they stand, but for the ports, with the binary of this build.
 #![expect(clippy::disallowed_methods, reason = "edge: runs the README's lines in a folder of its own")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test may panic")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -9,6 +10,10 @@ use serde_json::Value;
 #[test]
 fn the_demo_can_be_pasted() {
     let printed = paste(&section("## Try it"));
+    assert!(
+        printed.contains("sales.proposal → sales.negotiation"),
+        "the ledger tells of the move: {printed}"
+    );
     let answers = answers(&printed);
     let [rep, manager, service, admin, refused, moved] = answers.as_slice() else {
         panic!("expected six answers, got {answers:#?}");
@@ -28,6 +33,9 @@ fn the_demo_can_be_pasted() {
     assert_eq!(moved["stage"], "negotiation");
 }
 
+/// In the place of `cargo run --release --`: the binary that was built for the tests.
+const CARGO: &str = concat!("#!/bin/sh\nshift 3\nexec ", env!("CARGO_BIN_EXE_lockkeeper"), " \"$@\"\n");
+
 /// A section of the README, up to the next heading of its level.
 fn section(heading: &str) -> String {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -38,14 +46,18 @@ fn section(heading: &str) -> String {
 /// What the shell lines of a section print.
 fn paste(section: &str) -> String {
     let blocks = section.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let script =
-        blocks.collect::<String>().replace("cargo run --release --", env!("CARGO_BIN_EXE_lockkeeper"));
+    let script = blocks.collect::<String>();
     let script = script.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:8090", "127.0.0.1:0");
     assert!(script.matches("127.0.0.1:0").count() == 2, "the README names its ports: {script}");
     let folder = tempfile::tempdir().unwrap();
+    let cargo = folder.path().join("cargo");
+    std::fs::write(&cargo, CARGO).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
         .args(["-euc", &format!("trap 'kill $(jobs -p) || true' EXIT\n{script}")])
         .current_dir(folder.path())
+        .env("PATH", path)
         .env("NO_PROXY", "*")
         .output()
         .unwrap();

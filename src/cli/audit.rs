@@ -1,4 +1,4 @@
-//! `lockkeeper audit`: the ledger for people. `tail` prints the latest decisions and follows what is added [edge].
+//! `lockkeeper audit`: the ledger for people. `tail` prints the latest decisions and follows what is added.
 //!
 //! Promises: whoever sees names is recorded in the ledger, or told that the reading could not be. Reading needs no lock, so
 //! a running service is never in the way.

@@ -1,4 +1,4 @@
-//! `lockkeeper explain`: what would be decided of one request, by which policies, without asking the CRM [edge].
+//! `lockkeeper explain`: what would be decided of one request, by which policies, without asking the CRM.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

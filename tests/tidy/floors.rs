@@ -23,7 +23,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("testkit", 4),
 ];
 
-/// Who uses whom inside of `pipeline/`, beside `pipeline/mod.rs`, which uses all. A new pair is a decision of design.
+/// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
+const CALLERS: &[&str] = &["dry_run"];
+
+/// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
     ("decide", &["hydrate::convert", "hydrate::extract", "hydrate::image", "map", "map::query"]),
     (
@@ -94,7 +97,7 @@ fn stages_meet_only_where_the_table_says() {
     for file in rust::files() {
         let path = module_path(&file.path);
         let [top, stage, ..] = path.as_slice() else { continue };
-        if top != "pipeline" {
+        if top != "pipeline" || CALLERS.contains(&stage.as_str()) {
             continue;
         }
         for used in uses(file) {
