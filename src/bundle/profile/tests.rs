@@ -37,6 +37,14 @@ fn a_small_profile_loads() {
 }
 
 #[test]
+fn a_key_is_the_twin_of_one_field() {
+    let text = format!("{DEAL}margin = {{ sets = ['public'], twins = ['*_text'] }}\n");
+    let message =
+        "profile.toml:2 the fields of `Deal` collide: a twin of `margin` may also be a twin of another field";
+    check(&text, &[message]);
+}
+
+#[test]
 fn a_list_must_say_what_hidden_rows_do() {
     let text = format!(
         "{DEAL}\n[[routes]]\nmatch = 'GET /deals'\naction = 'list'\nrecords = {{ at = '$.data[*]', type = 'Deal' }}\n"

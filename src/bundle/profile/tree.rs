@@ -42,6 +42,10 @@ impl FieldTree {
             tree.insert(&field.at, Branch::Field(index))?;
             let parent = field.at.split_last().map_or(&[][..], |(_, parent)| parent);
             let level = tree.level(parent).ok_or_else(|| format!("`{}` has no container", field.name))?;
+            let meets = |twin: &KeyPattern| level.twins.iter().any(|(other, _)| other.overlaps(twin));
+            if field.twins.iter().any(meets) {
+                return Err(format!("a twin of `{}` may also be a twin of another field", field.name));
+            }
             level.twins.extend(field.twins.iter().map(|twin| (twin.clone(), index)));
         }
         let claimed = tree.meaning_of(&record_type.id);

@@ -125,6 +125,17 @@ impl KeyPattern {
             KeyPattern::Suffix(suffix) => key.ends_with(suffix.as_str()),
         }
     }
+
+    /// Whether there is a key that both patterns cover.
+    pub fn overlaps(&self, other: &KeyPattern) -> bool {
+        match (self, other) {
+            (KeyPattern::Exact(key), pattern) | (pattern, KeyPattern::Exact(key)) => pattern.matches(key),
+            (KeyPattern::Prefix(a), KeyPattern::Prefix(b)) => a.starts_with(b) || b.starts_with(a),
+            (KeyPattern::Suffix(a), KeyPattern::Suffix(b)) => a.ends_with(b) || b.ends_with(a),
+            (KeyPattern::Prefix(_), KeyPattern::Suffix(_))
+            | (KeyPattern::Suffix(_), KeyPattern::Prefix(_)) => true,
+        }
+    }
 }
 
 impl RecordType {
@@ -293,6 +304,25 @@ pub const RESERVED_TYPES: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_overlap_where_one_key_fits_both() {
+        let cases = [
+            ("rec_name", "rec_name", true),
+            ("rec_name", "name", false),
+            ("amount_text", "amount_*", true),
+            ("amount", "amount_*", false),
+            ("amount_*", "amount_eur_*", true),
+            ("amount_*", "margin_*", false),
+            ("*_text", "*_long_text", true),
+            ("*_text", "*_html", false),
+            ("amount_*", "*_text", true),
+        ];
+        for (a, b, expected) in cases {
+            let (pa, pb) = (KeyPattern::parse(a).unwrap(), KeyPattern::parse(b).unwrap());
+            assert_eq!((pa.overlaps(&pb), pb.overlaps(&pa)), (expected, expected), "{a} and {b}");
+        }
+    }
 
     #[test]
     fn key_patterns_have_one_wildcard_at_an_end() {
