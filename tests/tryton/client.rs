@@ -1,6 +1,5 @@
 //! A small HTTP/1.1 client over plain sockets [edge]: what is written is what is sent, so that a journey can also send
 //! what a tidy client would not.
-#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

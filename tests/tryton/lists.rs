@@ -79,6 +79,7 @@ fn pages_by_range_tell_no_total() {
     assert!(total.is_some_and(|total| total.parse::<u32>().is_ok()), "{all:?}");
     let answer = through(&rig, "rep-east", "", &headers);
     assert_eq!(answer.header("content-range"), Some("records 0-50/*"));
+    assert_eq!(answer.header("accept-ranges"), Some("records"));
 }
 
 #[test]

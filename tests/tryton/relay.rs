@@ -1,7 +1,6 @@
 //! A relay between Lockkeeper and Tryton [edge]: it passes bytes on and keeps the head of every request, so that a journey
 //! can say what the CRM was asked and that it was not asked.
 #![expect(clippy::disallowed_methods, reason = "edge: listens")]
-#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,5 @@
 //! Lockkeeper in front of Tryton, as the example's configuration describes it [edge]: in process, on free ports, with a real
 //! ledger. Tests take turns with it.
-#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -6,7 +6,6 @@
     clippy::disallowed_methods,
     reason = "edge: asks for a free port, reads the seed and the environment"
 )]
-#![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
