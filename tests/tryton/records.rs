@@ -54,6 +54,17 @@ fn a_stage_move_names_both_stages() {
 }
 
 #[test]
+fn what_was_added_for_policy_does_not_count_as_held_back() {
+    let rig = rig();
+    let path = rig.opportunity("rep-east", &json!({}), &[]);
+    for (who, released) in [("manager", "all"), ("rep-east", "filtered")] {
+        let line = format!("PUT {path}?f=description&f=comment");
+        let answer = rig.ask(who, &line, Some(&json!({"description": who}))).answer;
+        assert_eq!(rig.entry("outcome", &answer)["released"], json!(released), "{who}");
+    }
+}
+
+#[test]
 fn a_refused_write_names_the_fields() {
     let rig = rig();
     let path = rig.opportunity("rep-east", &json!({}), &[]);

@@ -291,8 +291,8 @@ impl Pass<'_, '_> {
             let value = member.value();
             let keep = match tree.meaning(&key) {
                 Meaning::Meta => Some(Keep::Whole),
-                // Not asked for: it is here because policy needs it.
-                _ if below == Some(None) => None,
+                // Not asked for: it is here because policy needs it, and nobody misses it.
+                _ if below == Some(None) => continue,
                 Meaning::Container(inner) if value.kind() == Kind::Object => {
                     let below = below.flatten().filter(|below| !below.is_whole());
                     match self.level(value, record_type, inner, verdict, below, seen) {
