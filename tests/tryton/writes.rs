@@ -101,6 +101,8 @@ fn a_limit_on_amounts_sees_every_form() {
         check_refused("rep-east", &json!({"amount": amount}), denied, &["amount"]);
     }
     check_done("rep-east", &json!({"amount": money("1E+6")}), "amount", &money("1E+6"));
+    check_done("rep-east", &json!({"amount": "250.50"}), "amount", &money("250.50"));
+    check_done("rep-east", &json!({"amount": 250}), "amount", &money("250"));
     check_done("manager", &json!({"amount": money("2E+6")}), "amount", &money("2E+6"));
 }
 
