@@ -144,6 +144,13 @@ fn check_items(items: &[Value], source: &Arc<SourceFile>, problems: &mut Problem
         }
     }
     for item in items {
+        for name in ["accessFrom", "accessUntil"] {
+            let value = item.get("attrs").and_then(|attributes| attributes.get(name));
+            if value.is_some_and(|value| datetime(value).is_none()) {
+                let help = "Write `{\"__extn\": {\"fn\": \"datetime\", \"arg\": \"2026-12-31T18:00:00Z\"}}`.";
+                error(name, format!("`{name}` is not a point in time that can be compared"), help);
+            }
+        }
         for parent in item.get("parents").and_then(Value::as_array).into_iter().flatten() {
             match reference(parent) {
                 Some(parent) if known.contains(&parent) => {}
@@ -217,9 +224,11 @@ fn reference(value: &Value) -> Option<EntityRef> {
     Some(EntityRef::new(value.get("type")?.as_str()?, value.get("id")?.as_str()?))
 }
 
+/// Reads the three spellings that Cedar takes for a point in time: the text alone, its call, and the escaped call.
 fn datetime(value: &Value) -> Option<i64> {
-    let text = value.as_str().or_else(|| value.get("__extn")?.get("arg")?.as_str())?;
-    super::instant::parse_cedar_datetime(text)
+    let call = value.get("__extn").unwrap_or(value);
+    let argument = || call.get("fn").filter(|name| *name == "datetime").and(call.get("arg"))?.as_str();
+    super::instant::parse_cedar_datetime(value.as_str().or_else(argument)?)
 }
 
 fn offset_of(text: &str, line: usize, column: usize) -> usize {

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::decide::gate::{RecordGate, RecordVerdict};
+use super::decide::gate::{RecordGate, RecordVerdict, Visibility};
 use super::enforce::answer::{Answer, open};
 use super::enforce::response::Filter;
 use super::forward::{Passage, Probe};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
-use super::hydrate::records::{self, FoundRecord};
+use super::hydrate::records::{self, FoundRecord, Within};
 use super::map::query::{MappedProjection, default_projection};
 use super::map::selection::Selection;
 use super::map::{Mapped, can_be_fetched};
@@ -76,6 +76,14 @@ impl Judged {
         }
     }
 
+    /// Whether the place of an embedded record is shown. Outer records are judged before what stands in them.
+    fn shows(&self, within: Option<Within>) -> bool {
+        within.is_none_or(|within| {
+            let outer = self.verdicts.get(&within.record);
+            outer.is_some_and(|outer| outer.view.is_allow() && outer.field(within.field) == Visibility::Shown)
+        })
+    }
+
     /// Adds a record's verdict.
     pub fn add(&mut self, record: &FoundRecord, verdict: Arc<RecordVerdict>) {
         self.verdicts.insert(record.node, verdict);
@@ -125,6 +133,11 @@ impl Fetcher<'_> {
         let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
         let mut judged = Judged::default();
         for record in &found {
+            // What stands in a hidden place leaves with it, unjudged: it must not use up fetches that others need, else
+            // hidden records would show in what is left.
+            if !judged.shows(record.within) {
+                continue;
+            }
             let facts = self.completed(&record.facts, &mut fetched).await;
             judged.add(record, self.gate.judge(&facts));
         }

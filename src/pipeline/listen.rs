@@ -9,16 +9,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,6 +26,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::forward::Passage;
+use super::outgoing::{Deliveries, Outgoing, OutgoingBody, Watched};
 use super::sidecar::Sidecar;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
@@ -43,79 +42,6 @@ pub struct Exchange {
     pub source: String,
     /// What the CRM is told of the caller.
     pub passage: Passage,
-}
-
-/// A reply on its way out; tells whether its body was taken.
-pub struct Outgoing {
-    status: u16,
-    headers: HeaderMap,
-    body: OutgoingBody,
-}
-
-/// A body that tells, when it is dropped, whether it was taken whole.
-pub struct OutgoingBody {
-    bytes: Option<Bytes>,
-    taken: Option<oneshot::Sender<bool>>,
-}
-
-impl Outgoing {
-    /// A reply, and what will tell whether it was taken.
-    pub fn new(status: u16, headers: HeaderMap, body: Bytes) -> (Self, oneshot::Receiver<bool>) {
-        let (taken, told) = oneshot::channel();
-        let body = OutgoingBody { bytes: Some(body), taken: Some(taken) };
-        (Self { status, headers, body }, told)
-    }
-
-    fn into_response(self) -> Response<OutgoingBody> {
-        let mut body = self.body;
-        // hyper never polls an empty body, so it counts as taken once its head is handed over.
-        if body.bytes.as_ref().is_some_and(Bytes::is_empty) {
-            body.tell(true);
-        }
-        let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        *response.headers_mut() = self.headers;
-        response
-    }
-}
-
-impl OutgoingBody {
-    fn tell(&mut self, is_taken: bool) {
-        if let Some(taken) = self.taken.take() {
-            let _ = taken.send(is_taken);
-        }
-    }
-}
-
-impl Body for OutgoingBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take().filter(|bytes| !bytes.is_empty());
-        self.tell(true);
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.as_ref().is_none_or(Bytes::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(
-            self.bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
-        )
-    }
-}
-
-impl Drop for OutgoingBody {
-    fn drop(&mut self) {
-        self.tell(false);
-    }
 }
 
 /// Limits on connections.
@@ -194,7 +120,9 @@ fn connection(
     sidecar: Arc<Sidecar>,
     limits: ConnectionLimits,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    let service = service_fn(move |request| exchange(request, peer, Arc::clone(&sidecar)));
+    let (stream, deliveries) = Watched::new(TokioIo::new(stream));
+    let service =
+        service_fn(move |request| exchange(request, peer, Arc::clone(&sidecar), Arc::clone(&deliveries)));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
@@ -202,13 +130,14 @@ fn connection(
         .max_headers(limits.headers_max)
         // A client that closes its sending half after the request still gets its answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(stream, service)
 }
 
 async fn exchange(
     request: Request<Incoming>,
     peer: SocketAddr,
     sidecar: Arc<Sidecar>,
+    deliveries: Arc<Deliveries>,
 ) -> Result<Response<OutgoingBody>, Infallible> {
     let (head, body) = request.into_parts();
     let passage = Passage { forwarded: forwarded(&head.headers, peer), ..Passage::default() };
@@ -220,7 +149,7 @@ async fn exchange(
         let (outgoing, _) = Outgoing::new(500, HeaderMap::new(), Bytes::new());
         outgoing
     });
-    Ok(outgoing.into_response())
+    Ok(outgoing.into_response(&deliveries))
 }
 
 fn forwarded(headers: &HeaderMap, peer: SocketAddr) -> Vec<(HeaderName, HeaderValue)> {

@@ -13,6 +13,7 @@
 
 pub mod canonical;
 pub mod listen;
+pub mod outgoing;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -53,7 +54,7 @@ use trail::{End, Trail};
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
 /// recorded even if nobody waits for it.
-pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<listen::Outgoing>) {
+pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<outgoing::Outgoing>) {
     let serving = sidecar.serving();
     let is_head = exchange.head.method == http::Method::HEAD;
     let mut trail = Trail {
@@ -148,7 +149,7 @@ async fn exit(
     result: Result<Reply, Problem>,
     source: String,
     is_head: bool,
-    reply_to: oneshot::Sender<listen::Outgoing>,
+    reply_to: oneshot::Sender<outgoing::Outgoing>,
 ) {
     let mut problem = result.as_ref().err().cloned();
     let mut reply = result.unwrap_or_else(|problem| {
@@ -183,11 +184,11 @@ async fn exit(
         tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
         let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
         let reply = respond::problem(&withheld, &trail.id, None);
-        let (outgoing, _) = listen::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+        let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
         let _ = reply_to.send(outgoing);
         return;
     }
-    let (outgoing, delivered) = listen::Outgoing::new(status, headers, body);
+    let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
     let _ = reply_to.send(outgoing);
     let is_delivered = delivered.await.unwrap_or(false);
     match (is_open, must_be_durable, is_delivered) {

@@ -103,9 +103,14 @@ impl Caller {
 
     /// A connection on which a request was written and nothing read.
     pub async fn open(&self, method: &str, target: &str, body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.expect("the sidecar listens");
-        stream.write_all(self.request(method, target, body).as_bytes()).await.expect("a request is written");
-        stream
+        self.try_open(method, target, body).await.expect("the sidecar listens")
+    }
+
+    /// The same where the sidecar may be gone.
+    pub async fn try_open(&self, method: &str, target: &str, body: &str) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(self.address).await.ok()?;
+        stream.write_all(self.request(method, target, body).as_bytes()).await.ok()?;
+        Some(stream)
     }
 }
 
@@ -113,22 +118,30 @@ impl TestReply {
     /// Takes one answer off the front of some bytes.
     #[track_caller]
     pub fn parse(bytes: &[u8], is_head: bool) -> (Self, &[u8]) {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        let Some((head, rest)) = end.and_then(|end| bytes.split_at_checked(end + 4)) else {
-            panic!("not an answer: `{}`", String::from_utf8_lossy(bytes));
-        };
-        let head = std::str::from_utf8(head).expect("a head is text");
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        match Self::split(bytes, is_head) {
+            Some(found) => found,
+            None => panic!("not a whole answer: `{}`", String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    /// The answer at the front of some bytes, if it came whole.
+    pub fn try_parse(bytes: &[u8]) -> Option<Self> {
+        Self::split(bytes, false).map(|(reply, _)| reply)
+    }
+
+    fn split(bytes: &[u8], is_head: bool) -> Option<(Self, &[u8])> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let (head, rest) = bytes.split_at_checked(end + 4)?;
+        let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         let mut headers = HeaderMap::new();
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-            let name = HeaderName::try_from(name).expect("a header name");
-            headers.append(name, HeaderValue::try_from(value).expect("a header value"));
+            headers.append(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
         }
         let announced = headers.get("content-length").and_then(|value| value.to_str().ok());
-        let length = if is_head { 0 } else { announced.map_or(0, |text| text.parse().expect("a length")) };
-        let (body, rest) = rest.split_at_checked(length).expect("a body of the length that was announced");
-        (Self { status: status.expect("a status"), headers, body: body.to_vec() }, rest)
+        let length = if is_head { 0 } else { announced.map_or(Some(0), |text| text.parse().ok())? };
+        let (body, rest) = rest.split_at_checked(length)?;
+        Some((Self { status, headers, body: body.to_vec() }, rest))
     }
 
     /// All answers in some bytes.
@@ -203,6 +216,7 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 /// Reads until the other side closes.
 pub async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
+    // A reset ends the answer like a close: what came before it counts.
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     assert!(read.is_ok(), "no end of the answer; so far `{}`", String::from_utf8_lossy(&bytes));
     bytes

@@ -105,10 +105,14 @@ impl TestFolder {
         std::fs::write(&path, text).expect("a file");
     }
 
+    /// The text of a file; empty if it is not there.
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
     /// Changes a file; one that is not there starts empty.
     pub fn edit(&self, name: &str, change: impl FnOnce(String) -> String) {
-        let text = std::fs::read_to_string(self.path().join(name)).unwrap_or_default();
-        self.write(name, &change(text));
+        self.write(name, &change(self.text(name)));
     }
 
     /// Loads what the folder holds, as the program does.

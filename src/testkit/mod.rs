@@ -192,11 +192,16 @@ impl TestSidecar {
 
     /// Ends the service in good order and returns its ledger.
     pub async fn stop(self) -> Entries {
+        Entries::read(&self.stop_keeping_files().await.state())
+    }
+
+    /// Ends the service in good order and returns its folder.
+    pub async fn stop_keeping_files(self) -> TestFolder {
         let Self { running, mut crm, folder, watch, .. } = self;
         running.stop().await.expect("the ledger ends in good order");
         crm.stop().await;
         drop(watch);
-        Entries::read(&folder.state())
+        folder
     }
 
     /// Ends the service in good order and starts it again on the same folder.

@@ -11,5 +11,8 @@ mod records;
 mod bad_input;
 mod framing;
 mod faults;
+mod ledger;
+mod reload;
+mod kill;
 
 mod ledger_kill;

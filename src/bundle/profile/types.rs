@@ -138,6 +138,16 @@ impl KeyPattern {
     }
 }
 
+impl std::fmt::Display for KeyPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            KeyPattern::Exact(name) => f.write_str(name),
+            KeyPattern::Prefix(prefix) => write!(f, "{prefix}*"),
+            KeyPattern::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
 impl RecordType {
     /// The index of the attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<usize> {

@@ -21,8 +21,17 @@ pub struct FoundRecord {
     pub node: NodeId,
     /// What policy may know of it.
     pub facts: RecordFacts,
-    /// Whether it stands inside another record.
-    pub is_embedded: bool,
+    /// The record and field that it stands in, if it stands inside another record.
+    pub within: Option<Within>,
+}
+
+/// Where an embedded record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Within {
+    /// The place of the outer record.
+    pub record: NodeId,
+    /// The outer record's field, by index.
+    pub field: usize,
 }
 
 /// Why an answer does not have the shape that the profile describes. Names places, never values.
@@ -135,7 +144,7 @@ impl Finder<'_> {
         let record_type =
             type_at(value, location, route_type, profile).ok_or_else(|| ShapeError::UnknownType(at()))?;
         let id = record_id(record_type, value).ok_or_else(|| ShapeError::NoId(at()))?;
-        self.add(value, record_type, id, Completeness::from_flag(location.is_complete), false)
+        self.add(value, record_type, id, Completeness::from_flag(location.is_complete), None)
     }
 
     fn add(
@@ -144,15 +153,15 @@ impl Finder<'_> {
         record_type: &RecordType,
         id: String,
         completeness: Completeness,
-        is_embedded: bool,
+        within: Option<Within>,
     ) -> Result<(), ShapeError> {
         if self.found.len() == self.records_max {
             return Err(ShapeError::TooMany(self.records_max));
         }
         let facts = extract(record_type, value, id, completeness, self.lookups);
-        self.found.push(FoundRecord { node: value.node(), facts, is_embedded });
+        self.found.push(FoundRecord { node: value.node(), facts, within });
         match self.lookups.profile.tree(&record_type.name) {
-            Some(tree) => self.add_embedded(value, record_type, tree),
+            Some(tree) => self.add_embedded(value, value.node(), record_type, tree),
             None => Ok(()),
         }
     }
@@ -160,12 +169,13 @@ impl Finder<'_> {
     fn add_embedded(
         &mut self,
         value: Value<'_>,
+        record: NodeId,
         record_type: &RecordType,
         tree: &FieldTree,
     ) -> Result<(), ShapeError> {
         for member in value.members() {
             match tree.meaning(&member.key()) {
-                Meaning::Container(inner) => self.add_embedded(member.value(), record_type, inner)?,
+                Meaning::Container(inner) => self.add_embedded(member.value(), record, record_type, inner)?,
                 Meaning::Field(index) => {
                     let embed = record_type.fields.get(index).and_then(|field| field.embeds.as_ref());
                     let Some(embed) = embed else { continue };
@@ -179,7 +189,7 @@ impl Finder<'_> {
                     for item in items.into_iter().filter(|item| item.kind() == Kind::Object) {
                         // Without an id there is nothing to decide on: such a record is hidden when it is filtered.
                         if let Some(id) = record_id(inner, item) {
-                            self.add(item, inner, id, completeness, true)?;
+                            self.add(item, inner, id, completeness, Some(Within { record, field: index }))?;
                         }
                     }
                 }

@@ -26,7 +26,7 @@ pub struct Reference {
 pub struct MappedQuery {
     /// The pairs to forward, without the projection.
     pub pairs: Vec<(String, String)>,
-    /// The names of all parameters, for the ledger.
+    /// The names of all parameters as the profile spells them, for the ledger: what a caller adds to a pattern is free text.
     pub names: Vec<String>,
     /// Every field that is referred to.
     pub references: Vec<Reference>,
@@ -60,14 +60,17 @@ pub fn read(
 ) -> Result<MappedQuery, Problem> {
     let mut mapped = MappedQuery::default();
     let mut selected: Option<(&QueryRule, String, Vec<String>)> = None;
+    let mut seen: Vec<&String> = Vec::new();
     for (name, value) in query {
         let rule = rule_for(route, name)
             .ok_or_else(|| Problem::new(Reason::QueryUndeclared).detail(format!("parameter `{name}`")))?;
-        if mapped.names.contains(name) && rule.form != Form::Repeated {
+        if seen.contains(&name) && rule.form != Form::Repeated {
             return Err(Problem::new(Reason::QueryRepeated).detail(format!("parameter `{name}`")));
         }
-        if !mapped.names.contains(name) {
-            mapped.names.push(name.clone());
+        seen.push(name);
+        let spelled = rule.name.to_string();
+        if !mapped.names.contains(&spelled) {
+            mapped.names.push(spelled);
         }
         // The same words for a field that is not described and for one that may not be referred to.
         let refused = || Problem::new(Reason::ReferenceRefused);
