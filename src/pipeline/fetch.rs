@@ -77,7 +77,7 @@ impl Judged {
     }
 
     /// Whether the place of an embedded record is shown. Outer records are judged before what stands in them.
-    fn shows(&self, within: Option<Within>) -> bool {
+    pub fn shows(&self, within: Option<Within>) -> bool {
         within.is_none_or(|within| {
             let outer = self.verdicts.get(&within.record);
             outer.is_some_and(|outer| outer.view.is_allow() && outer.field(within.field) == Visibility::Shown)

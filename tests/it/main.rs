@@ -14,5 +14,8 @@ mod faults;
 mod ledger;
 mod reload;
 mod kill;
+mod kept_verdicts;
+mod stripping;
+mod interference;
 
 mod ledger_kill;

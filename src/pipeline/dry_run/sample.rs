@@ -57,9 +57,7 @@ impl Stage<'_> {
         let status = response.status;
         let answered = told.answer.insert(Answered { upstream_status: status, ..Answered::default() });
         if self.mapped.route.pass.is_some() {
-            if !(200..300).contains(&status) {
-                return Err(Problem::new(Reason::CrmRejected).upstream(status.clamp(400, 499)).into());
-            }
+            answer::check_passing(response)?;
             answered.body = Some(String::from_utf8_lossy(&response.body).into_owned());
             return Ok(());
         }
@@ -83,6 +81,10 @@ impl Stage<'_> {
         let mut judged = Judged::default();
         let mut notes = Vec::new();
         for record in &found {
+            // As in the service: what stands in a hidden place is not judged.
+            if !judged.shows(record.within) {
+                continue;
+            }
             let facts = self.completed(&record.facts, told);
             let verdict = self.gate.judge(&facts);
             judged.add(record, Arc::clone(&verdict));
@@ -145,7 +147,7 @@ impl Stage<'_> {
         RecordNote {
             type_name: facts.type_name.clone(),
             id: facts.id.clone(),
-            is_embedded: record.is_embedded,
+            is_embedded: record.within.is_some(),
             is_released: seen.is_some(),
             view: Because::of(&verdict.view, slices.of("view", &facts.type_name)),
             fields: fields.unwrap_or_default(),
