@@ -19,11 +19,11 @@ const CANARIES: &[&str] = &[
     "crm-service-key",
 ];
 
-/// Status and reason.
-type Problem = Option<(u16, &'static str)>;
+/// Status and reason; `None` where a fault does no harm.
+type Told = Option<(u16, &'static str)>;
 
-/// Every fault, with status and reason of a read and of a write that meet it; `None` where it does no harm.
-const FAULTS: &[(Fault, Problem, Problem)] = &[
+/// Every fault, with status and reason of a read and of a write that meet it.
+const FAULTS: &[(Fault, Told, Told)] = &[
     (Fault::Html200, Some((502, "upstream-type")), Some((502, "answer-withheld"))),
     (Fault::MalformedJson, Some((502, "upstream-malformed")), Some((502, "answer-withheld"))),
     (Fault::TruncatedBody, Some((502, "upstream-broken")), Some((502, "answer-withheld"))),
@@ -46,7 +46,7 @@ const FAULTS: &[(Fault, Problem, Problem)] = &[
     (Fault::ScalarRecord, Some((502, "upstream-shape")), Some((502, "answer-withheld"))),
 ];
 
-fn check(reply: &TestReply, expected: Option<(u16, &str)>, what: &str) {
+fn check(reply: &TestReply, expected: Told, what: &str) {
     match expected {
         Some((status, reason)) => {
             assert_eq!((reply.status, reply.reason().as_str()), (status, reason), "{what}")

@@ -44,14 +44,19 @@ impl Values {
         (self.0 >> 33) % bound
     }
 
+    fn one_of(&mut self, values: &[Value]) -> Value {
+        let at = usize::try_from(self.below(1 << 20)).unwrap() % values.len();
+        values[at].clone()
+    }
+
     fn of(&mut self, key: &str) -> Value {
         let number = self.below(1_000_000);
         match key {
             "internal_notes" | "title" | "notes" | "name" | "email" | "phone" => {
-                json!("x".repeat(self.below(40) as usize + 1))
+                json!("x".repeat(usize::try_from(self.below(40)).unwrap() + 1))
             }
-            "stage" => json!(["lead", "won", "proposal", "nowhere"][self.below(4) as usize]),
-            "owner_id" => json!([2, 3, 5, 99][self.below(4) as usize]),
+            "stage" => self.one_of(&[json!("lead"), json!("won"), json!("proposal"), json!("nowhere")]),
+            "owner_id" => self.one_of(&[json!(2), json!(3), json!(5), json!(99)]),
             "contact_id" => json!(101 + self.below(16)),
             "company_id" => json!(201 + self.below(8)),
             _ if self.below(5) == 0 => Value::Null,

@@ -1,4 +1,5 @@
 //! What the ledger holds of a journey, and that nothing happens which it could not record.
+#![expect(clippy::disallowed_methods, reason = "edge: moves the ledger's folder away under its writer")]
 
 use http::Method;
 use lockkeeper::demo::crm::faults::Fault;
@@ -53,7 +54,7 @@ async fn entries_name_revisions_whose_bytes_are_kept() {
     let revisions = Revisions::open(&sidecar.folder().state()).unwrap();
     let kept = revisions.load(decision["bundle"].as_str().unwrap()).unwrap().unwrap();
     let profile = kept.iter().find(|(name, _)| name == "profile.toml").unwrap();
-    assert_eq!(profile.1, std::fs::read(sidecar.folder().path().join("bundle/profile.toml")).unwrap());
+    assert_eq!(profile.1, sidecar.folder().text("bundle/profile.toml").as_bytes());
     let directory = revisions.load(decision["directory"].as_str().unwrap()).unwrap().unwrap();
     assert!(directory.iter().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("rep-east")));
 }
@@ -183,8 +184,8 @@ async fn no_value_ever_reaches_the_state_folder() {
         "Rep East",
         "127.0.0.1\"",
     ] {
-        let place = text.find(canary).map(|at| &text[at.saturating_sub(200)..(at + 60).min(text.len())]);
-        assert_eq!(place, None, "`{canary}` is in the state folder");
+        let line = text.lines().find(|line| line.contains(canary));
+        assert_eq!(line, None, "`{canary}` is in the state folder");
     }
 }
 

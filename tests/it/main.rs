@@ -14,6 +14,7 @@ mod faults;
 mod ledger;
 mod reload;
 mod kill;
+mod matrix;
 mod kept_verdicts;
 mod stripping;
 mod interference;

@@ -363,3 +363,38 @@ async fn leaving_out_is_writing() {
     assert_eq!(sidecar.crm_writes(), Vec::<String>::new());
     assert_eq!(sidecar.as_person("admin").put("/api/deals/42", put("notes")).await.status, 200);
 }
+
+/// A mask that comes back is left out, so that it never overwrites what it stands for.
+#[tokio::test]
+async fn a_mask_is_never_written() {
+    let permit = r#"
+        @id("test.edit") permit (principal in Role::"manager", action == Action::"edit", resource is Contact);
+        @id("test.write") permit (principal in Role::"manager", action == Action::"writeField", resource is Contact)
+        when { context.field in FieldSet::"Contact.editable" };"#;
+    let sidecar = TestSidecar::with(|options| options.policies(permit)).await;
+    let at = "/api/contacts/101";
+    check_all(
+        &sidecar,
+        &[
+            ("manager-east", "PATCH", at, r#"{"email":"•••@•••","name":"x"}"#, Forwarded(r#"{"name":"x"}"#)),
+            (
+                "manager-east",
+                "PATCH",
+                at,
+                r#"{"email":"new@x.example"}"#,
+                Forwarded(r#"{"email":"new@x.example"}"#),
+            ),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"email":"new@x.example"}"#,
+                Forwarded(r#"{"email":"new@x.example"}"#),
+            ),
+            ("service", "PATCH", at, r#"{"name":"x"}"#, DENIED),
+            ("rep-east", "PATCH", at, r#"{"consent":false}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"consent":true,"name":"x"}"#, Forwarded(r#"{"name":"x"}"#)),
+        ],
+    )
+    .await;
+}
