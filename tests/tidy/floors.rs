@@ -58,7 +58,7 @@ const STAGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("forward", &["enforce::request"]),
-    ("listen", &["forward", "run", "sidecar"]),
+    ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
