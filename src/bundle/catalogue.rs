@@ -96,7 +96,7 @@ fn add_sets(profile: &Profile, source: &Arc<SourceFile>, catalogue: &mut Catalog
         }
     }
     let mut waiting: Vec<(&String, &FieldSetSpec)> = profile.field_sets.iter().collect();
-    // Sets are added once all their declared parents are there; what stays behind holds itself.
+    // Sets are added once all their declared parents are there; what stays behind is in a circle or below one.
     while !waiting.is_empty() {
         let is_ready = |(_, set): &(&String, &FieldSetSpec)| {
             let mut declared =
@@ -105,13 +105,13 @@ fn add_sets(profile: &Profile, source: &Arc<SourceFile>, catalogue: &mut Catalog
         };
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
         if ready.is_empty() {
-            for (name, set) in &rest {
+            for (name, set) in rest.iter().filter(|(name, _)| is_inside_of_itself(profile, name)) {
                 let message = format!("the field set `{name}` is inside of itself");
                 let help = "A set may be inside of others, but not in a circle.";
                 problems.push(AuthorProblem::error(message).at(source, set.span.clone()).help(help));
             }
         }
-        // What is in a circle is added all the same, so that its fields are no further problems.
+        // What stays behind is added all the same, so that its fields are no further problems.
         let (added, rest) = if ready.is_empty() { (rest, Vec::new()) } else { (ready, rest) };
         for (name, set) in added {
             let parents = set.parents.iter().map(|parent| EntityRef::new("FieldSet", &parent.value));
@@ -144,6 +144,19 @@ fn add_fields(
     }
     let unclassified = EntityRef::new("FieldSet", UNCLASSIFIED_SET);
     catalogue.add(EntityRef::new("Field", record_type.unclassified_name()), &[unclassified]);
+}
+
+fn is_inside_of_itself(profile: &Profile, name: &str) -> bool {
+    let mut above = BTreeSet::new();
+    let mut waiting = vec![name];
+    while let Some(name) = waiting.pop() {
+        for parent in profile.field_sets.get(name).into_iter().flat_map(|set| &set.parents) {
+            if above.insert(parent.value.as_str()) {
+                waiting.push(&parent.value);
+            }
+        }
+    }
+    above.contains(name)
 }
 
 fn undeclared(set: &str, profile: &Profile) -> String {

@@ -1,0 +1,90 @@
+//! Runs the program in a folder of its own, and makes what it prints the same in every run.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lockkeeper::testkit::folder::{Options, TestFolder};
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A folder with the demo's bundle, directory and a configuration.
+pub fn folder() -> TestFolder {
+    TestFolder::new(Options::default(), ([127, 0, 0, 1], 9).into())
+}
+
+/// The program, ready to be started in a folder.
+pub fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockkeeper"));
+    command.args(args).current_dir(folder).env("NO_COLOR", "1").env_remove("COLUMNS");
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(folder: &Path, args: &[&str]) -> Ran {
+    run_with_input(folder, args, "")
+}
+
+/// Runs the program with something on standard input.
+pub fn run_with_input(folder: &Path, args: &[&str], input: &str) -> Ran {
+    let mut command = command(folder, args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Replaces what differs from run to run: hashes, ids, handles, times and ports.
+pub fn redact(text: &str) -> String {
+    text.split_inclusive('\n').map(redact_line).collect()
+}
+
+fn redact_line(line: &str) -> String {
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || "-_:.".contains(c));
+    // Words with their separator behind them.
+    let words = line.split_inclusive(is_separator);
+    words
+        .map(|word| {
+            let bare = word.trim_end_matches(is_separator);
+            format!("{}{}", redact_word(bare), &word[bare.len()..])
+        })
+        .collect()
+}
+
+fn redact_word(word: &str) -> String {
+    let is_hex = |text: &str| text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid = word.len() == 36 && word.split('-').count() == 5 && is_hex(&word.replace('-', ""));
+    let is_date = word.len() == 10 && word.starts_with("20") && word.matches('-').count() == 2;
+    let is_clock = word.len() == 13 && word.ends_with('Z') && word.matches(':').count() == 2;
+    if is_uuid {
+        "<id>".to_owned()
+    } else if is_date {
+        "<date>".to_owned()
+    } else if is_clock {
+        "<time>".to_owned()
+    } else if let Some(handle) = word.strip_prefix("p_").filter(|handle| is_hex(handle)) {
+        format!("<handle of {} digits>", handle.len())
+    } else if is_hex(word) {
+        format!("<hash of {} digits>", word.len())
+    } else if word.starts_with("127.0.0.1:") {
+        "<address>".to_owned()
+    } else {
+        word.to_owned()
+    }
+}
+
+#[test]
+fn what_differs_from_run_to_run_is_redacted() {
+    let text = "2026-11-21 22:54:13.287Z  ALLOW → p_1872fb4e4fd422ddbb827884 af4c2da3c444 on 127.0.0.1:4057, 42\n\
+                id 01a20051-3b06-76a1-a717-a88f0d0a9fe0, entry 9\n";
+    let expected = "<date> <time>  ALLOW → <handle of 24 digits> <hash of 12 digits> on <address>, 42\nid <id>, entry 9\n";
+    assert_eq!(redact(text), expected);
+}
