@@ -7,3 +7,6 @@ pub mod dictionary;
 pub mod item;
 pub mod collect;
 pub mod text;
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,9 @@ impl Block {
             self.write(write);
         }
         self.sets(entry);
+        for (id, reason) in entry.get("reasons").and_then(Value::as_object).into_iter().flatten() {
+            self.line("because", &format!("{}  ({id})", reason.as_str().unwrap_or_default()));
+        }
         item.later.iter().for_each(|later| self.later(later));
         if !item.is_closed() {
             self.line("outcome", "none yet");

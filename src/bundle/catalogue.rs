@@ -1,12 +1,13 @@
 //! The bundle's own Cedar entities: fields, field sets, stages, stage groups, pipelines and collections.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cedar_policy as cedar;
 
-use super::profile::Profile;
 use super::profile::types::RecordType;
-use crate::config::author::{AuthorProblem, Problems, nearest};
+use super::profile::{FieldSetSpec, Profile};
+use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
 use crate::model::principal::EntityRef;
 
 /// The entities that come with a bundle, by reference.
@@ -63,12 +64,12 @@ pub fn from_uid(uid: &cedar::EntityUid) -> EntityRef {
     EntityRef::new(uid.type_name().to_string(), uid.id().unescaped())
 }
 
-/// Builds the catalogue; sets that are not declared or that hold each other are noted.
-pub fn build(profile: &Profile, problems: &mut Problems) -> Catalogue {
+/// Builds the catalogue; sets that are not declared or that hold each other are noted at their place in the profile.
+pub fn build(profile: &Profile, source: &Arc<SourceFile>, problems: &mut Problems) -> Catalogue {
     let mut catalogue = Catalogue::default();
-    add_sets(profile, &mut catalogue, problems);
+    add_sets(profile, source, &mut catalogue, problems);
     for record_type in &profile.types {
-        add_fields(record_type, &mut catalogue, problems);
+        add_fields(profile, record_type, source, &mut catalogue, problems);
         catalogue.add(EntityRef::new("Collection", &record_type.name), &[]);
     }
     for pipeline in profile.stages.pipelines() {
@@ -85,53 +86,84 @@ pub fn build(profile: &Profile, problems: &mut Problems) -> Catalogue {
     catalogue
 }
 
-fn add_sets(profile: &Profile, catalogue: &mut Catalogue, problems: &mut Problems) {
+fn add_sets(profile: &Profile, source: &Arc<SourceFile>, catalogue: &mut Catalogue, problems: &mut Problems) {
     catalogue.add(EntityRef::new("FieldSet", UNCLASSIFIED_SET), &[]);
-    let mut waiting: Vec<(&String, &Vec<String>)> = profile.field_sets.iter().collect();
-    // Sets are added once all their parents are there; what stays behind refers to nothing or to itself.
-    loop {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(_, parents)| {
-            parents.iter().all(|parent| catalogue.entity(&EntityRef::new("FieldSet", parent)).is_some())
-        });
-        if ready.is_empty() {
-            for (name, parents) in rest {
-                let message = format!(
-                    "the field set `{name}` is inside of `{}`, which is not declared or holds it",
-                    parents.join("`, `")
-                );
-                problems.push(AuthorProblem::error(message).help("Declare every set under `[field_sets]`."));
-            }
-            return;
+    for parent in profile.field_sets.values().flat_map(|set| &set.parents) {
+        if !profile.field_sets.contains_key(&parent.value) {
+            let message = format!("the field set `{}` is not declared", parent.value);
+            let help = undeclared(&parent.value, profile);
+            problems.push(AuthorProblem::error(message).at(source, parent.span.clone()).help(help));
         }
-        for (name, parents) in ready {
-            let parents: Vec<EntityRef> =
-                parents.iter().map(|parent| EntityRef::new("FieldSet", parent)).collect();
+    }
+    let mut waiting: Vec<(&String, &FieldSetSpec)> = profile.field_sets.iter().collect();
+    // Sets are added once all their declared parents are there; what stays behind is in a circle or below one.
+    while !waiting.is_empty() {
+        let is_ready = |(_, set): &(&String, &FieldSetSpec)| {
+            let mut declared =
+                set.parents.iter().filter(|parent| profile.field_sets.contains_key(&parent.value));
+            declared.all(|parent| catalogue.entity(&EntityRef::new("FieldSet", &parent.value)).is_some())
+        };
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
+        if ready.is_empty() {
+            for (name, set) in rest.iter().filter(|(name, _)| is_inside_of_itself(profile, name)) {
+                let message = format!("the field set `{name}` is inside of itself");
+                let help = "A set may be inside of others, but not in a circle.";
+                problems.push(AuthorProblem::error(message).at(source, set.span.clone()).help(help));
+            }
+        }
+        // What stays behind is added all the same, so that its fields are no further problems.
+        let (added, rest) = if ready.is_empty() { (rest, Vec::new()) } else { (ready, rest) };
+        for (name, set) in added {
+            let parents = set.parents.iter().map(|parent| EntityRef::new("FieldSet", &parent.value));
+            let parents: Vec<EntityRef> = parents.collect();
             catalogue.add(EntityRef::new("FieldSet", name), &parents);
         }
         waiting = rest;
     }
 }
 
-fn add_fields(record_type: &RecordType, catalogue: &mut Catalogue, problems: &mut Problems) {
+fn add_fields(
+    profile: &Profile,
+    record_type: &RecordType,
+    source: &Arc<SourceFile>,
+    catalogue: &mut Catalogue,
+    problems: &mut Problems,
+) {
     for (index, field) in record_type.fields.iter().enumerate() {
         let name = record_type.field_name(index);
         for set in &field.sets {
             if catalogue.entity(&EntityRef::new("FieldSet", set)).is_some() {
                 continue;
             }
-            let known = catalogue.references().filter(|e| e.type_name == "FieldSet").map(|e| e.id.as_str());
-            let help = match nearest(set, known) {
-                Some(near) => format!("Did you mean `{near}`?"),
-                None => format!("Declare it under `[field_sets]`, e.g. `{set:?} = []`."),
-            };
+            let help = undeclared(set, profile);
             let message = format!("`{name}` is in the field set `{set}`, which is not declared");
-            problems.push(AuthorProblem::error(message).help(help));
+            problems.push(AuthorProblem::error(message).at(source, field.span.clone()).help(help));
         }
         let parents: Vec<EntityRef> = field.sets.iter().map(|set| EntityRef::new("FieldSet", set)).collect();
         catalogue.add(EntityRef::new("Field", name), &parents);
     }
     let unclassified = EntityRef::new("FieldSet", UNCLASSIFIED_SET);
     catalogue.add(EntityRef::new("Field", record_type.unclassified_name()), &[unclassified]);
+}
+
+fn is_inside_of_itself(profile: &Profile, name: &str) -> bool {
+    let mut above = BTreeSet::new();
+    let mut waiting = vec![name];
+    while let Some(name) = waiting.pop() {
+        for parent in profile.field_sets.get(name).into_iter().flat_map(|set| &set.parents) {
+            if above.insert(parent.value.as_str()) {
+                waiting.push(&parent.value);
+            }
+        }
+    }
+    above.contains(name)
+}
+
+fn undeclared(set: &str, profile: &Profile) -> String {
+    match nearest(set, profile.field_sets.keys().map(String::as_str)) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("Declare it under `[field_sets]`, e.g. `{set:?} = []`."),
+    }
 }
 
 /// The set of all fields that no profile describes.

@@ -58,11 +58,13 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
         return None;
     };
     let policies = policies::load(&policy_files, problems);
-    let profile = Profile::load(profile_source?, problems)?;
-    let catalogue = catalogue::build(&profile, problems);
-    let schema = schema::join(&profile, customer, problems)?;
+    let profile_source = profile_source?;
+    let profile = Profile::load(profile_source, problems)?;
+    let catalogue = catalogue::build(&profile, profile_source, problems);
+    lints::lint(&policies, &catalogue, &profile, profile_source, problems);
+    let schema = schema::join(&profile, profile_source, customer, problems)?;
     policies::validate(&policies, &schema, problems);
-    lints::lint(&policies, &catalogue, &profile, problems);
+    lints::lookups(&profile, profile_source, &schema, problems);
     if problems.error_count() > before {
         return None;
     }

@@ -1,22 +1,70 @@
 //! What Cedar's validator cannot see: ids that nothing has, guards that absence disarms.
 
+use std::sync::Arc;
+
 use cedar_policy as cedar;
 
 use super::catalogue::{CATALOGUE_TYPES, Catalogue, from_uid};
 use super::policies::Policies;
 use super::profile::Profile;
-use crate::config::author::{AuthorProblem, Problems, nearest};
+use super::profile::convert::Kind;
+use super::schema::BundleSchema;
+use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
 
 /// Checks policies against the catalogue; every finding is noted.
-pub fn lint(policies: &Policies, catalogue: &Catalogue, profile: &Profile, problems: &mut Problems) {
+pub fn lint(
+    policies: &Policies,
+    catalogue: &Catalogue,
+    profile: &Profile,
+    source: &Arc<SourceFile>,
+    problems: &mut Problems,
+) {
     for policy in policies.set.policies() {
         check_literals(policies, policy, catalogue, problems);
     }
-    for (set, _) in profile.field_sets.iter() {
-        let used = profile.types.iter().flat_map(|t| &t.fields).any(|field| field.sets.contains(set));
-        let holds = profile.field_sets.values().any(|parents| parents.contains(set));
-        if !used && !holds {
-            problems.push(AuthorProblem::warning(format!("the field set `{set}` holds no field")));
+    for (name, set) in &profile.field_sets {
+        let used = profile.types.iter().flat_map(|t| &t.fields).any(|field| field.sets.contains(name));
+        let mut parents = profile.field_sets.values().flat_map(|set| &set.parents);
+        if !used && !parents.any(|parent| parent.value == *name) {
+            let message = format!("the field set `{name}` holds no field");
+            problems.push(AuthorProblem::warning(message).at(source, set.span.clone()));
+        }
+    }
+}
+
+/// Checks that every attribute which refers to an entity can find one: of a type that exists, by an attribute that it has.
+pub fn lookups(profile: &Profile, source: &Arc<SourceFile>, schema: &BundleSchema, problems: &mut Problems) {
+    let did_you_mean = |near: Option<&str>, otherwise: &str| match near {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    };
+    for record_type in &profile.types {
+        for attribute in &record_type.attributes {
+            let Kind::Entity { type_name, by } = &attribute.conversion.kind else { continue };
+            let name = format!("{}.{}", record_type.name, attribute.name);
+            let (message, help) = match (schema.entity_attributes.get(type_name), by) {
+                (None, _) => {
+                    let near = nearest(type_name, schema.entity_attributes.keys().map(String::as_str));
+                    let help =
+                        did_you_mean(near, "Name an entity type of the base schema or of the bundle's own.");
+                    (format!("`{name}` is a `{type_name}`, which no schema declares"), help)
+                }
+                (Some(declared), Some(by)) if !declared.contains(by) => {
+                    let near = nearest(by, declared.iter().map(String::as_str));
+                    let help = did_you_mean(
+                        near,
+                        "Without it nobody is ever found, and every decision that needs it denies.",
+                    );
+                    (
+                        format!(
+                            "`{name}` looks for a `{type_name}` by `{by}`, which the schema does not declare for it"
+                        ),
+                        help,
+                    )
+                }
+                (Some(_), _) => continue,
+            };
+            problems.push(AuthorProblem::error(message).at(source, attribute.span.clone()).help(help));
         }
     }
 }
@@ -39,6 +87,6 @@ fn check_literals(
             None => "Declare it in the profile, or correct the name.".to_owned(),
         };
         let message = format!("policy `{id}`: the profile has no `{entity}`, so this can never apply");
-        problems.push(policies.problem(id, message).help(help));
+        problems.push(policies.problem_at(id, &format!("{entity}"), message).help(help));
     }
 }

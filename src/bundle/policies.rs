@@ -2,13 +2,14 @@
 //!
 //! Cedar numbers policies by place and accepts two with one `@id`; a ledger that names policies cannot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy as cedar;
 use serde_json::Value;
 
-use super::schema::{BundleSchema, from_diagnostic};
+use super::schema::{BundleSchema, from_diagnostic, sentence};
 use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
 
 /// All policies of a bundle.
@@ -29,14 +30,22 @@ impl Policies {
         self.texts.keys().map(String::as_str)
     }
 
-    /// A problem at the place of a policy.
+    /// A problem of a policy, at its first line.
     pub fn problem(&self, id: &str, message: impl Into<String>) -> AuthorProblem {
         let problem = AuthorProblem::error(message);
         match self.places.get(id) {
-            Some((source, at)) => {
-                let line_end = source.text.get(*at..).and_then(|rest| rest.find('\n')).unwrap_or(0);
-                problem.at(source, *at..*at + line_end)
-            }
+            Some((source, at)) => problem.at(source, line_at(source, *at)),
+            None => problem,
+        }
+    }
+
+    /// A problem of a policy, at the first place in it where that text stands.
+    pub fn problem_at(&self, id: &str, text: &str, message: impl Into<String>) -> AuthorProblem {
+        let problem = self.problem(id, message);
+        let Some(((source, at), whole)) = self.places.get(id).zip(self.texts.get(id)) else { return problem };
+        let own = source.text.get(*at..).and_then(|rest| rest.get(..whole.trim().len()));
+        match own.and_then(|own| own.find(text)) {
+            Some(inside) => problem.at(source, at + inside..at + inside + text.len()),
             None => problem,
         }
     }
@@ -74,23 +83,23 @@ fn add_file(
         let message =
             format!("the policy `{}` has slots", template.annotation("id").unwrap_or("without @id"));
         let help = "Write it out for each principal group; templates are not linked here.";
-        problems.push(AuthorProblem::error(message).at(file, 0..0).help(help));
+        let at = file.text.find(template.to_cedar().trim()).unwrap_or(0);
+        problems.push(AuthorProblem::error(message).at(file, line_at(file, at)).help(help));
     }
     for policy in set.policies() {
         let text = policy.to_cedar().unwrap_or_default();
         let at = file.text.find(text.trim()).unwrap_or(0);
         let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
             let help = "Every policy carries a unique `@id(\"…\")`: the ledger names policies by it.";
-            let end = at + text.lines().next().map_or(0, str::len);
-            problems.push(AuthorProblem::error("a policy has no `@id`").at(file, at..end).help(help));
+            let problem = AuthorProblem::error("a policy has no `@id`");
+            problems.push(problem.at(file, line_at(file, at)).help(help));
             continue;
         };
         if let Some((other, other_at)) = policies.places.get(id) {
             let message =
                 format!("the id `{id}` is taken by a policy at {}:{}", other.name, other.line_of(*other_at));
-            problems.push(
-                AuthorProblem::error(message).at(file, at..at + 1).help("Give each policy its own `@id`."),
-            );
+            let problem = AuthorProblem::error(message).at(file, line_at(file, at));
+            problems.push(problem.help("Give each policy its own `@id`."));
             continue;
         }
         policies.places.insert(id.to_owned(), (Arc::clone(file), at));
@@ -109,65 +118,79 @@ pub fn validate(policies: &Policies, schema: &BundleSchema, problems: &mut Probl
     let validator = cedar::Validator::new(schema.schema.clone());
     let result =
         validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
+    let mut told = BTreeSet::new();
     for error in result.validation_errors() {
+        told.insert(error.policy_id().to_string());
         problems.push(located(policies, error.policy_id().as_ref(), error));
     }
-    for warning in result.validation_warnings() {
-        let problem = located(policies, warning.policy_id().as_ref(), warning);
-        problems.push(problem.help("Warnings stop the load: a guard that can never apply is no guard."));
-    }
     for policy in policies.set.policies() {
-        check_has(policies, policy, schema, problems);
+        if check_has(policies, policy, schema, problems) {
+            told.insert(policy.id().to_string());
+        }
+    }
+    // That a policy with an error in it can never apply is no further problem.
+    for warning in result.validation_warnings() {
+        if !told.contains(&warning.policy_id().to_string()) {
+            let problem = located(policies, warning.policy_id().as_ref(), warning);
+            problems.push(problem.help("Warnings stop the load: a guard that can never apply is no guard."));
+        }
     }
 }
 
 fn located(policies: &Policies, id: &str, error: &(dyn miette::Diagnostic + 'static)) -> AuthorProblem {
-    match policies.places.get(id) {
-        Some((source, at)) => {
-            let message = error.to_string();
-            let message = message.split_once(", ").map_or(message.as_str(), |(head, rest)| {
-                match head.starts_with("for policy") {
-                    true => rest,
-                    false => message.as_str(),
-                }
-            });
-            let inner = from_diagnostic(error, source);
-            let problem = policies.problem(id, format!("policy `{id}`: {message}"));
-            let problem = match error.labels().and_then(|mut labels| labels.next()) {
-                Some(label) if label.offset() + label.len() <= source.text.len() && label.offset() >= *at => {
-                    problem.at(source, label.offset()..label.offset() + label.len())
-                }
-                _ => problem,
-            };
-            match inner.help_text() {
-                Some(help) => problem.help(help.to_owned()),
-                None => problem,
-            }
-        }
-        None => AuthorProblem::error(error.to_string()),
+    let Some((source, at)) = policies.places.get(id) else {
+        return AuthorProblem::error(error.to_string());
+    };
+    let message = error.to_string();
+    // Cedar starts with "for policy `id`, ", which it words differently from place to place.
+    let own = message.split_once(", ").filter(|(head, _)| head.starts_with("for policy"));
+    let own = own.map_or(message.as_str(), |(_, rest)| rest);
+    let problem = policies.problem(id, format!("policy `{id}`: {own}"));
+    let label = error.labels().and_then(|mut labels| labels.next());
+    // A label on the whole policy says no more than its first line.
+    let inside = label.filter(|label| {
+        label.offset() > *at && label.offset() + label.len() <= source.text.len() && !label.is_empty()
+    });
+    let problem = match inside {
+        Some(label) => problem.at(source, label.offset()..label.offset() + label.len()),
+        None => problem,
+    };
+    match error.help() {
+        Some(help) => problem.help(sentence(&help.to_string())),
+        None => problem,
     }
 }
 
 /// Inside `||` or `!(…)` Cedar does not even warn about a `has` of an attribute that nothing declares, and a guard with
-/// such a typo never applies.
-fn check_has(policies: &Policies, policy: &cedar::Policy, schema: &BundleSchema, problems: &mut Problems) {
+/// such a typo never applies. Says whether it found one.
+fn check_has(
+    policies: &Policies,
+    policy: &cedar::Policy,
+    schema: &BundleSchema,
+    problems: &mut Problems,
+) -> bool {
     let id: &str = policy.id().as_ref();
-    let Ok(json) = policy.to_json() else { return };
+    let Ok(json) = policy.to_json() else { return false };
     let mut names = Vec::new();
     collect_has(&json, &mut names);
-    for name in names {
-        if schema.attribute_names.contains(&name) {
-            continue;
-        }
-        let near = nearest(&name, schema.attribute_names.iter().map(String::as_str));
+    names.retain(|name| !schema.attribute_names.contains(name));
+    for name in &names {
+        let near = nearest(name, schema.attribute_names.iter().map(String::as_str));
         let help = match near {
             Some(near) => format!("Did you mean `{near}`?"),
             None => "Declare the attribute in the schema, or remove the test.".to_owned(),
         };
         let message =
             format!("policy `{id}`: no type declares the attribute `{name}` that stands after `has`");
-        problems.push(policies.problem(id, message).help(help));
+        problems.push(policies.problem_at(id, name, message).help(help));
     }
+    !names.is_empty()
+}
+
+/// From an offset to the end of its line.
+fn line_at(source: &SourceFile, at: usize) -> Range<usize> {
+    let rest = source.text.get(at..).unwrap_or_default();
+    at..at + rest.find('\n').unwrap_or(rest.len())
 }
 
 fn collect_has(value: &Value, names: &mut Vec<String>) {

@@ -2,7 +2,7 @@
 //!
 //! The three fragments are joined at load; `check --emit-schema` prints the whole, so that Cedar's own tools work on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cedar_policy as cedar;
@@ -20,6 +20,8 @@ pub struct BundleSchema {
     pub text: String,
     /// Every attribute name that is declared anywhere.
     pub attribute_names: BTreeSet<String>,
+    /// The attributes of each entity type.
+    pub entity_attributes: BTreeMap<String, BTreeSet<String>>,
     /// The attributes of the customer's `Proposed` type.
     pub proposed: BTreeSet<String>,
 }
@@ -28,7 +30,12 @@ pub struct BundleSchema {
 pub const BASE: &str = include_str!("../../schemas/base.cedarschema");
 
 /// Joins the fragments; every problem is noted.
-pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Problems) -> Option<BundleSchema> {
+pub fn join(
+    profile: &Profile,
+    profile_source: &Arc<SourceFile>,
+    customer: &Arc<SourceFile>,
+    problems: &mut Problems,
+) -> Option<BundleSchema> {
     let own = match cedar::SchemaFragment::from_cedarschema_str(&customer.text) {
         Ok((fragment, warnings)) => {
             for warning in warnings {
@@ -43,7 +50,9 @@ pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Proble
     };
     let own_json = own.clone().to_json_value().ok()?;
     let own_json = own_json.get("").cloned().unwrap_or_default();
-    check_types(profile, &own_json, customer, problems);
+    let before = problems.error_count();
+    check_types(profile, profile_source, &own_json, customer, problems);
+    let is_sound = problems.error_count() == before;
     let generated = generate(profile, &own_json);
     let text = format!("{BASE}\n{generated}\n{}", customer.text);
     let mut fragments = vec![own];
@@ -58,12 +67,18 @@ pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Proble
     }
     match cedar::Schema::from_schema_fragments(fragments) {
         Ok(schema) => {
-            let attribute_names = attribute_names(&text);
+            let json = whole_json(&text);
+            let mut attribute_names = BTreeSet::new();
+            collect_attributes(&json, &mut attribute_names);
+            let entity_attributes = entity_attributes(&json);
             let proposed = names_at(&own_json, &["commonTypes", "Proposed", "attributes"]);
-            Some(BundleSchema { schema, text, attribute_names, proposed })
+            Some(BundleSchema { schema, text, attribute_names, entity_attributes, proposed })
         }
         Err(error) => {
-            problems.push(from_diagnostic(&error, customer));
+            // That generated actions refer in vain to a type that is missing is no further problem.
+            if is_sound {
+                problems.push(from_diagnostic(&error, customer));
+            }
             None
         }
     }
@@ -72,7 +87,7 @@ pub fn join(profile: &Profile, customer: &Arc<SourceFile>, problems: &mut Proble
 /// Turns a Cedar error into an author's problem, with its place in the given file where it names one.
 pub fn from_diagnostic(error: &(dyn Diagnostic + 'static), source: &Arc<SourceFile>) -> AuthorProblem {
     let label = error.labels().and_then(|mut labels| labels.next());
-    let span = label.map_or(0..0, |label| label.offset()..label.offset() + label.len().max(1));
+    let span = label.as_ref().map_or(0..0, |label| label.offset()..label.offset() + label.len().max(1));
     let span = if span.end <= source.text.len() { span } else { 0..0 };
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -83,15 +98,39 @@ pub fn from_diagnostic(error: &(dyn Diagnostic + 'static), source: &Arc<SourceFi
         }
         cause = inner.source();
     }
-    let problem = AuthorProblem::error(message).at(source, span);
-    match error.help() {
-        Some(help) => problem.help(help.to_string()),
+    let problem = AuthorProblem::error(each_once(&message)).at(source, span);
+    let help = error.help().map(|help| help.to_string());
+    // A parser says what it expected in the label.
+    match help.or_else(|| label?.label().map(str::to_owned)) {
+        Some(help) => problem.help(sentence(&help)),
         None => problem,
     }
 }
 
+/// Cedar lists a name as often as it is used: `failed to resolve types: Usr, Usr, Usr`.
+fn each_once(message: &str) -> String {
+    let Some((what, names)) = message.split_once("failed to resolve types: ") else {
+        return message.to_owned();
+    };
+    let names: BTreeSet<&str> = names.split(", ").collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    format!("{what}failed to resolve types: {names}")
+}
+
+/// Cedar's help as a sentence.
+pub fn sentence(help: &str) -> String {
+    let mut characters = help.chars();
+    let first = characters.next().map(char::to_uppercase).into_iter().flatten();
+    let mut text: String = first.chain(characters).collect();
+    if !text.ends_with(['.', '?', '!']) {
+        text.push('.');
+    }
+    text
+}
+
 fn check_types(
     profile: &Profile,
+    profile_source: &Arc<SourceFile>,
     own: &serde_json::Value,
     customer: &Arc<SourceFile>,
     problems: &mut Problems,
@@ -104,7 +143,8 @@ fn check_types(
                 "Add `entity {} {{ … }};` with the attributes that policies may look at.",
                 record_type.name
             );
-            problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
+            problems
+                .push(AuthorProblem::error(message).at(profile_source, record_type.span.clone()).help(help));
             continue;
         };
         let declared = names_at(declared, &["shape", "attributes"]);
@@ -119,11 +159,13 @@ fn check_types(
             let at = customer.text.find(name.as_str()).unwrap_or(0);
             problems.push(AuthorProblem::error(message).at(customer, at..at + name.len()).help(help));
         }
-        for name in mapped.difference(&declared) {
+        for attribute in record_type.attributes.iter().filter(|a| !declared.contains(&a.name)) {
+            let name = &attribute.name;
             let message =
                 format!("the profile maps `{}.{name}`, which the schema does not declare", record_type.name);
             let help = format!("Declare it: `entity {} {{ {name}?: … }};`", record_type.name);
-            problems.push(AuthorProblem::error(message).at(customer, 0..0).help(help));
+            problems
+                .push(AuthorProblem::error(message).at(profile_source, attribute.span.clone()).help(help));
         }
         require_optional(own, &record_type.name, &declared, customer, problems);
     }
@@ -194,13 +236,15 @@ fn names_at(value: &serde_json::Value, path: &[&str]) -> BTreeSet<String> {
     found.and_then(serde_json::Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
-fn attribute_names(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+fn whole_json(text: &str) -> serde_json::Value {
     let fragment = cedar::SchemaFragment::from_cedarschema_str(text).ok();
-    if let Some(json) = fragment.and_then(|(fragment, _)| fragment.to_json_value().ok()) {
-        collect_attributes(&json, &mut names);
-    }
-    names
+    fragment.and_then(|(fragment, _)| fragment.to_json_value().ok()).unwrap_or_default()
+}
+
+fn entity_attributes(whole: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
+    let types = whole.get("").and_then(|whole| whole.get("entityTypes")).and_then(|types| types.as_object());
+    let types = types.into_iter().flatten();
+    types.map(|(name, shape)| (name.clone(), names_at(shape, &["shape", "attributes"]))).collect()
 }
 
 fn collect_attributes(value: &serde_json::Value, names: &mut BTreeSet<String>) {

@@ -39,8 +39,8 @@ pub fn run(args: &CheckArgs) -> Exit {
     let (bundle, directory) = match &args.bundle {
         Some(path) => {
             let bundle = load_bundle(path, &mut problems);
-            let directory = bundle.as_ref().zip(args.directory.as_ref());
-            let directory = directory.and_then(|(bundle, path)| load_directory(path, bundle, &mut problems));
+            let directory = args.directory.as_ref();
+            let directory = directory.and_then(|path| load_directory(path, bundle.as_ref(), &mut problems));
             (bundle, directory)
         }
         None => {
@@ -67,7 +67,7 @@ pub fn run(args: &CheckArgs) -> Exit {
 fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Problems) {
     render::problems(problems);
     let Some(bundle) = bundle.filter(|_| !problems.has_errors()) else {
-        render::message(format!("{} problems", problems.error_count()));
+        render::message(render::count(problems.error_count(), "problem"));
         return;
     };
     let profile = &bundle.profile;

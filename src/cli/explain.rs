@@ -129,7 +129,7 @@ fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snaps
         }
     };
     let bundle = load_bundle(&bundle, problems)?;
-    let directory = load_directory(&directory, &bundle, problems)?;
+    let directory = load_directory(&directory, Some(&bundle), problems)?;
     Some((Current::new(bundle, directory).snapshot(), limits))
 }
 

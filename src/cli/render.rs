@@ -42,6 +42,11 @@ pub fn problems(problems: &Problems) {
     }
 }
 
+/// A number with its noun.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 fn theme() -> GraphicalTheme {
     let wants_colour = std::env::var("NO_COLOR").map_or(true, |value| value.is_empty());
     match wants_colour && std::io::stderr().is_terminal() {

@@ -20,7 +20,7 @@ pub fn run(args: &ConfigArgs) -> Exit {
     let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
     render::problems(&problems);
     let (Some(config), Some(loaded)) = (config, loaded) else {
-        render::failure(&format!("not started: {} problems", problems.error_count()));
+        render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
         return Exit::Failure;
     };
     log::start(&config.log_level, if config.log_is_json { LogFormat::Json } else { LogFormat::Text });

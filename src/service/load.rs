@@ -29,8 +29,7 @@ pub struct Loaded {
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     let bundle = load_bundle(&config.bundle_path, problems);
-    let directory =
-        bundle.as_ref().and_then(|bundle| load_directory(&config.directory_file, bundle, problems));
+    let directory = load_directory(&config.directory_file, bundle.as_ref(), problems);
     let before = problems.error_count();
     let sources: Vec<KeySource> =
         config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
@@ -48,9 +47,16 @@ pub fn load_bundle(path: &Path, problems: &mut Problems) -> Option<Bundle> {
     compile(source::read(path, problems)?, problems)
 }
 
-/// Loads a directory against a bundle's schema.
-pub fn load_directory(path: &Path, bundle: &Bundle, problems: &mut Problems) -> Option<Directory> {
-    directory::load(&text(path, problems)?, &bundle.schema.schema, problems)
+/// Loads a directory against a bundle's schema. Without a bundle it is only looked through for problems.
+pub fn load_directory(path: &Path, bundle: Option<&Bundle>, problems: &mut Problems) -> Option<Directory> {
+    let source = text(path, problems)?;
+    match bundle {
+        Some(bundle) => directory::load(&source, &bundle.schema.schema, problems),
+        None => {
+            directory::look_through(&source, problems);
+            None
+        }
+    }
 }
 
 /// A hash over everything that a load would read, to see whether anything changed.

@@ -71,6 +71,7 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
                     help,
                 );
             }
+            None if profile.unread.contains(&label.value) => {}
             None => {
                 let near = nearest(&label.value, labels()).map(|near| format!("Did you mean `{near}`?"));
                 let message = format!("no route is called `{}`", label.value);
@@ -80,7 +81,8 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
     }
     for route in &profile.routes {
         for label in &route.over {
-            if profile.route_labelled(&label.value).is_none() {
+            let is_unread = profile.unread.contains(&label.value);
+            if profile.route_labelled(&label.value).is_none() && !is_unread {
                 reading.error(label.span.clone(), format!("no route is called `{}`", label.value), "");
             }
         }

@@ -13,11 +13,12 @@ pub mod query;
 pub mod route;
 mod link;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::author::{Problems, SourceFile};
-use crate::config::reader::{Reading, Table};
+use crate::config::reader::{Reading, Table, Text};
 
 use route::Route;
 use stages::StageCatalogue;
@@ -35,7 +36,7 @@ pub struct Profile {
     /// The stage catalogue.
     pub stages: StageCatalogue,
     /// Field sets and the sets that hold them.
-    pub field_sets: BTreeMap<String, Vec<String>>,
+    pub field_sets: BTreeMap<String, FieldSetSpec>,
     /// The routes, in the order of the file.
     pub routes: Vec<Route>,
     /// Whether letter case matters in paths.
@@ -50,6 +51,17 @@ pub struct Profile {
     pub not_found: NotFound,
     type_names: HashMap<String, usize>,
     labels: HashMap<String, usize>,
+    /// Labels of routes that have problems of their own: that they are missing is not one more.
+    unread: BTreeSet<String>,
+}
+
+/// A field set.
+#[derive(Clone, Debug)]
+pub struct FieldSetSpec {
+    /// Where it is declared.
+    pub span: Range<usize>,
+    /// The sets that hold it.
+    pub parents: Vec<Text>,
 }
 
 /// The one answer for what does not exist and what may not be seen.
@@ -142,12 +154,12 @@ fn read(table: &Table<'_>) -> Profile {
     }
     if let Some(sets) = table.table("field_sets") {
         for (name, item) in sets.entries() {
-            let parents = item.texts().unwrap_or_default().into_iter().map(|text| text.value).collect();
-            profile.field_sets.insert(name.value, parents);
+            let parents = item.texts().unwrap_or_default();
+            profile.field_sets.insert(name.value, FieldSetSpec { span: name.span, parents });
         }
     }
     profile.types = table.table("types").map(|types| types::read(&types)).unwrap_or_default();
-    profile.routes = route::read(table.tables("routes"));
+    (profile.routes, profile.unread) = route::read(table.tables("routes"));
     if let Some(paths) = table.table("paths") {
         profile.path_case = match paths.boolean("case_sensitive") {
             Some(false) => PathCase::Insensitive,

@@ -1,6 +1,6 @@
 //! Routes: what a request to the CRM's API means, where its parts are, and what may leave of the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::query::{self, HeaderRule, QueryRule};
@@ -153,9 +153,21 @@ impl Route {
     }
 }
 
-/// Reads the `[[routes]]` list.
-pub fn read(tables: Vec<Table<'_>>) -> Vec<Route> {
-    tables.into_iter().filter_map(|table| read_route(&table)).collect()
+/// Reads the `[[routes]]` list: the routes, and the labels of those that could not be read.
+pub fn read(tables: Vec<Table<'_>>) -> (Vec<Route>, BTreeSet<String>) {
+    let (mut routes, mut unread) = (Vec::new(), BTreeSet::new());
+    for table in tables {
+        match read_route(&table) {
+            Some(route) => routes.push(route),
+            None => {
+                let label = table.item("match").filter(Item::is_text).and_then(Item::text);
+                unread.extend(
+                    label.and_then(|label| Template::parse(&label.value).ok()).map(|t| t.to_string()),
+                );
+            }
+        }
+    }
+    (routes, unread)
 }
 
 fn read_route(table: &Table<'_>) -> Option<Route> {

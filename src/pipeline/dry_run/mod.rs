@@ -6,6 +6,7 @@
 
 pub mod explanation;
 mod sample;
+mod tell;
 
 use std::sync::Arc;
 
@@ -36,7 +37,8 @@ use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::identify::admit;
 use crate::pipeline::map::{self, Mapped};
 use crate::pipeline::sidecar::{Limits, RouteLimits};
-use explanation::{Asked, CREDENTIAL, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent};
+use explanation::{Asked, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent};
+use tell::CREDENTIAL;
 
 /// Everything that a dry run is told.
 pub struct DryRun<'a> {

@@ -3,13 +3,15 @@
 //! Promises: a directory that loads conforms to the schema, and every parent that it names exists. Unknown people are
 //! refused before any contact with the CRM.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod check;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cedar_policy as cedar;
 use serde_json::Value;
 
-use super::catalogue::{CATALOGUE_TYPES, from_uid, to_uid};
+use super::catalogue::{from_uid, to_uid};
 use super::schema::from_diagnostic;
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::model::principal::EntityRef;
@@ -93,6 +95,27 @@ impl Directory {
 
 /// Reads a directory; every problem is noted.
 pub fn load(source: &Arc<SourceFile>, schema: &cedar::Schema, problems: &mut Problems) -> Option<Directory> {
+    let json = read(source, problems)?;
+    let items = json.as_array()?;
+    match cedar::Entities::from_json_value(json.clone(), Some(schema)) {
+        Ok(entities) => Some(assemble(items, entities)),
+        Err(error) => {
+            // Cedar stops at the first entity: the others are asked about one by one.
+            if check::note(source, check::conformance(items, schema), problems) {
+                problems.push(from_diagnostic(&error, source));
+            }
+            None
+        }
+    }
+}
+
+/// Looks a directory through for what can be said without a schema, where the bundle that has one does not load.
+pub fn look_through(source: &Arc<SourceFile>, problems: &mut Problems) {
+    read(source, problems);
+}
+
+/// The entities, if nothing is wrong with them that can be said without a schema.
+fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<Value> {
     let json: Value = match serde_json::from_str(&source.text) {
         Ok(json) => json,
         Err(error) => {
@@ -105,67 +128,7 @@ pub fn load(source: &Arc<SourceFile>, schema: &cedar::Schema, problems: &mut Pro
         problems.push(AuthorProblem::error("a directory is a JSON array of entities").at(source, 0..0));
         return None;
     };
-    let before = problems.error_count();
-    check_items(items, source, problems);
-    if problems.error_count() > before {
-        return None;
-    }
-    match cedar::Entities::from_json_value(json.clone(), Some(schema)) {
-        Ok(entities) => Some(assemble(items, entities)),
-        Err(error) => {
-            problems.push(from_diagnostic(&error, source));
-            None
-        }
-    }
-}
-
-fn check_items(items: &[Value], source: &Arc<SourceFile>, problems: &mut Problems) {
-    let mut error = |needle: &str, message: String, help: &str| {
-        let at = source.text.find(needle).unwrap_or(0);
-        problems.push(
-            AuthorProblem::error(message)
-                .at(source, at..at + needle.len().min(source.text.len() - at))
-                .help(help),
-        );
-    };
-    let mut known = BTreeSet::new();
-    for item in items {
-        match item.get("uid").and_then(reference) {
-            Some(entity) => {
-                if CATALOGUE_TYPES.contains(&entity.type_name.as_str()) {
-                    let help = "Fields, sets, stages and pipelines come from the bundle's profile.";
-                    error(&entity.id, format!("`{entity}` does not belong in a directory"), help);
-                }
-                if !known.insert(entity.clone()) {
-                    error(&entity.id, format!("`{entity}` stands twice"), "");
-                }
-            }
-            None => error("", "an entity has no `uid` of the form {\"type\": …, \"id\": …}".to_owned(), ""),
-        }
-    }
-    for item in items {
-        for name in ["accessFrom", "accessUntil"] {
-            let value = item.get("attrs").and_then(|attributes| attributes.get(name));
-            if value.is_some_and(|value| datetime(value).is_none()) {
-                let help = "Write `{\"__extn\": {\"fn\": \"datetime\", \"arg\": \"2026-12-31T18:00:00Z\"}}`.";
-                error(name, format!("`{name}` is not a point in time that can be compared"), help);
-            }
-        }
-        for parent in item.get("parents").and_then(Value::as_array).into_iter().flatten() {
-            match reference(parent) {
-                Some(parent) if known.contains(&parent) => {}
-                Some(parent) => {
-                    let help = "Add it: a membership in something that does not exist cannot be decided on.";
-                    error(
-                        &parent.id,
-                        format!("`{parent}` is named as a parent but is not in the directory"),
-                        help,
-                    );
-                }
-                None => error("parents", "a parent has no `type` and `id`".to_owned(), ""),
-            }
-        }
-    }
+    check::note(source, check::structure(items), problems).then_some(json)
 }
 
 fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
@@ -200,7 +163,7 @@ fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
     let snapshot: Vec<Value> = kept.into_values().collect();
     let snapshot = Value::Array(snapshot).to_string();
     Directory {
-        revision: super::revision::hash(snapshot.as_bytes()),
+        revision: crate::bundle::revision::hash(snapshot.as_bytes()),
         snapshot,
         entities,
         people,
@@ -213,7 +176,7 @@ fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
 fn keep(item: &Value) -> Value {
     let mut item = item.clone();
     if let Some(custom) = item.get_mut("attrs").and_then(|attributes| attributes.get_mut("custom")) {
-        let hash = super::revision::hash(custom.to_string().as_bytes());
+        let hash = crate::bundle::revision::hash(custom.to_string().as_bytes());
         *custom = Value::String(format!("sha256:{hash}"));
     }
     item
@@ -228,7 +191,7 @@ fn reference(value: &Value) -> Option<EntityRef> {
 fn datetime(value: &Value) -> Option<i64> {
     let call = value.get("__extn").unwrap_or(value);
     let argument = || call.get("fn").filter(|name| *name == "datetime").and(call.get("arg"))?.as_str();
-    super::instant::parse_cedar_datetime(value.as_str().or_else(argument)?)
+    crate::bundle::instant::parse_cedar_datetime(value.as_str().or_else(argument)?)
 }
 
 fn offset_of(text: &str, line: usize, column: usize) -> usize {

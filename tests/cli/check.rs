@@ -1,0 +1,58 @@
+//! `lockkeeper check`: all problems in one run, a schema for Cedar's own tools, and a report for programs.
+
+use cedar_policy as cedar;
+use serde_json::Value;
+
+use crate::author::mistake;
+use crate::run::{folder, redact, run};
+
+#[test]
+fn a_sound_bundle_is_reported() {
+    let folder = folder();
+    let ran = run(folder.path(), &["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!("check_sound", redact(&ran.stdout));
+}
+
+#[test]
+fn all_problems_are_told_in_one_run() {
+    let folder = folder();
+    let records = "bundle/policies/records.cedar";
+    mistake(&folder, records, "resource.owner == principal", "resource.ownr == principal");
+    mistake(&folder, records, "@id(\"company.view\")", "@id(\"collection.list\")");
+    mistake(&folder, "bundle/policies/guards.cedar", "Deal.margin", "Deal.magrin");
+    mistake(&folder, "bundle/profile.toml", "sets = [\"Company.credit\"]", "sets = [\"Company.credits\"]");
+    mistake(&folder, "bundle/crm.cedarschema", "strategic?: Bool", "strategic: Bool");
+    mistake(&folder, "directory.cedarentities.json", "\"id\": \"east\"}]", "\"id\": \"eest\"}]");
+    let ran = run(folder.path(), &["check", "--format", "json"]);
+    assert_eq!(ran.code, 3);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let told = |problem: &Value| {
+        let text = |member: &str| problem[member].as_str().unwrap_or_default().to_owned();
+        let place = text("place").replace(&format!("{}/", folder.path().display()), "");
+        let told = format!("{place}: {} {}", text("message"), text("help"));
+        (problem["severity"] == "error").then(|| redact(&told))
+    };
+    let mut told: Vec<String> = report["problems"].as_array().unwrap().iter().filter_map(told).collect();
+    told.sort();
+    insta::assert_snapshot!("check_all_problems", told.join("\n"));
+    assert_eq!(report["ok"], false);
+}
+
+#[test]
+fn the_emitted_schema_is_cedars() {
+    let folder = folder();
+    let ran = run(folder.path(), &["check", "bundle", "--emit-schema"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    let (schema, warnings) = cedar::Schema::from_cedarschema_str(&ran.stdout).unwrap();
+    let warnings: Vec<String> = warnings.map(|warning| warning.to_string()).collect();
+    assert_eq!(warnings, Vec::<String>::new());
+    let types: Vec<String> = schema.entity_types().map(ToString::to_string).collect();
+    for name in ["User", "Field", "Stage", "Deal", "Contact", "Company"] {
+        assert!(types.iter().any(|known| known == name), "{name} is not in {types:?}");
+    }
+    let actions: Vec<String> = schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
+    for name in ["view", "readField", "writeField", "moveStage", "bulkEdit"] {
+        assert!(actions.iter().any(|known| known == name), "{name} is not in {actions:?}");
+    }
+}

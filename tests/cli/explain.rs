@@ -1,0 +1,93 @@
+//! `lockkeeper explain`: its text, and the exit code of each kind of outcome.
+
+use crate::run::{Ran, folder, redact, run_with_input};
+
+const DEAL: &str = include_str!("fixtures/deal-42.json");
+const CONTACT: &str = include_str!("fixtures/contact-101.json");
+
+/// Explains a request at a fixed time, the deal and its contact being at hand.
+fn explain(person: &str, args: &[&str], body: &str, request: &str) -> Ran {
+    let folder = folder();
+    folder.write("deal.json", DEAL);
+    folder.write("contact.json", CONTACT);
+    folder.write("other.json", "{\"id\":7}");
+    let principal = format!("User::\"{person}\"");
+    let fixed = ["explain", "--principal", &principal, "--at", "2026-06-15T12:00:00Z"];
+    let args: Vec<&str> = fixed.iter().chain(args).copied().chain([request]).collect();
+    run_with_input(folder.path(), &args, body)
+}
+
+#[track_caller]
+fn check(name: &str, code: i32, person: &str, args: &[&str], body: &str, request: &str) {
+    let ran = explain(person, args, body, request);
+    assert_eq!((ran.code, ran.stderr.as_str()), (code, ""), "{name}: {}", ran.stdout);
+    insta::assert_snapshot!(name, redact(&ran.stdout));
+}
+
+const RECORDS: &[&str] = &["--record", "deal.json", "--record", "contact.json"];
+const WITH_BODY: &[&str] = &["--record", "deal.json", "--body", "-"];
+
+#[test]
+fn a_rep_reads_a_deal() {
+    check("explain_rep_reads_deal", 0, "rep-east", RECORDS, "", "GET /api/deals/42");
+}
+
+#[test]
+fn a_rep_may_not_move_it_to_won() {
+    let (body, request) = ("{\"stage\":\"won\"}", "POST /api/deals/42/move");
+    check("explain_rep_moves_to_won", 2, "rep-east", WITH_BODY, body, request);
+}
+
+#[test]
+fn customer_service_may_not_filter_by_amount() {
+    check("explain_service_filters_by_amount", 2, "service", &[], "", "GET /api/deals?amount__gte=100000");
+}
+
+#[test]
+fn a_write_with_a_denied_field() {
+    let (body, request) = ("{\"title\":\"x\",\"margin\":1}", "PATCH /api/deals/42");
+    check("explain_denied_field", 2, "rep-east", WITH_BODY, body, request);
+}
+
+#[test]
+fn a_write_that_is_allowed() {
+    let (body, request) = ("{\"title\":\"x\"}", "PATCH /api/deals/42");
+    check("explain_allowed_write", 0, "rep-east", WITH_BODY, body, request);
+}
+
+#[test]
+fn without_the_record_nothing_is_guessed() {
+    let request = "PATCH /api/deals/42";
+    check("explain_undetermined", 4, "rep-east", &["--body", "-"], "{\"title\":\"x\"}", request);
+}
+
+#[test]
+fn every_outcome_has_its_exit_code() {
+    let code = |person, args: &[&str], body, request| explain(person, args, body, request).code;
+    assert_eq!(code("rep-east", RECORDS, "", "GET /api/deals/42"), 0);
+    assert_eq!(code("rep-east", &[], "", "GET /api/deals"), 0, "the list itself is allowed");
+    assert_eq!(code("rep-east", &[], "", "GET /api/teams"), 0, "the route passes");
+    assert_eq!(code("rep-west", RECORDS, "", "GET /api/deals/42"), 2, "hidden");
+    assert_eq!(code("rep-east", &[], "", "GET /api/nothing"), 2, "unmapped");
+    assert_eq!(code("nobody", RECORDS, "", "GET /api/deals/42"), 2, "not in the directory");
+    assert_eq!(code("rep-east", &[], "", "GET /api/deals/../42"), 2, "refused as malformed");
+    assert_eq!(code("rep-east", &["--answer", "other.json"], "", "GET /api/deals/42"), 1, "another record");
+    let gone = ["--answer", "other.json", "--status", "500"];
+    assert_eq!(code("rep-east", &gone, "", "GET /api/deals/42"), 1, "the CRM failed");
+    assert_eq!(code("rep-east", &["--record", "no.json"], "", "GET /api/deals/42"), 1, "no such file");
+    assert_eq!(code("rep-east", &[], "", "GET /api/deals/42"), 4, "it depends on the record");
+    assert_eq!(code("rep-east", &["--record", "other.json"], "", "GET /api/deals/42"), 4, "another record");
+}
+
+#[test]
+fn programs_get_json() {
+    let args = ["--record", "deal.json", "--record", "contact.json", "--format", "json"];
+    let ran = explain("rep-east", &args, "", "GET /api/deals/42");
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(told["outcome"], "allow");
+    let fields = told["answer"]["records"][0]["fields"].as_array().unwrap();
+    let margin = fields.iter().find(|field| field["name"] == "Deal.margin").unwrap();
+    assert_eq!((&margin["state"], &margin["policies"][0]), (&"hidden".into(), &"guard.margin".into()));
+    assert_eq!(told["policies"]["guard.margin"]["effect"], "forbid");
+    assert!(!ran.stdout.contains("crm-service-key"), "the service's own key is neither needed nor shown");
+}
