@@ -98,6 +98,10 @@ fn read_headers(mut headers: HeaderMap) -> Result<HeaderMap, Problem> {
             return Err(Problem::new(Reason::HeaderNotText).detail(format!("header `{name}`")));
         }
     }
+    let is_coded = |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if headers.get_all(header::TRANSFER_ENCODING).iter().any(is_coded) {
+        return Err(Reason::BodyCoding.into());
+    }
     let connection: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()

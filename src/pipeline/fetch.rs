@@ -207,8 +207,10 @@ impl Fetcher<'_> {
             Answer::Rejected(status, _) => return Err(Problem::new(Reason::CrmRejected).upstream(status)),
         };
         let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
-        image
-            .ok_or_else(|| Problem::new(Reason::UpstreamShape).internal("the before image is not the record"))
+        image.map_err(|reason| match reason {
+            Reason::NotFound => other_record(),
+            reason => Problem::new(reason).internal("the before image is not as the profile describes it"),
+        })
     }
 
     /// What a before image must carry: attributes for every decision, and the fields that are written.
@@ -260,7 +262,7 @@ pub fn check_identity(found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>)
     };
     match first.facts.id == *asked {
         true => Ok(()),
-        false => Err(Problem::new(Reason::UpstreamShape).internal("the answer is about another record")),
+        false => Err(other_record()),
     }
 }
 
@@ -341,4 +343,10 @@ fn with_defaults(body: &Document, writes: &Writes) -> Result<Bytes, Problem> {
     let assumed = assumed.map(|(key, value)| format!("{}:{value}", serde_json::Value::String(key.clone())));
     let members: Vec<String> = stated.chain(assumed).collect();
     Ok(Bytes::from(format!("{{{}}}", members.join(","))))
+}
+
+/// The CRM took an id for another record's: for the caller there is no record of that id, hidden or not.
+fn other_record() -> Problem {
+    Problem::new(Reason::NotFound)
+        .internal("the answer is about another record than the one that was asked for")
 }

@@ -123,7 +123,9 @@ impl Upstream {
             Problem::new(reason).internal(describe(&error))
         })?;
         let (parts, body) = response.into_parts();
-        let bytes_max = passage.answer_bytes_max.unwrap_or(self.options.answer_bytes_max);
+        let bytes_max = passage
+            .answer_bytes_max
+            .map_or(self.options.answer_bytes_max, |own| own.min(self.options.answer_bytes_max));
         let status = parts.status.as_u16();
         match Limited::new(body, bytes_max).collect().await {
             Ok(collected) => {

@@ -115,12 +115,15 @@ impl Limits {
         let narrower = |own: Option<usize>, service: usize| own.map_or(service, |own| own.min(service));
         let depth_max = narrower(route.limits.depth, self.json_depth_max);
         let body_bytes_max = narrower(route.limits.body_bytes, self.body_bytes_max);
-        let json = |bytes_max| JsonLimits { bytes_max, depth_max, nodes_max: self.json_values_max };
+        let json =
+            |bytes_max, depth_max| JsonLimits { bytes_max, depth_max, nodes_max: self.json_values_max };
+        // What a caller may write deep must be readable wherever the CRM then puts it.
+        let answer_depth_max = depth_max + ANSWER_DEPTH_EXTRA;
         RouteLimits {
             body_bytes_max,
-            json: json(narrower(route.limits.answer_bytes, self.answer_bytes_max)),
+            json: json(narrower(route.limits.answer_bytes, self.answer_bytes_max), answer_depth_max),
             records_max: narrower(route.limits.records, self.records_max),
-            map: map::Limits { json: json(body_bytes_max), ids_max: self.ids_max },
+            map: map::Limits { json: json(body_bytes_max, depth_max), ids_max: self.ids_max },
         }
     }
 }
@@ -198,5 +201,7 @@ fn place(type_name: &str, id: &str) -> usize {
     usize::try_from(hasher.finish() % RECORD_LOCKS_U64).unwrap_or(0)
 }
 
+/// Levels that an answer may have beyond those of a body: envelope, rows, embedded records.
+const ANSWER_DEPTH_EXTRA: usize = 32;
 const RECORD_LOCKS: usize = 1024;
 const RECORD_LOCKS_U64: u64 = 1024;

@@ -226,6 +226,13 @@ const NEVER_FORWARDED: &[&str] = &[
     "accept",
     "accept-encoding",
     "proxy-authorization",
+    "x-api-key",
+    "x-remote-user",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
 ];
 
 /// Response headers that a profile cannot let out.

@@ -79,6 +79,16 @@ impl FieldTree {
         }
     }
 
+    /// Every field on this level and below.
+    pub fn fields(&self) -> Vec<usize> {
+        let below = self.keys.values().flat_map(|branch| match branch {
+            Branch::Meta => Vec::new(),
+            Branch::Field(index) => vec![*index],
+            Branch::Container(tree) => tree.fields(),
+        });
+        below.collect()
+    }
+
     fn insert(&mut self, path: &[String], branch: Branch) -> Result<(), String> {
         let (key, rest) = path.split_first().ok_or("a place needs at least one key")?;
         if rest.is_empty() {

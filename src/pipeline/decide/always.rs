@@ -61,6 +61,26 @@ fn is_allowed_on_every_record(
     let response = slice.policies.tpe(&request, &entities, schema).ok()?;
     let no_forbid_may_apply =
         response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
-    let no_error = response.error_permits().next().is_none();
+    // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
+    let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
+    let no_error = response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
     Some(response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error)
 }
+
+/// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.
+fn can_fail(policy: &cedar::Policy) -> bool {
+    policy.to_json().map_or(true, |json| json.get("conditions").is_none_or(computes))
+}
+
+fn computes(expression: &serde_json::Value) -> bool {
+    match expression {
+        serde_json::Value::Object(map) => {
+            map.iter().any(|(operator, inner)| FALLIBLE.contains(&operator.as_str()) || computes(inner))
+        }
+        serde_json::Value::Array(items) => items.iter().any(computes),
+        _ => false,
+    }
+}
+
+/// Operators whose evaluation can fail on values of the right type.
+const FALLIBLE: &[&str] = &["+", "-", "*", "neg", "offset", "durationSince", "toDate", "toTime", "getTag"];

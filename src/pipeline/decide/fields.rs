@@ -25,8 +25,9 @@ impl Judge<'_, '_> {
                 refused.push(key.wire());
             }
         }
-        if change.semantics == WriteSemantics::Replace {
-            refused.extend(self.erased(change));
+        match change.semantics {
+            WriteSemantics::Replace => refused.extend(self.erased(change)),
+            WriteSemantics::Merge => refused.extend(self.erased_in_composites(change)),
         }
         refused.sort();
         refused.dedup();
@@ -68,6 +69,13 @@ impl Judge<'_, '_> {
     /// neither are records inside a field, which may hold such values.
     fn echo(&self, key: &PlannedKey, image: &Image) -> Echo {
         let verdict = self.question.gate.judge(&image.facts);
+        // What a field with records inside showed is not what the CRM holds: hidden records were left out of it.
+        let holds_records = |index: usize| {
+            self.question.record_type.fields.get(index).is_none_or(|field| field.embeds.is_some())
+        };
+        if matches!(key.claim, Claim::Field(index) | Claim::Twin(index) if holds_records(index)) {
+            return Echo::No;
+        }
         let visibility = match key.claim {
             Claim::Field(index) | Claim::Twin(index) => verdict.field(index),
             Claim::Meta => Visibility::Shown,
@@ -101,7 +109,9 @@ impl Judge<'_, '_> {
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
             let holds = change.image.and_then(|image| walk(image.record(), &field.at));
-            if is_stated || holds.is_none_or(|value| value.is_null()) {
+            // Whether a field with records inside holds any may itself be hidden.
+            let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
+            if is_stated || holds_nothing {
                 continue;
             }
             let name = record_type.field_name(index);
@@ -112,12 +122,35 @@ impl Judge<'_, '_> {
             }
         }
         let unclaimed = self.unclaimed_left_out(change);
-        let name = record_type.unclassified_name();
-        if !unclaimed.is_empty() && !self.may_write(&name, change) {
-            self.verdict.refused.insert(name);
-            refused.extend(unclaimed);
-        }
+        refused.extend(self.refuse_unclaimed(unclaimed, change));
         refused
+    }
+
+    /// A composite value may replace the whole composite, and with it keys inside that no field claims.
+    fn erased_in_composites(&mut self, change: &Change<'_>) -> Vec<String> {
+        let is_sent = |composite: &str| {
+            change
+                .plan
+                .keys
+                .iter()
+                .any(|key| matches!(key.path.as_slice(), [first, _, ..] if first == composite))
+        };
+        let unclaimed = self.unclaimed_left_out(change);
+        let inside = unclaimed
+            .into_iter()
+            .filter(|path| path.split_once('.').is_some_and(|(first, _)| is_sent(first)));
+        let inside = inside.collect();
+        self.refuse_unclaimed(inside, change)
+    }
+
+    fn refuse_unclaimed(&mut self, unclaimed: Vec<String>, change: &Change<'_>) -> Vec<String> {
+        let name = self.question.record_type.unclassified_name();
+        if unclaimed.is_empty() || self.may_write(&name, change) {
+            return Vec::new();
+        }
+        self.verdict.refused.insert(name);
+        // Their names may not be known to the caller; the composite's is.
+        unclaimed.iter().map(|path| path.split('.').next().unwrap_or_default().to_owned()).collect()
     }
 
     /// Keys that the record has, that no field claims, and that the body leaves out.

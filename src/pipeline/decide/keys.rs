@@ -177,6 +177,11 @@ fn check_outside(value: Value<'_>, paths: &[&[Segment]]) -> Result<(), Problem> 
     if paths.iter().any(|path| path.is_empty()) {
         return Ok(());
     }
+    // An empty object or list on nobody's path says something too.
+    let check_inside = |value: Value<'_>, inner: &[&[Segment]]| match inner.is_empty() {
+        true => Err(Reason::BodyShape.into()),
+        false => check_outside(value, inner),
+    };
     let step = |matches: &dyn Fn(&Segment) -> bool| -> Vec<&[Segment]> {
         let heads = paths.iter().filter_map(|path| path.split_first());
         heads.filter(|(head, _)| matches(head)).map(|(_, rest)| rest).collect()
@@ -189,7 +194,7 @@ fn check_outside(value: Value<'_>, paths: &[&[Segment]]) -> Result<(), Problem> 
                 Segment::EachMember => true,
                 Segment::Index(_) | Segment::EachItem => false,
             });
-            check_outside(member.value(), &inner)
+            check_inside(member.value(), &inner)
         }),
         Kind::Array => value.items().enumerate().try_for_each(|(position, item)| {
             let inner = step(&|segment| match segment {
@@ -197,7 +202,7 @@ fn check_outside(value: Value<'_>, paths: &[&[Segment]]) -> Result<(), Problem> 
                 Segment::Index(index) => *index == position,
                 Segment::Key(_) | Segment::EachMember => false,
             });
-            check_outside(item, &inner)
+            check_inside(item, &inner)
         }),
         Kind::Null | Kind::Bool | Kind::Number | Kind::String => Err(Reason::BodyShape.into()),
     }

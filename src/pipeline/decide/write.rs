@@ -11,6 +11,7 @@ use super::gate::{RecordGate, Visibility};
 use super::keys::KeyPlan;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{Also, When, WriteSemantics};
+use crate::bundle::profile::tree::Meaning;
 use crate::bundle::profile::types::RecordType;
 use crate::json::path::Segment;
 use crate::json::same::same_value;
@@ -226,11 +227,37 @@ impl Judge<'_, '_> {
             Segment::Key(key) => value.member(key),
             Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
         });
+        // Where the caller cannot see what there is, "that is no change" would be an answer to a guess.
+        if !self.sees(inner, image) {
+            return true;
+        }
         match (current, proposed) {
             (Some(current), Some(proposed)) => !same_value(current, proposed),
             (None, Some(_)) => true,
             // Left out of a full replacement: what there was is erased.
             (current, None) => current.is_some_and(|current| !current.is_null()),
+        }
+    }
+
+    /// Whether the caller sees the whole value at a path of the record.
+    fn sees(&self, path: &[Segment], image: &Image) -> bool {
+        let keys = path.iter().map(|segment| match segment {
+            Segment::Key(key) => Some(key.clone()),
+            Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
+        });
+        let keys: Option<Vec<String>> = keys.collect();
+        let record_type = self.question.record_type;
+        let tree = self.question.snapshot.bundle.profile.tree(&record_type.name);
+        let Some((keys, tree)) = keys.zip(tree) else { return false };
+        let verdict = self.question.gate.judge(&image.facts);
+        match tree.meaning_of(&keys) {
+            Meaning::Meta => true,
+            Meaning::Field(index) => {
+                let holds_records = record_type.fields.get(index).is_none_or(|field| field.embeds.is_some());
+                verdict.field(index) == Visibility::Shown && !holds_records
+            }
+            Meaning::Container(_) => false,
+            Meaning::Unknown => verdict.unclassified() == Visibility::Shown,
         }
     }
 

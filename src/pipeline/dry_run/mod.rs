@@ -178,7 +178,7 @@ impl DryRun<'_> {
     ) -> Option<Image> {
         let key = mapped.and_then(|mapped| mapped.alternate_key);
         let read = |document: &Document| {
-            Image::read(document.clone(), route, Some(record_type), id, key, self.lookups())
+            Image::read(document.clone(), route, Some(record_type), id, key, self.lookups()).ok()
         };
         self.records.iter().find_map(read)
     }

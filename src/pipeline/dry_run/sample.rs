@@ -42,7 +42,8 @@ impl Stage<'_> {
         let key = mapped.alternate_key;
         let is_it = |document: &&Document| {
             let image =
-                Image::read((*document).clone(), mapped.route, Some(record_type), id, key, dry.lookups());
+                Image::read((*document).clone(), mapped.route, Some(record_type), id, key, dry.lookups())
+                    .ok();
             image.is_some()
         };
         let Some(document) = dry.records.iter().find(is_it) else {

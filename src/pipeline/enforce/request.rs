@@ -92,6 +92,8 @@ pub fn clear(
     if let Some(value) = head.headers.get(CONTENT_TYPE).filter(|_| body.is_some()) {
         headers.insert(CONTENT_TYPE, value.clone());
     }
+    // Last, so that no header of the caller's can stand in the credential's place.
+    headers.insert(credential.0.clone(), credential.1.clone());
     let request = UpstreamRequest {
         method,
         target: target(&segments, slash, &pairs),

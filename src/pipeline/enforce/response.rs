@@ -293,6 +293,11 @@ impl Pass<'_, '_> {
                 Meaning::Meta => Some(Keep::Whole),
                 // Not asked for: it is here because policy needs it, and nobody misses it.
                 _ if below == Some(None) => continue,
+                // Whether there is a composite at all would tell of what is hidden inside.
+                Meaning::Container(inner) if !shows_any(inner, verdict) => {
+                    inner.fields().into_iter().for_each(|index| seen.note(index, verdict.field(index)));
+                    None
+                }
                 Meaning::Container(inner) if value.kind() == Kind::Object => {
                     let below = below.flatten().filter(|below| !below.is_whole());
                     match self.level(value, record_type, inner, verdict, below, seen) {
@@ -407,6 +412,12 @@ enum FieldKeep {
     Keep(Keep),
     Drop,
     DropBranch,
+}
+
+/// Whether anything inside of a composite may be seen.
+fn shows_any(tree: &FieldTree, verdict: &RecordVerdict) -> bool {
+    let shows_field = tree.fields().into_iter().any(|index| verdict.field(index) != Visibility::Hidden);
+    shows_field || verdict.unclassified() == Visibility::Shown
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::bundle::profile::route::Route;
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::path::JsonPath;
 use crate::json::value::{Document, Value};
+use crate::model::reason::Reason;
 use crate::model::record::RecordFacts;
 
 /// A record as the CRM holds it, or as a request proposes it.
@@ -19,7 +20,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads the answer of an image route. The record must be the one that was asked for.
+    /// Reads the answer of an image route: `upstream-shape` if it is not as the profile describes it, `not-found` if the
+    /// record is not the one that was asked for.
     pub fn read(
         document: Document,
         route: &Route,
@@ -27,23 +29,24 @@ impl Image {
         asked: &str,
         alternate_key: Option<&KeyPath>,
         lookups: Lookups<'_>,
-    ) -> Option<Self> {
-        let location = route.shape.records.first()?;
+    ) -> Result<Self, Reason> {
+        let misshapen = Reason::UpstreamShape;
+        let location = route.shape.records.first().ok_or(misshapen)?;
         let mut places = Vec::new();
-        descend(document.root(), location.at.segments(), location, &mut places).ok()?;
-        let [record] = places.as_slice() else { return None };
-        let record_type = type_at(*record, location, route_type, lookups.profile)?;
-        let id = record_id(record_type, *record)?;
+        descend(document.root(), location.at.segments(), location, &mut places).map_err(|_| misshapen)?;
+        let [record] = places.as_slice() else { return Err(misshapen) };
+        let record_type = type_at(*record, location, route_type, lookups.profile).ok_or(misshapen)?;
+        let id = record_id(record_type, *record).ok_or(misshapen)?;
         let named = match alternate_key {
             None => Some(id.clone()),
             Some(key) => walk(*record, key).and_then(super::extract::canonical_id),
         };
         if named.as_deref() != Some(asked) {
-            return None;
+            return Err(Reason::NotFound);
         }
         let completeness = Completeness::from_flag(location.is_complete);
         let facts = extract(record_type, *record, id, completeness, lookups);
-        Some(Self { at: Some(location.at.clone()), facts, document })
+        Ok(Self { at: Some(location.at.clone()), facts, document })
     }
 
     /// A record that does not exist yet, as a request proposes it: what the body leaves out is not there.

@@ -123,7 +123,12 @@ fn named_fields(rule: &QueryRule, name: &str, value: &str) -> Vec<String> {
             value.split(',').map(|name| name.strip_prefix('-').unwrap_or(name).to_owned()).collect()
         }
         Form::Key => vec![name.to_owned()],
-        Form::OperatorSuffix => vec![name.split_once("__").map_or(name, |(field, _)| field).to_owned()],
+        // What is not a field and one known operator stays whole, and then names no field: look-ups through relations
+        // have the same form.
+        Form::OperatorSuffix => vec![match name.split_once("__") {
+            Some((field, operator)) if OPERATORS.contains(&operator) => field.to_owned(),
+            _ => name.to_owned(),
+        }],
     }
 }
 
@@ -207,3 +212,24 @@ impl MappedProjection {
         }
     }
 }
+
+/// Operators that may stand behind a field's name.
+pub const OPERATORS: &[&str] = &[
+    "eq",
+    "ne",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "in",
+    "range",
+    "isnull",
+    "exact",
+    "iexact",
+    "contains",
+    "icontains",
+    "startswith",
+    "istartswith",
+    "endswith",
+    "iendswith",
+];
