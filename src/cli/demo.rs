@@ -105,6 +105,7 @@ struct Keys {
 }
 
 fn prepare(args: &DemoArgs, folder: &Path, crm: SocketAddr) -> Result<Keys, String> {
+    claim(args, folder)?;
     let mut people = Vec::new();
     let mut key_file = String::new();
     for (person, _) in PEOPLE {
@@ -118,12 +119,35 @@ fn prepare(args: &DemoArgs, folder: &Path, crm: SocketAddr) -> Result<Keys, Stri
     let service = new_key()?;
     let config = CONFIG.replace("LISTEN", &args.listen.to_string()).replace("CRM", &crm.to_string());
     for (name, text) in FILES {
-        write(folder, name, text)?;
+        // What somebody edited in the folder of an earlier demo is theirs.
+        if !folder.join(name).exists() {
+            write(folder, name, text)?;
+        }
     }
     write(folder, "lockkeeper.toml", &config)?;
     write(folder, "api-keys.toml", &key_file)?;
     write(folder, "crm.key", &service)?;
     Ok(Keys { service, people })
+}
+
+/// Makes sure that the folder is a demo's and that no other demo runs in it, before anything in it is touched.
+fn claim(args: &DemoArgs, folder: &Path) -> Result<(), String> {
+    let is_new = std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    if !is_new && !folder.join(MARKER).exists() {
+        let shown = folder.display();
+        return Err(format!("`{shown}` is not a demo's folder; name an empty one with --dir"));
+    }
+    if let Err(error) = std::net::TcpListener::bind(args.listen) {
+        return Err(format!(
+            "`{}` cannot be listened on: {error}; choose another with --listen",
+            args.listen
+        ));
+    }
+    let lock = std::fs::File::open(folder.join("state/ledger/lock"));
+    if lock.is_ok_and(|lock| lock.try_lock().is_err()) {
+        return Err(format!("another demo runs in `{}`", folder.display()));
+    }
+    write(folder, MARKER, "This folder belongs to `lockkeeper demo`.\n")
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), String> {
@@ -168,6 +192,8 @@ const PEOPLE: &[(&str, &str)] = &[
     ("service", "customer service: no figures at all, the contact's e-mail and phone"),
     ("admin", "the administrator: everything, even what nobody classified"),
 ];
+
+const MARKER: &str = ".lockkeeper-demo";
 
 const CONFIG: &str = r#"[listen]
 address = "LISTEN"

@@ -36,6 +36,7 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
+use crate::model::principal::Authn;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::gate::RecordGate;
@@ -60,6 +61,9 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
     let mut trail = Trail {
         id: sidecar.clock.decision_id(),
         method: exchange.head.method.to_string(),
+        bundle: serving.snapshot.bundle.revision.clone(),
+        directory: serving.snapshot.directory.revision.clone(),
+        serving: Some(Arc::clone(&serving.snapshot.bundle)),
         ..Trail::default()
     };
     let source = exchange.source.clone();
@@ -76,8 +80,6 @@ async fn path(
 ) -> Result<Reply, Problem> {
     let snapshot = &serving.snapshot;
     let profile = &snapshot.bundle.profile;
-    (trail.bundle, trail.directory) = (snapshot.bundle.revision.clone(), snapshot.directory.revision.clone());
-    trail.serving = Some(Arc::clone(&snapshot.bundle));
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
 
@@ -130,6 +132,7 @@ async fn path(
         answer::withheld_unread(problem, trail.is_write)
     })?;
     trail.upstream_status = Some(response.status);
+    stage.check_key(&response)?;
     let reply = match route.pass.is_some() {
         true => stage.pass(&response, &trail.id),
         false => stage.answer(&response, trail).await,
@@ -219,6 +222,17 @@ impl Stage<'_> {
             gate: self.gate,
             passage: self.passage,
             limits: self.limits,
+        }
+    }
+
+    /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
+    fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
+        match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
+            true => {
+                let why = "the CRM does not accept the service account's key";
+                Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
+            }
+            false => Ok(()),
         }
     }
 

@@ -71,7 +71,11 @@ fn every_outcome_has_its_exit_code() {
     assert_eq!(code("rep-east", &[], "", "GET /api/nothing"), 2, "unmapped");
     assert_eq!(code("nobody", RECORDS, "", "GET /api/deals/42"), 2, "not in the directory");
     assert_eq!(code("rep-east", &[], "", "GET /api/deals/../42"), 2, "refused as malformed");
-    assert_eq!(code("rep-east", &["--answer", "other.json"], "", "GET /api/deals/42"), 1, "another record");
+    assert_eq!(
+        code("rep-east", &["--answer", "other.json"], "", "GET /api/deals/42"),
+        2,
+        "another record is no such record"
+    );
     let gone = ["--answer", "other.json", "--status", "500"];
     assert_eq!(code("rep-east", &gone, "", "GET /api/deals/42"), 1, "the CRM failed");
     assert_eq!(code("rep-east", &["--record", "no.json"], "", "GET /api/deals/42"), 1, "no such file");

@@ -82,6 +82,10 @@ pub fn read(table: &Table<'_>) -> Shape {
 fn read_location(item: Item<'_>) -> Option<RecordLocation> {
     let table = item.table()?;
     let at = table.required("at", "Say where the records are, e.g. `$.data[*]`.")?;
+    if !at.value.starts_with('$') {
+        let help = "Start at the answer's root, e.g. `$`, `$.data[*]` or `$[*]`.";
+        table.reading().error(at.span.clone(), format!("`{}` is not a place in an answer", at.value), help);
+    }
     let type_source = TypeSource::read(&table, "type");
     let is_complete = table.boolean("complete").unwrap_or(false);
     let is_optional = table.boolean("optional").unwrap_or(false);

@@ -41,10 +41,7 @@ impl Stage<'_> {
         };
         let key = mapped.alternate_key;
         let is_it = |document: &&Document| {
-            let image =
-                Image::read((*document).clone(), mapped.route, Some(record_type), id, key, dry.lookups())
-                    .ok();
-            image.is_some()
+            Image::read((*document).clone(), mapped.route, Some(record_type), id, key, dry.lookups()).is_ok()
         };
         let Some(document) = dry.records.iter().find(is_it) else {
             told.missing.push(missing_record(record_type, id, mapped.route));
