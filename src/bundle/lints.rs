@@ -1,10 +1,11 @@
-//! What Cedar's validator cannot see: ids that nothing has, guards that absence disarms.
+//! What Cedar's validator cannot see: ids that nothing has, look-ups that can find nobody.
 
 use std::sync::Arc;
 
 use cedar_policy as cedar;
 
 use super::catalogue::{CATALOGUE_TYPES, Catalogue, from_uid};
+use super::directory::Directory;
 use super::policies::Policies;
 use super::profile::Profile;
 use super::profile::convert::Kind;
@@ -28,6 +29,23 @@ pub fn lint(
         if !used && !parents.any(|parent| parent.value == *name) {
             let message = format!("the field set `{name}` holds no field");
             problems.push(AuthorProblem::warning(message).at(source, set.span.clone()));
+        }
+    }
+}
+
+/// Warns of people, roles and teams that policies name and the directory does not have: a guard on one never applies.
+pub fn people(policies: &Policies, directory: &Directory, problems: &mut Problems) {
+    for policy in policies.set.policies() {
+        let id: &str = policy.id().as_ref();
+        for entity in policy.entity_literals().iter().map(from_uid) {
+            let is_elsewhere =
+                CATALOGUE_TYPES.contains(&entity.type_name.as_str()) || entity.type_name == "Action";
+            if is_elsewhere || directory.contains(&entity) {
+                continue;
+            }
+            let message = format!("policy `{id}`: the directory has no `{entity}`");
+            let help = "Correct the name, or add it to the directory; until then this can never apply.";
+            problems.push(policies.problem(id, message).help(help).as_warning());
         }
     }
 }

@@ -54,7 +54,14 @@ pub fn runtime(main: impl Future<Output = Exit>) -> Exit {
 
 /// Tells why a start failed.
 pub fn start_failed(error: &StartError) -> Exit {
-    render::failure(error);
+    // The message names what was attempted; the causes below it say what the system said.
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error).and_then(|source| source.source());
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    render::failure(&text);
     match error {
         StartError::Ledger { source: LedgerError::Damaged { .. }, .. } => Exit::LedgerBroken,
         _ => Exit::Failure,

@@ -58,6 +58,11 @@ impl AuthorProblem {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
+    /// The same as a warning, which stops no load.
+    pub fn as_warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
     /// Adds the place.
     pub fn at(mut self, source: &Arc<SourceFile>, span: Range<usize>) -> Self {
         self.named = Some(NamedSource::new(source.name.clone(), source.text.clone()));

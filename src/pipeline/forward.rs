@@ -120,7 +120,7 @@ impl Upstream {
         let response = sent.map_err(|error| {
             let reason =
                 if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
-            Problem::new(reason).internal(describe(&error))
+            Problem::new(reason).internal(format!("{}: {}", self.options.origin, describe(&error)))
         })?;
         let (parts, body) = response.into_parts();
         let bytes_max = passage

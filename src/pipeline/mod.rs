@@ -60,7 +60,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
     let is_head = exchange.head.method == http::Method::HEAD;
     let mut trail = Trail {
         id: sidecar.clock.decision_id(),
-        method: exchange.head.method.to_string(),
+        method: trail::method_name(&exchange.head.method).to_owned(),
         bundle: serving.snapshot.bundle.revision.clone(),
         directory: serving.snapshot.directory.revision.clone(),
         serving: Some(Arc::clone(&serving.snapshot.bundle)),

@@ -135,6 +135,12 @@ impl Trail {
     }
 }
 
+/// A method's name for the ledger: callers may write anything there, so what is not a usual method is `other`.
+pub fn method_name(method: &http::Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
+}
+
 /// How a request ended.
 pub struct End<'p> {
     /// The status that the caller gets.

@@ -9,7 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::bundle::compile::{Bundle, compile};
 use crate::bundle::directory::{self, Directory};
-use crate::bundle::{revision, source};
+use crate::bundle::{lints, revision, source};
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load::{secret, text};
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
@@ -51,7 +51,11 @@ pub fn load_bundle(path: &Path, problems: &mut Problems) -> Option<Bundle> {
 pub fn load_directory(path: &Path, bundle: Option<&Bundle>, problems: &mut Problems) -> Option<Directory> {
     let source = text(path, problems)?;
     match bundle {
-        Some(bundle) => directory::load(&source, &bundle.schema.schema, problems),
+        Some(bundle) => {
+            let directory = directory::load(&source, &bundle.schema.schema, problems)?;
+            lints::people(&bundle.policies, &directory, problems);
+            Some(directory)
+        }
         None => {
             directory::look_through(&source, problems);
             None

@@ -63,7 +63,14 @@ impl Reloader {
         };
         for problem in problems.iter() {
             let place = problem.place().unwrap_or_default();
-            tracing::error!(place, problem = %problem, help = problem.help_text(), "bundle problem");
+            match problem.is_error() {
+                true => {
+                    tracing::error!(place, problem = %problem, help = problem.help_text(), "load problem")
+                }
+                false => {
+                    tracing::warn!(place, problem = %problem, help = problem.help_text(), "load warning")
+                }
+            }
         }
         let before = self.sidecar.current.snapshot();
         let Some(loaded) = loaded else {

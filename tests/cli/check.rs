@@ -15,6 +15,15 @@ fn a_sound_bundle_is_reported() {
 }
 
 #[test]
+fn a_role_that_nobody_has_is_a_warning() {
+    let folder = folder();
+    mistake(&folder, "bundle/policies/records.cedar", "Role::\"service\"", "Role::\"servce\"");
+    let ran = run(folder.path(), &["check"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.stderr.contains("the directory has no `Role::\"servce\"`"), "{}", ran.stderr);
+}
+
+#[test]
 fn all_problems_are_told_in_one_run() {
     let folder = folder();
     let records = "bundle/policies/records.cedar";

@@ -11,6 +11,7 @@ mod records;
 mod bad_input;
 mod framing;
 mod faults;
+mod guesses;
 mod ledger;
 mod reload;
 mod kill;
