@@ -9,6 +9,7 @@ use super::load::{fingerprint, load};
 use super::start::keep;
 use crate::bundle::compile::Bundle;
 use crate::bundle::current::Snapshot;
+use crate::bundle::{revision, source};
 use crate::config::author::Problems;
 use crate::config::service::ServiceConfig;
 use crate::ledger::entry::{Entry, PolicyChanges, Revision, RevisionOf, RevisionResult};
@@ -123,7 +124,8 @@ impl Reloader {
 
     async fn record_refusal(&self, before: &Snapshot, problems: &Problems) {
         let count = u64::try_from(problems.error_count()).unwrap_or(u64::MAX);
-        let hash = fingerprint(&self.config);
+        let files = source::read(&self.config.bundle_path, &mut Problems::default()).unwrap_or_default();
+        let hash = revision::hash_files(&files);
         let previous = Some(before.bundle.revision.clone());
         self.record(RevisionOf::Bundle, hash, previous, RevisionResult::Refused, count, None).await;
     }

@@ -167,6 +167,16 @@ fn check_support(route: &Route, reading: &Reading) {
             help,
         );
     }
+    let unjudged = [Action::Merge, Action::Convert, Action::Clone, Action::Restore];
+    if let Some(action) = route.actions().iter().find(|action| unjudged.contains(action)) {
+        let help = "Leave the route out, or map it as a stage move if that is all it does; what it makes is not judged yet.";
+        reading.error(span(), format!("`{}`: `{}` is not supported yet", route.label(), action.name()), help);
+    }
+    let may_write = route.template.methods.iter().any(|m| m != http::Method::GET && m != http::Method::HEAD);
+    if is_read && may_write {
+        let help = "A read is forwarded before its records are judged, so it must not be able to write: use GET or HEAD.";
+        reading.error(span(), format!("`{}` reads by a method that may write", route.label()), help);
+    }
     for also in &route.also {
         let is_fit = also.action.scope() == Scope::RecordWrite
             && !matches!(also.action, Action::MoveStage | Action::Create);
