@@ -36,7 +36,7 @@ const FAULTS: &[(Fault, Told, Told)] = &[
     (Fault::Status(204), None, None),
     (Fault::Status(206), Some((502, "upstream-shape")), Some((502, "answer-withheld"))),
     (Fault::Status(304), Some((502, "upstream-redirect")), Some((502, "upstream-redirect"))),
-    (Fault::Status(401), Some((401, "crm-rejected")), Some((401, "crm-rejected"))),
+    (Fault::Status(401), Some((502, "upstream-error")), Some((502, "upstream-error"))),
     (Fault::Status(418), Some((418, "crm-rejected")), Some((418, "crm-rejected"))),
     (Fault::Status(429), Some((429, "crm-rejected")), Some((429, "crm-rejected"))),
     (Fault::Status(503), Some((502, "upstream-error")), Some((502, "upstream-error"))),
