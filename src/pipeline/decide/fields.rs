@@ -6,7 +6,7 @@ use super::keys::{Claim, PlannedKey, unclaimed};
 use super::write::{Change, Judge};
 use crate::bundle::profile::route::WriteSemantics;
 use crate::json::same::same_value;
-use crate::json::value::Value;
+use crate::json::value::{Kind, Value};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::hydrate::extract::walk;
@@ -69,11 +69,8 @@ impl Judge<'_, '_> {
     /// neither are records inside a field, which may hold such values.
     fn echo(&self, key: &PlannedKey, image: &Image) -> Echo {
         let verdict = self.question.gate.judge(&image.facts);
-        // What a field with records inside showed is not what the CRM holds: hidden records were left out of it.
-        let holds_records = |index: usize| {
-            self.question.record_type.fields.get(index).is_none_or(|field| field.embeds.is_some())
-        };
-        if matches!(key.claim, Claim::Field(index) | Claim::Twin(index) if holds_records(index)) {
+        if matches!(key.claim, Claim::Field(index) | Claim::Twin(index) if self.may_hide_records(index, &key.path, image))
+        {
             return Echo::No;
         }
         let visibility = match key.claim {
@@ -93,6 +90,15 @@ impl Judge<'_, '_> {
             (true, Visibility::Masked) => Echo::Mask,
             (true, Visibility::Shown | Visibility::Hidden) => Echo::Value,
         }
+    }
+
+    /// Whether what a field showed may not be what the CRM holds, since records inside of it may have been left out. A bare
+    /// reference is shown as it is.
+    pub(super) fn may_hide_records(&self, index: usize, path: &[String], image: &Image) -> bool {
+        let embeds = self.question.record_type.fields.get(index).is_none_or(|field| field.embeds.is_some());
+        let is_reference = walk(image.record(), path)
+            .is_some_and(|value| matches!(value.kind(), Kind::Number | Kind::String | Kind::Bool));
+        embeds && !is_reference
     }
 
     fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {

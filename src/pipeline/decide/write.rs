@@ -253,8 +253,7 @@ impl Judge<'_, '_> {
         match tree.meaning_of(&keys) {
             Meaning::Meta => true,
             Meaning::Field(index) => {
-                let holds_records = record_type.fields.get(index).is_none_or(|field| field.embeds.is_some());
-                verdict.field(index) == Visibility::Shown && !holds_records
+                verdict.field(index) == Visibility::Shown && !self.may_hide_records(index, &keys, image)
             }
             Meaning::Container(_) => false,
             Meaning::Unknown => verdict.unclassified() == Visibility::Shown,
