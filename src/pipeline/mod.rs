@@ -61,9 +61,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
     let mut trail = Trail {
         id: sidecar.clock.decision_id(),
         method: trail::method_name(&exchange.head.method).to_owned(),
-        bundle: serving.snapshot.bundle.revision.clone(),
-        directory: serving.snapshot.directory.revision.clone(),
-        serving: Some(Arc::clone(&serving.snapshot.bundle)),
+        serving: Some(Arc::clone(&serving.snapshot)),
         ..Trail::default()
     };
     let source = exchange.source.clone();

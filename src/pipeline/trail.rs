@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bundle::compile::Bundle;
+use crate::bundle::current::Snapshot;
 use crate::ledger::entry::{
     self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write,
 };
@@ -31,12 +31,8 @@ pub struct Trail {
     pub query: Vec<String>,
     /// Who asks.
     pub principal: Option<Principal>,
-    /// The bundle's revision.
-    pub bundle: String,
-    /// The directory's revision.
-    pub directory: String,
-    /// The bundle that decides.
-    pub serving: Option<Arc<Bundle>>,
+    /// What decides.
+    pub serving: Option<Arc<Snapshot>>,
     /// What was decided before the CRM was asked.
     pub verdict: RequestVerdict,
     /// What the answer showed.
@@ -76,16 +72,22 @@ impl Trail {
             rows_hidden: to_rows_hidden(&sets),
             reasons: self.reasons_of(&sets),
             write: to_write(&self.verdict.writes),
-            bundle: self.bundle.clone(),
-            directory: self.directory.clone(),
+            bundle: self.revision(|serving| &serving.bundle.revision),
+            directory: self.revision(|serving| &serving.directory.revision),
             mode: Mode::Enforce,
             part: None,
         }))
     }
 
+    fn revision(&self, of: fn(&Snapshot) -> &String) -> String {
+        self.serving.as_deref().map(of).cloned().unwrap_or_default()
+    }
+
     /// What the policies that denied something say for themselves.
     fn reasons_of(&self, sets: &ShownSets) -> BTreeMap<String, String> {
-        let Some(bundle) = &self.serving else { return BTreeMap::new() };
+        let Some(bundle) = self.serving.as_ref().map(|serving| &serving.bundle) else {
+            return BTreeMap::new();
+        };
         let denied = self.verdict.all_accesses().filter(|access| !access.decision.is_allow());
         let denied = denied.flat_map(|access| &access.decision.determining);
         let hidden = sets.rows_hidden.keys().flat_map(|(_, _, policies)| policies);
