@@ -15,11 +15,12 @@ use super::serve::{runtime, start_failed, wait};
 use crate::bundle::revision::hash;
 use crate::config::author::Problems;
 use crate::config::load;
+use crate::config::service::LogConfig;
 use crate::demo::crm::{DemoCrm, server};
 use crate::service::load::load as load_all;
 use crate::service::start::start;
 use crate::telemetry::clock::Clock;
-use crate::telemetry::log::{self, LogFormat};
+use crate::telemetry::log;
 
 /// The arguments.
 #[derive(Args)]
@@ -37,7 +38,7 @@ pub struct DemoArgs {
 
 /// Runs the command.
 pub fn run(args: &DemoArgs) -> Exit {
-    log::start("warn", LogFormat::Text);
+    log::start(&LogConfig { level: "warn".to_owned(), ..LogConfig::default() });
     let folder = match args.dir.clone() {
         Some(folder) => folder,
         None => std::env::temp_dir().join(format!("lockkeeper-demo-{}", std::process::id())),

@@ -125,7 +125,7 @@ fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snaps
         (Some(bundle), Some(directory)) => (bundle.clone(), directory.clone(), Limits::default()),
         _ => {
             let config = load::load(&args.config, problems)?;
-            (config.bundle_path, config.directory_file, limits(&config.limits))
+            (config.bundle.path, config.directory.file, limits(&config.limits))
         }
     };
     let bundle = load_bundle(&bundle, problems)?;

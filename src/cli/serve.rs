@@ -11,7 +11,7 @@ use crate::ledger::error::LedgerError;
 use crate::service::load::load as load_all;
 use crate::service::start::{Running, StartError, start};
 use crate::telemetry::clock::Clock;
-use crate::telemetry::log::{self, LogFormat};
+use crate::telemetry::log;
 
 /// Runs the command.
 pub fn run(args: &ConfigArgs) -> Exit {
@@ -23,7 +23,7 @@ pub fn run(args: &ConfigArgs) -> Exit {
         render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
         return Exit::Failure;
     };
-    log::start(&config.log_level, if config.log_is_json { LogFormat::Json } else { LogFormat::Text });
+    log::start(&config.log);
     runtime(async {
         let running = match start(config.clone(), loaded, Clock::system()).await {
             Ok(running) => running,

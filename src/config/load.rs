@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::author::{AuthorProblem, Problems, SourceFile};
-use super::read;
-use super::service::ServiceConfig;
+use super::service::{self, ServiceConfig};
 
 /// Loads a configuration file; `None` comes with at least one error.
 pub fn load(path: &Path, problems: &mut Problems) -> Option<ServiceConfig> {
     let source = text(path, problems)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    read::read(&source, &folder, problems)
+    service::read(&source, &folder, problems)
 }
 
 /// Reads a text file of bounded size.

@@ -4,6 +4,6 @@
 
 pub mod author;
 pub mod reader;
+pub mod settings;
 pub mod service;
-pub mod read;
 pub mod load;

@@ -4,6 +4,7 @@
 
 pub mod reason;
 pub mod principal;
+pub mod peer;
 pub mod access;
 pub mod decision;
 pub mod record;

@@ -8,7 +8,6 @@
 )]
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use super::forward::Passage;
 use super::outgoing::{Deliveries, Outgoing, OutgoingBody, Watched};
 use super::sidecar::Sidecar;
 use crate::bundle::profile::route::Route;
+use crate::model::peer::Peer;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
@@ -38,8 +38,8 @@ pub struct Exchange {
     pub head: http::request::Parts,
     /// The body, not yet read.
     pub body: Incoming,
-    /// The caller's address, for counting.
-    pub source: String,
+    /// The other end of the connection.
+    pub peer: Arc<Peer>,
     /// What the CRM is told of the caller.
     pub passage: Passage,
 }
@@ -96,7 +96,8 @@ pub async fn serve(
             sidecar.recorder.count_refusal(Reason::ConnectionsExhausted, &peer.ip().to_string());
             continue;
         };
-        let connection = connection(stream, peer, Arc::clone(&sidecar), limits);
+        let peer = Arc::new(Peer::plain(peer.ip()));
+        let connection = connection(stream, Arc::clone(&peer), Arc::clone(&sidecar), limits);
         let connection = graceful.watch(connection);
         let sidecar = Arc::clone(&sidecar);
         tokio::spawn(async move {
@@ -104,7 +105,7 @@ pub async fn serve(
             if let Err(error) = connection.await
                 && (error.is_parse() || error.is_parse_too_large())
             {
-                sidecar.recorder.count_refusal(Reason::HttpUnreadable, &peer.ip().to_string());
+                sidecar.recorder.count_refusal(Reason::HttpUnreadable, &peer.address.to_string());
             }
         });
     }
@@ -116,13 +117,14 @@ pub async fn serve(
 
 fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     sidecar: Arc<Sidecar>,
     limits: ConnectionLimits,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let (stream, deliveries) = Watched::new(TokioIo::new(stream));
-    let service =
-        service_fn(move |request| exchange(request, peer, Arc::clone(&sidecar), Arc::clone(&deliveries)));
+    let service = service_fn(move |request| {
+        exchange(request, Arc::clone(&peer), Arc::clone(&sidecar), Arc::clone(&deliveries))
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(limits.head_timeout_ms))
@@ -135,13 +137,13 @@ fn connection(
 
 async fn exchange(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Arc<Peer>,
     sidecar: Arc<Sidecar>,
     deliveries: Arc<Deliveries>,
 ) -> Result<Response<OutgoingBody>, Infallible> {
     let (head, body) = request.into_parts();
-    let passage = Passage { forwarded: forwarded(&head.headers, peer), ..Passage::default() };
-    let exchange = Exchange { head, body, source: peer.ip().to_string(), passage };
+    let passage = Passage { forwarded: forwarded(&head.headers, &peer), ..Passage::default() };
+    let exchange = Exchange { head, body, peer, passage };
     let (reply_to, reply) = oneshot::channel();
     // hyper drops this future when the caller leaves; the task goes on and records.
     tokio::spawn(super::run(sidecar, exchange, reply_to));
@@ -152,10 +154,10 @@ async fn exchange(
     Ok(outgoing.into_response(&deliveries))
 }
 
-fn forwarded(headers: &HeaderMap, peer: SocketAddr) -> Vec<(HeaderName, HeaderValue)> {
+fn forwarded(headers: &HeaderMap, peer: &Peer) -> Vec<(HeaderName, HeaderValue)> {
     let mut forwarded =
-        vec![(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("http"))];
-    if let Ok(address) = HeaderValue::try_from(peer.ip().to_string()) {
+        vec![(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static(peer.scheme.name()))];
+    if let Ok(address) = HeaderValue::try_from(peer.address.to_string()) {
         forwarded.push((HeaderName::from_static("x-forwarded-for"), address));
     }
     if let Some(host) = headers.get(HOST) {

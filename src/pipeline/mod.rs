@@ -64,7 +64,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         serving: Some(Arc::clone(&serving.snapshot)),
         ..Trail::default()
     };
-    let source = exchange.source.clone();
+    let source = exchange.peer.address.to_string();
     let result = path(&sidecar, &serving, exchange, &mut trail).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
 }

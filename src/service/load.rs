@@ -28,8 +28,8 @@ pub struct Loaded {
 
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
-    let bundle = load_bundle(&config.bundle_path, problems);
-    let directory = load_directory(&config.directory_file, bundle.as_ref(), problems);
+    let bundle = load_bundle(&config.bundle.path, problems);
+    let directory = load_directory(&config.directory.file, bundle.as_ref(), problems);
     let before = problems.error_count();
     let sources: Vec<KeySource> =
         config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
@@ -67,12 +67,12 @@ pub fn load_directory(path: &Path, bundle: Option<&Bundle>, problems: &mut Probl
 pub fn fingerprint(config: &ServiceConfig) -> String {
     let mut ignored = Problems::default();
     let mut files: BTreeMap<String, Bytes> =
-        source::read(&config.bundle_path, &mut ignored).unwrap_or_default();
+        source::read(&config.bundle.path, &mut ignored).unwrap_or_default();
     let mut add = |path: &Path| {
         let content = std::fs::read(path).unwrap_or_default();
         files.insert(path.display().to_string(), Bytes::from(content));
     };
-    add(&config.directory_file);
+    add(&config.directory.file);
     for keys in &config.identity {
         add(&keys.file);
         if let KeyKind::Api { key_file, .. } = &keys.kind {

@@ -95,11 +95,11 @@ impl Reloader {
 
     /// Looks for changes at the configured interval until `shutdown` is ready.
     pub async fn watch(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
-        if self.config.reload_poll_ms == 0 {
+        if self.config.bundle.reload_poll_ms == 0 {
             return shutdown.await;
         }
         tokio::pin!(shutdown);
-        let mut ticks = tokio::time::interval(Duration::from_millis(self.config.reload_poll_ms));
+        let mut ticks = tokio::time::interval(Duration::from_millis(self.config.bundle.reload_poll_ms));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -124,7 +124,7 @@ impl Reloader {
 
     async fn record_refusal(&self, before: &Snapshot, problems: &Problems) {
         let count = u64::try_from(problems.error_count()).unwrap_or(u64::MAX);
-        let files = source::read(&self.config.bundle_path, &mut Problems::default()).unwrap_or_default();
+        let files = source::read(&self.config.bundle.path, &mut Problems::default()).unwrap_or_default();
         let hash = revision::hash_files(&files);
         let previous = Some(before.bundle.revision.clone());
         self.record(RevisionOf::Bundle, hash, previous, RevisionResult::Refused, count, None).await;

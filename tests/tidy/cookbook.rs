@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lockkeeper::bundle::profile::Profile;
 use lockkeeper::bundle::{compile, source};
 use lockkeeper::config::author::{Problems, SourceFile};
-use lockkeeper::config::read;
+use lockkeeper::config::service;
 
 use super::tree;
 
@@ -35,7 +35,7 @@ fn configurations_of_documents_load() {
         assert!(!whole.is_empty(), "{document}");
         for text in whole {
             let mut problems = Problems::default();
-            read::read(&SourceFile::new(document, text.as_str()), Path::new("/"), &mut problems);
+            service::read(&SourceFile::new(document, text.as_str()), Path::new("/"), &mut problems);
             assert!(problems.iter().next().is_none(), "{problems}");
         }
     }

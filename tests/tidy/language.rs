@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lockkeeper::bundle::profile::Profile;
 use lockkeeper::config::author::{Problems, SourceFile};
-use lockkeeper::config::read;
+use lockkeeper::config::service;
 
 use super::{none, tree};
 
@@ -88,7 +88,9 @@ totals = { at = "$.t", when_rows_hidden = { U = 1 } }
 fn every_configuration_key_is_documented() {
     let mut problems = Problems::default();
     let text = CONFIG.replace('U', UNKNOWN);
-    assert!(read::read(&SourceFile::new("t.toml", text.as_str()), Path::new("/"), &mut problems).is_none());
+    assert!(
+        service::read(&SourceFile::new("t.toml", text.as_str()), Path::new("/"), &mut problems).is_none()
+    );
     let keys = known(&problems, text.matches(UNKNOWN).count());
     assert!(keys.contains("cached_verdicts"), "{keys:?}");
     documented(&keys, "docs/reference/config.md");

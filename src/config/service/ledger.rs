@@ -1,0 +1,59 @@
+//! `[ledger]`: where every decision is recorded.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::reader::Table;
+use crate::config::settings::{Key, Kind, Presence, Section, Settings};
+
+/// The ledger.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// The state folder.
+    pub path: PathBuf,
+    /// Bytes of a segment.
+    pub segment_bytes_max: u64,
+    /// Entries that wait to be written.
+    pub queue_entries_max: usize,
+    /// Milliseconds for an entry to become durable.
+    pub write_timeout_ms: u64,
+}
+
+/// Reads the section.
+pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
+    let settings = Settings::of(root, &SECTION, folder)?;
+    let path = settings.path(&PATH);
+    let config = LedgerConfig {
+        path: path.clone().unwrap_or_default(),
+        segment_bytes_max: settings.integer(&SEGMENT_BYTES),
+        queue_entries_max: settings.size(&QUEUE_ENTRIES),
+        write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
+    };
+    settings.finish();
+    path.map(|_| config)
+}
+
+/// The section.
+pub const SECTION: Section = Section {
+    name: "ledger",
+    meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
+    presence: Presence::Required,
+    keys: &[&PATH, &SEGMENT_BYTES, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS],
+    inner: &[],
+};
+const PATH: Key = Key::required(
+    "path",
+    Kind::Path,
+    "Paths are taken from the folder of the configuration file.",
+    "the state folder, the only one that Lockkeeper writes to",
+);
+const SEGMENT_BYTES: Key =
+    Key::integer("segment_bytes", 256 << 20, 1 << 16, 1 << 40, "of a segment, after which a new one starts");
+const QUEUE_ENTRIES: Key = Key::integer(
+    "queue_entries",
+    8_192,
+    1,
+    1 << 20,
+    "entries that wait to be written; beyond that requests get 503",
+);
+const WRITE_TIMEOUT_MS: Key =
+    Key::integer("write_timeout_ms", 5_000, 10, 600_000, "for an entry to become durable");

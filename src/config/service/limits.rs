@@ -1,0 +1,119 @@
+//! `[limits]`: what one caller, one request or one answer may cost.
+
+use std::path::Path;
+
+use crate::config::reader::Table;
+use crate::config::settings::{Key, Presence, Section, Settings};
+
+/// Limits, as the file gives them.
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// Milliseconds for a request body to arrive.
+    pub body_timeout_ms: u64,
+    /// Bytes of an answer of the CRM.
+    pub answer_bytes: usize,
+    /// Depth of JSON.
+    pub json_depth: usize,
+    /// Bytes of path and query.
+    pub target_bytes: usize,
+    /// Parameters of a query.
+    pub query_parameters: usize,
+    /// Records in one answer.
+    pub records: usize,
+    /// Records that one request may name.
+    pub ids: usize,
+    /// Records fetched on top of one answer.
+    pub fetches: usize,
+    /// Requests under way.
+    pub requests: usize,
+    /// Connections of callers.
+    pub connections: usize,
+    /// Verdicts kept.
+    pub cached_verdicts: u64,
+}
+
+/// Reads the section; without it every default holds.
+pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
+    let settings = Settings::of(root, &SECTION, folder)?;
+    let limits = LimitsConfig {
+        body_bytes: settings.size(&BODY_BYTES),
+        body_timeout_ms: settings.integer(&BODY_TIMEOUT_MS),
+        answer_bytes: settings.size(&ANSWER_BYTES),
+        json_depth: settings.size(&JSON_DEPTH),
+        target_bytes: settings.size(&TARGET_BYTES),
+        query_parameters: settings.size(&QUERY_PARAMETERS),
+        records: settings.size(&RECORDS),
+        ids: settings.size(&IDS),
+        fetches: settings.size(&FETCHES),
+        requests: settings.size(&REQUESTS),
+        connections: settings.size(&CONNECTIONS),
+        cached_verdicts: settings.integer(&CACHED_VERDICTS),
+    };
+    settings.finish();
+    Some(limits)
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes: BODY_BYTES.default_size(),
+            body_timeout_ms: BODY_TIMEOUT_MS.default_integer(),
+            answer_bytes: ANSWER_BYTES.default_size(),
+            json_depth: JSON_DEPTH.default_size(),
+            target_bytes: TARGET_BYTES.default_size(),
+            query_parameters: QUERY_PARAMETERS.default_size(),
+            records: RECORDS.default_size(),
+            ids: IDS.default_size(),
+            fetches: FETCHES.default_size(),
+            requests: REQUESTS.default_size(),
+            connections: CONNECTIONS.default_size(),
+            cached_verdicts: CACHED_VERDICTS.default_integer(),
+        }
+    }
+}
+
+/// The section.
+pub const SECTION: Section = Section {
+    name: "limits",
+    meaning: "What one request may cost. Routes of the profile can narrow some of them. A JSON document has at most \
+              2,000,000 values. Answers are held in memory whole: `requests` times `answer_bytes` bounds them.",
+    presence: Presence::Optional,
+    keys: &[
+        &BODY_BYTES,
+        &BODY_TIMEOUT_MS,
+        &ANSWER_BYTES,
+        &JSON_DEPTH,
+        &TARGET_BYTES,
+        &QUERY_PARAMETERS,
+        &RECORDS,
+        &IDS,
+        &FETCHES,
+        &REQUESTS,
+        &CONNECTIONS,
+        &CACHED_VERDICTS,
+    ],
+    inner: &[],
+};
+const BODY_BYTES: Key = Key::integer("body_bytes", 1 << 20, 1, 1 << 30, "of a request body");
+const BODY_TIMEOUT_MS: Key =
+    Key::integer("body_timeout_ms", 10_000, 100, 3_600_000, "for a request body to arrive");
+const ANSWER_BYTES: Key = Key::integer("answer_bytes", 16 << 20, 1, 1 << 30, "of an answer of the CRM");
+const JSON_DEPTH: Key = Key::integer(
+    "json_depth",
+    64,
+    1,
+    256,
+    "levels of JSON in a body; an answer may have 32 more, so that nothing a caller writes makes lists unreadable",
+);
+const TARGET_BYTES: Key = Key::integer("target_bytes", 8 * 1024, 1, 60 * 1024, "of path and query");
+const QUERY_PARAMETERS: Key = Key::integer("query_parameters", 200, 1, 10_000, "of a query");
+const RECORDS: Key =
+    Key::integer("records", 20_000, 1, 1_000_000, "records in one answer, embedded ones included");
+const IDS: Key = Key::integer("ids", 100, 1, 10_000, "records that one request may name");
+const FETCHES: Key = Key::integer("fetches", 50, 1, 10_000, "records fetched on top of one answer");
+const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests under way");
+const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");
+const CACHED_VERDICTS: Key =
+    Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "verdicts that are kept");

@@ -1,0 +1,107 @@
+//! The service's configuration, resolved: what the program needs, every value with its default. One file per section.
+
+mod listen;
+mod admin;
+mod upstream;
+mod identity;
+mod sources;
+mod ledger;
+mod limits;
+mod log;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::author::{Problems, SourceFile};
+use super::reader::{Reading, Table};
+use super::settings::Section;
+
+pub use admin::AdminConfig;
+pub use identity::{KeyConfig, KeyKind};
+pub use ledger::LedgerConfig;
+pub use limits::LimitsConfig;
+pub use listen::ListenConfig;
+pub use log::{LogConfig, LogFormat};
+pub use sources::{BundleConfig, DirectoryConfig};
+pub use upstream::UpstreamConfig;
+
+/// Everything that `serve` needs to know.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// Where callers connect.
+    pub listen: ListenConfig,
+    /// The admin listener, if there is one.
+    pub admin: Option<AdminConfig>,
+    /// The CRM.
+    pub upstream: UpstreamConfig,
+    /// How callers are identified, at least one way.
+    pub identity: Vec<KeyConfig>,
+    /// The directory.
+    pub directory: DirectoryConfig,
+    /// The bundle.
+    pub bundle: BundleConfig,
+    /// The ledger.
+    pub ledger: LedgerConfig,
+    /// Limits.
+    pub limits: LimitsConfig,
+    /// The operational log.
+    pub log: LogConfig,
+}
+
+/// Reads a configuration; relative paths are taken from `folder`. `None` comes with at least one error.
+pub fn read(source: &Arc<SourceFile>, folder: &Path, problems: &mut Problems) -> Option<ServiceConfig> {
+    let reading = Reading::new(Arc::clone(source));
+    let parsed = reading.parse(&source.text);
+    let config = parsed.as_ref().and_then(|parsed| {
+        let root = reading.table(parsed);
+        let config = read_root(&root, folder);
+        root.finish();
+        config
+    });
+    let found = reading.into_problems();
+    let failed = found.has_errors();
+    problems.extend(found);
+    config.filter(|_| !failed)
+}
+
+/// Every section is read before any is missed, so that all problems are found in one run.
+fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
+    let listen = listen::read(root, folder);
+    let admin = admin::read(root, folder);
+    let upstream = upstream::read(root, folder);
+    let identity = identity::read(root, folder);
+    let directory = sources::read_directory(root, folder);
+    let bundle = sources::read_bundle(root, folder);
+    let ledger = ledger::read(root, folder);
+    let limits = limits::read(root, folder).unwrap_or_default();
+    let log = log::read(root, folder).unwrap_or_default();
+    Some(ServiceConfig {
+        listen: listen?,
+        admin,
+        upstream: upstream?,
+        identity: identity?,
+        directory: directory?,
+        bundle: bundle?,
+        ledger: ledger?,
+        limits,
+        log,
+    })
+}
+
+/// Every section of the file, in the order of the reference.
+pub const SECTIONS: &[&Section] = &[
+    &listen::SECTION,
+    &admin::SECTION,
+    &upstream::SECTION,
+    &identity::SECTION,
+    &identity::CRM_KEYS,
+    &identity::API_KEYS,
+    &sources::DIRECTORY,
+    &sources::BUNDLE,
+    &ledger::SECTION,
+    &limits::SECTION,
+    &log::SECTION,
+];
+
+#[cfg(test)]
+mod tests;
