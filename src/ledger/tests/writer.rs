@@ -202,7 +202,7 @@ async fn a_full_queue_refuses_at_once() {
         back = bench.ledger.offer(waiting).unwrap();
     }
     bench.ledger.clone().close().await.unwrap();
-    assert_eq!(kinds(bench.path()), ["segment", "read", "read", "read", "outcome", "stop"]);
+    assert_eq!(kinds(bench.path()), ["segment", "read", "read", "read", "outcome fourth", "stop"]);
 }
 
 #[tokio::test]
