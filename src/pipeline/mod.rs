@@ -102,7 +102,8 @@ async fn path(
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
-    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let asker = identity.principal.asking(now_ms);
+    let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
     let stage = Stage {
         sidecar,
@@ -113,11 +114,10 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-    let principal = &identity.principal.entity;
-    trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
+    trail.verdict = decide_request(snapshot, &asker, &mapped);
     if trail.verdict.problem.is_none() {
         let images = stage.images().await?;
-        decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
+        decide_records(snapshot, &gate, &asker, &mapped, &images, &mut trail.verdict);
     }
     let missing = fetch::missing_names(&mapped, profile, &gate);
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
