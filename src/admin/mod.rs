@@ -146,7 +146,7 @@ impl Admin {
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,
-            "people": snapshot.directory.people().len(),
+            "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),

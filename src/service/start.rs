@@ -184,8 +184,10 @@ pub fn keep(revisions: &Revisions, bundle: &Bundle, directory: &Directory) -> Re
     let files: Vec<(String, Bytes)> =
         bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
     revisions.keep(&bundle.revision, &files)?;
-    let snapshot = Bytes::from(directory.snapshot.clone());
-    revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])
+    if revisions.has(&directory.revision)? {
+        return Ok(());
+    }
+    revisions.keep(&directory.revision, &[("directory.json".to_owned(), Bytes::from(directory.snapshot()))])
 }
 
 async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
