@@ -22,6 +22,8 @@ mod ledger;
 mod reload;
 mod reload_parts;
 mod kill;
+mod crowd;
+mod program;
 mod matrix;
 mod kept_verdicts;
 mod stripping;
