@@ -11,6 +11,7 @@ use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::identify::KeySource;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::record::Recorder;
 use super::trail::Trail;
 use crate::bundle::current::{Current, Snapshot};
@@ -38,6 +39,8 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
     pub metrics: Metrics,
     slots: Arc<Semaphore>,
@@ -144,7 +147,14 @@ impl Sidecar {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
         let sources = ArcSwap::from_pointee(sources);
-        Self { current, sources, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        let observing = Observing::default();
+        Self { current, sources, upstream, recorder, cache, clock, limits, observing, metrics, slots, locks }
+    }
+
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
     /// What serves now.

@@ -12,6 +12,7 @@ use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load::{secret, text};
+use crate::config::service::observe;
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
 use crate::model::principal::Authn;
 use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
@@ -35,6 +36,9 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
         config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
     if let Some(directory) = &directory {
         check_keys(&sources, directory, problems);
+    }
+    if let Some(bundle) = &bundle {
+        observe::check_routes(&config.observe, &bundle.profile, problems);
     }
     if problems.error_count() > before {
         return None;

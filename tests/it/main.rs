@@ -13,6 +13,7 @@ mod framing;
 mod faults;
 mod guesses;
 mod ledger;
+mod observe;
 mod reload;
 mod kill;
 mod matrix;
