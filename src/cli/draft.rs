@@ -19,7 +19,11 @@ pub fn run(state: &Path, profile: Option<&Profile>, format: Format) -> Exit {
         }
         Err(error) => {
             render::failure(&error);
-            return if matches!(error, LedgerError::Damaged { .. }) { Exit::LedgerBroken } else { Exit::Failure };
+            return if matches!(error, LedgerError::Damaged { .. }) {
+                Exit::LedgerBroken
+            } else {
+                Exit::Failure
+            };
         }
     };
     match format {
@@ -52,7 +56,10 @@ fn text(draft: &Draft, profile: Option<&Profile>) {
     let inner = |lists: &std::collections::BTreeMap<_, std::collections::BTreeMap<String, _>>| {
         lists.values().map(std::collections::BTreeMap::len).sum::<usize>()
     };
-    render::message(format!("{} of the ledger read", count(entries, "observed entry").replace("entrys", "entries")));
+    render::message(format!(
+        "{} of the ledger read",
+        count(entries, "observed entry").replace("entrys", "entries")
+    ));
     if draft.missing() == 0 {
         let whom = if profile.is_some() { "the profile describes" } else { "nothing is missing in" };
         render::message(format!("{whom} all that was observed"));
@@ -68,9 +75,14 @@ fn text(draft: &Draft, profile: Option<&Profile>) {
         draft.unread.len()
     ));
     if draft.unnamed > 0 {
-        render::message(format!("{} names were not recorded: they may be values, or were too many", draft.unnamed));
+        render::message(format!(
+            "{} names were not recorded: they may be values, or were too many",
+            draft.unnamed
+        ));
     }
-    render::message("next: put what you need of the draft into profile.toml, describe it, run `lockkeeper check` again");
+    render::message(
+        "next: put what you need of the draft into profile.toml, describe it, run `lockkeeper check` again",
+    );
     if profile.is_none() {
         render::message("to leave out what a profile has: lockkeeper check --from-ledger STATE BUNDLE");
     }

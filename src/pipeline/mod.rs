@@ -14,6 +14,7 @@
 pub mod canonical;
 pub mod listen;
 pub mod outgoing;
+mod panics;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -37,7 +38,7 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::Authn;
+use crate::model::principal::{Asker, Authn};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use canonical::CanonicalHead;
@@ -67,7 +68,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         ..Trail::default()
     };
     let source = exchange.peer.address.to_string();
-    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
 }
 
@@ -103,7 +104,8 @@ async fn path(
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
 
-    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let asker = identity.principal.asking(now_ms);
+    let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
     let stage = Stage {
         sidecar,
@@ -114,7 +116,7 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-    stage.decide(now_ms, trail).await?;
+    stage.decide(&asker, trail).await?;
     let clearance = stage.clear(&head, body, trail)?;
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
@@ -226,21 +228,13 @@ impl Stage<'_> {
     }
 
     /// All that is decided before the CRM is asked.
-    async fn decide(&self, now_ms: i64, trail: &mut Trail) -> Result<(), Problem> {
-        let (snapshot, principal) = (&self.serving.snapshot, &self.identity.principal.entity);
-        trail.verdict = decide_request(snapshot, principal, self.mapped, now_ms);
+    async fn decide(&self, asker: &Asker, trail: &mut Trail) -> Result<(), Problem> {
+        let snapshot = &self.serving.snapshot;
+        trail.verdict = decide_request(snapshot, asker, self.mapped);
         if trail.verdict.problem.is_none() {
             let images = self.images().await.map(Some);
             if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
-                decide_records(
-                    snapshot,
-                    self.gate,
-                    principal,
-                    self.mapped,
-                    &images,
-                    now_ms,
-                    &mut trail.verdict,
-                );
+                decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
             }
         }
         Ok(())

@@ -86,8 +86,7 @@ pub struct Running {
 
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
-    let observing =
-        Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
+    let observing = Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
     let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
@@ -134,7 +133,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let mut tasks = vec![
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
@@ -163,7 +162,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.sidecar.recorder.flush_refusals(&self.sidecar.clock.second());
+        self.sidecar.recorder.flush(&self.sidecar.clock.second());
         self.ledger.close().await
     }
 }
@@ -235,12 +234,12 @@ fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
     }
 }
 
-async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => sidecar.recorder.flush_refusals(&sidecar.clock.second()),
+            _ = ticks.tick() => sidecar.recorder.flush(&sidecar.clock.second()),
             () = &mut shutdown => return,
         }
     }

@@ -1,7 +1,11 @@
 //! What is observed passes as it came and is judged as ever; what is not observed stays enforced; no value is ever kept.
 
+use lockkeeper::audit::draft::{Draft, write};
+use lockkeeper::bundle::profile::Profile;
 use lockkeeper::demo::crm::faults::Fault;
+use lockkeeper::service::reload::Reloaded;
 use lockkeeper::testkit::folder::Options;
+use lockkeeper::testkit::ledger::Entries;
 use lockkeeper::testkit::{NOW_MS, TestSidecar};
 use serde_json::{Value, json};
 
@@ -24,9 +28,8 @@ async fn start(routes: &str) -> TestSidecar {
 
 /// The observed entry of an answer, once it is there.
 async fn seen(sidecar: &TestSidecar, id: &str) -> Value {
-    let find = |ledger: &lockkeeper::testkit::ledger::Entries| {
-        ledger.of_kind("observed").into_iter().find(|entry| entry["of"] == id).cloned()
-    };
+    let find =
+        |ledger: &Entries| ledger.of_kind("observed").into_iter().find(|entry| entry["of"] == id).cloned();
     let ledger = sidecar.ledger_when("what was observed", |ledger| find(ledger).is_some()).await;
     find(&ledger).unwrap()
 }
@@ -113,7 +116,7 @@ async fn a_group_does_not_loosen_another() {
         ("GET", "/api/nowhere", "route-unmapped"),
         ("GET", "/api/deals/", "route-unmapped"),
         ("POST", "/api/reports/x", "route-unmapped"),
-        ("PATCH", "/api/deals/42?colour=red", "query-undeclared"),
+        ("PATCH", "/api/deals/42?colour=red", "body-missing"),
         ("DELETE", "/api/deals", "route-unmapped"),
     ] {
         let reply = rep.send(method, target, "").await;
@@ -143,14 +146,18 @@ async fn enforcement_begins_at_the_instant() {
     }
     assert!(sidecar.running().sidecar.observing.open(UNTIL_MS).next().is_none());
     assert_eq!(sidecar.running().sidecar.observing.seconds_left(UNTIL_MS - 1), [("g".to_owned(), 1)]);
-    assert_eq!(sidecar.ledger().of_kind("start")[0]["observe"], json!([{"name": "g", "routes": ["*"], "until": UNTIL}]));
+    assert_eq!(
+        sidecar.ledger().of_kind("start")[0]["observe"],
+        json!([{"name": "g", "routes": ["*"], "until": UNTIL}])
+    );
 }
 
 /// Framing, identity, sizes and credentials hold for observed requests too.
 #[tokio::test]
 async fn what_holds_for_everybody_holds() {
     let groups = group("g", r#""*""#, UNTIL);
-    let sidecar = TestSidecar::with(|options| observing(groups)(options.set("limits", "body_bytes", "100"))).await;
+    let sidecar =
+        TestSidecar::with(|options| observing(groups)(options.set("limits", "body_bytes", "100"))).await;
     let rep = sidecar.as_person("rep-east");
     let large = format!("{{\"title\":\"{}\"}}", "x".repeat(100));
     for (method, target, body, reason) in [
@@ -171,7 +178,10 @@ async fn what_holds_for_everybody_holds() {
     assert_eq!(wrong.get("/api/deals").await.reason(), "credential-unknown");
     assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
     // Nothing that says who asks goes to the CRM beside the service account's key.
-    let own = rep.with_header("Cookie: session=stolen").with_header("X-Remote-User: admin").with_header("X-Api-Key-2: x");
+    let own = rep
+        .with_header("Cookie: session=stolen")
+        .with_header("X-Remote-User: admin")
+        .with_header("X-Api-Key-2: x");
     assert_eq!(own.get("/api/nowhere").await.status, 404);
     let asked = sidecar.crm().requests().pop().unwrap();
     let names: Vec<&str> = asked.headers.keys().map(http::HeaderName::as_str).collect();
@@ -218,7 +228,8 @@ async fn undescribed_requests_leave_names() {
 #[tokio::test]
 async fn unclassified_keys_are_recorded() {
     let change = |text: String| {
-        text.replace("currency     = { sets = [\"public\"] }\n", "").replace("name         = { sets = [\"public\"] }\n", "")
+        text.replace("currency     = { sets = [\"public\"] }\n", "")
+            .replace("name         = { sets = [\"public\"] }\n", "")
     };
     let groups = group("g", r#""*""#, UNTIL);
     let sidecar =
@@ -270,4 +281,104 @@ async fn no_value_is_ever_kept() {
     for line in ledger.lines() {
         assert!(!line.to_ascii_lowercase().contains("canary"), "{line}");
     }
+}
+
+/// The draft of a ledger, against the profile that serves.
+fn draft(sidecar: &TestSidecar, ledger: &Entries) -> (Draft, String) {
+    let snapshot = sidecar.running().sidecar.current.snapshot();
+    let profile: &Profile = &snapshot.bundle.profile;
+    let mut draft = Draft::default();
+    ledger.of_kind("observed").into_iter().for_each(|entry| draft.add(entry, Some(profile)));
+    let text = write::toml(&draft, Some(profile));
+    (draft, text)
+}
+
+/// From nothing: an empty profile observes, the draft is pasted and loads, and the same traffic is enforced.
+#[tokio::test]
+async fn a_profile_grows_from_traffic() {
+    let groups = group("all", r#""*""#, UNTIL);
+    let sidecar = TestSidecar::with(|options| {
+        let mut options = observing(groups)(options);
+        for name in ["fields", "guards", "records", "stages"] {
+            options = options.edit(&format!("bundle/policies/{name}.cedar"), |_| "// none yet\n".to_owned());
+        }
+        let options = options.edit("bundle/crm.cedarschema", |_| "// none yet\n".to_owned());
+        options.edit("bundle/profile.toml", |_| "profile = 1\n".to_owned())
+    })
+    .await;
+    let rep = sidecar.as_person("rep-east");
+    let traffic = [
+        ("GET", "/api/deals?page=1&per_page=2", ""),
+        ("HEAD", "/api/deals", ""),
+        ("GET", "/api/deals/42", ""),
+        ("GET", "/api/deals/7?fields=id", ""),
+        ("PATCH", "/api/deals/42", r#"{"title":"new"}"#),
+        ("POST", "/api/deals/42/move", r#"{"stage":"negotiation"}"#),
+        ("GET", "/api/pipelines", ""),
+        ("GET", "/api/hunterpassword", ""),
+    ];
+    let mut last = String::new();
+    for (method, target, body) in traffic {
+        let reply = rep.send(method, target, body).await;
+        let bare = sidecar.crm_caller().send(method, target, "").await;
+        assert!(!reply.body.starts_with(b"{\"type\":\"urn:lockkeeper"), "{method} {target}");
+        if method == "GET" {
+            assert_eq!((reply.status, &reply.body), (bare.status, &bare.body), "{method} {target}");
+        }
+        last = reply.decision().to_owned();
+    }
+    seen(&sidecar, &last).await;
+    let (drafted, text) = draft(&sidecar, &sidecar.ledger());
+    assert_eq!(drafted.entries, 8);
+    assert!(!text.contains("hunter"), "{text}");
+    for label in [
+        "GET,HEAD /api/deals",
+        "GET /api/deals/{id:int}",
+        "PATCH /api/deals/{id:int}",
+        "POST /api/deals/{id:int}/move",
+        "GET /api/pipelines",
+        "GET /api/{id}",
+    ] {
+        assert!(text.contains(&format!("match  = \"{label}\"")), "{label}: {text}");
+    }
+    assert!(text.contains("query  = { page = \"refused\", per_page = \"refused\" }"), "{text}");
+    assert!(text.contains("# records = { at = \"$.data[*]\", type = \"…\" }"), "{text}");
+    let paste = |profile: String| format!("{profile}\n{text}");
+    assert!(matches!(sidecar.reload_with("bundle/profile.toml", paste).await, Reloaded::Active { .. }));
+    let (again, _) = draft(&sidecar, &sidecar.ledger());
+    assert_eq!((again.routes.len(), again.undescribed.len()), (0, 6));
+    // What is pasted is still observed, now by its label, and refused once the date has passed.
+    let observed = rep.get("/api/deals/42").await;
+    assert_eq!(sidecar.ledger().decision(&observed)["reason"], "route-undescribed");
+    assert_eq!(sidecar.ledger().decision(&observed)["route"], "GET /api/deals/{id:int}");
+    sidecar.set_now_ms(UNTIL_MS);
+    sidecar.crm().reset();
+    for (method, target, body) in traffic {
+        let reply = rep.send(method, target, body).await;
+        assert_eq!(reply.status, 403, "{method} {target}");
+    }
+    assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
+}
+
+/// A field that the draft names loads where it is pasted, and is no longer missing.
+#[tokio::test]
+async fn drafted_fields_load() {
+    let change = |text: String| text.replace("currency     = { sets = [\"public\"] }\n", "");
+    let groups = group("g", r#""*""#, UNTIL);
+    let sidecar =
+        TestSidecar::with(|options| observing(groups)(options.edit("bundle/profile.toml", change))).await;
+    let reply = sidecar.as_person("rep-east").get("/api/deals/42").await;
+    seen(&sidecar, reply.decision()).await;
+    let (drafted, text) = draft(&sidecar, &sidecar.ledger());
+    let names: Vec<&String> = drafted.fields["Deal"].keys().collect();
+    assert_eq!(names, ["currency", "risk_score"]);
+    let below = |header: &str, profile: String| {
+        let block = text.split(&format!("{header}\n")).nth(1).unwrap();
+        let block: String =
+            block.lines().take_while(|line| line.contains('=')).map(|line| format!("{line}\n")).collect();
+        profile.replace(&format!("{header}\n"), &format!("{header}\n{block}"))
+    };
+    let paste = |profile| below("[types.Deal.fields]", below("[field_sets]", profile));
+    assert!(matches!(sidecar.reload_with("bundle/profile.toml", paste).await, Reloaded::Active { .. }));
+    assert_eq!(draft(&sidecar, &sidecar.ledger()).0.missing(), 0);
 }

@@ -68,7 +68,9 @@ impl Draft {
 
     /// Things that are missing.
     pub fn missing(&self) -> usize {
-        let inner = |lists: &BTreeMap<String, BTreeMap<String, Tally>>| lists.values().map(BTreeMap::len).sum::<usize>();
+        let inner = |lists: &BTreeMap<String, BTreeMap<String, Tally>>| {
+            lists.values().map(BTreeMap::len).sum::<usize>()
+        };
         let lists = inner(&self.parameters) + inner(&self.fields);
         self.routes.len() + self.undescribed.len() + lists + self.unread.len()
     }

@@ -200,7 +200,9 @@ impl DraftRoute {
         collect(&mut self.query, entry, "query");
         collect(&mut self.request_keys, entry, "request_keys");
         collect(&mut self.answer_keys, entry, "answer_keys");
-        for (types, member) in [(&mut self.request_types, "request_type"), (&mut self.answer_types, "answer_type")] {
+        for (types, member) in
+            [(&mut self.request_types, "request_type"), (&mut self.answer_types, "answer_type")]
+        {
             let found = entry.get(member).and_then(Value::as_str).filter(|text| super::is_clean(text));
             types.extend(found.map(str::to_owned));
         }

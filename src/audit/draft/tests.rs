@@ -134,13 +134,17 @@ fn parameters_and_fields_of_known_routes() {
     });
     let (drafted, text) = draft(&[entry.clone()], DEALS);
     assert_eq!(drafted.missing(), 5);
-    assert!(text.contains("#   colour = \"refused\"") && text.contains("#   \"filter[stage]\" = \"refused\""), "{text}");
+    assert!(
+        text.contains("#   colour = \"refused\"") && text.contains("#   \"filter[stage]\" = \"refused\""),
+        "{text}"
+    );
     assert!(text.contains("# GET /api/deals/export: text/csv, would be `upstream-type`"), "{text}");
     // Below the header that is there, the lines load.
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("sets = [")).collect();
     assert_eq!(lines.len(), 2);
     let declared = DEALS.replace("[field_sets]\n", "[field_sets]\nunreviewed = []\n");
-    let pasted = declared.replace("[types.Deal.fields]\n", &format!("[types.Deal.fields]\n{}\n", lines.join("\n")));
+    let pasted =
+        declared.replace("[types.Deal.fields]\n", &format!("[types.Deal.fields]\n{}\n", lines.join("\n")));
     let whole = profile(&pasted).unwrap();
     let mut again = Draft::default();
     again.add(&entry, Some(&whole));

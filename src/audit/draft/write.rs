@@ -76,16 +76,22 @@ fn write_route(text: &mut String, route: &DraftRoute, draft: &Draft, profile: Op
         let _ = writeln!(block, "over   = [{}]", labels.join(", "));
     }
     if !route.query.is_empty() {
-        let rules: Vec<String> = route.query.iter().map(|name| format!("{} = \"refused\"", key(name))).collect();
+        let rules: Vec<String> =
+            route.query.iter().map(|name| format!("{} = \"refused\"", key(name))).collect();
         let _ = writeln!(block, "query  = {{ {} }}", rules.join(", "));
     }
     let guess = route.path.action_guess();
-    let _ = writeln!(block, "# action = \"{guess}\"  # guessed from the method: confirm it, then remove `refuse`");
+    let _ = writeln!(
+        block,
+        "# action = \"{guess}\"  # guessed from the method: confirm it, then remove `refuse`"
+    );
     let at = route.records_guess().map_or("$".to_owned(), |at| at);
     let _ = writeln!(block, "# records = {{ at = {}, type = \"…\" }}", quoted(&at));
     let _ = writeln!(text, "\n# {}{}", told(&route.tally), seen(route));
     if route.path.has_open_segment() {
-        text.push_str("# A segment is not told: an id, or a word to add to `words` of its group in [[observe]].\n");
+        text.push_str(
+            "# A segment is not told: an id, or a word to add to `words` of its group in [[observe]].\n",
+        );
     }
     for (label, keys) in [("sent", &route.request_keys), ("answered", &route.answer_keys)] {
         if !keys.is_empty() {
@@ -104,7 +110,9 @@ fn write_route(text: &mut String, route: &DraftRoute, draft: &Draft, profile: Op
         None => text.push_str(&block),
         Some(why) => {
             let _ = writeln!(text, "# Not ready to paste: {why}.");
-            block.lines().for_each(|line| drop(writeln!(text, "# {line}")));
+            for line in block.lines() {
+                let _ = writeln!(text, "# {line}");
+            }
         }
     }
 }

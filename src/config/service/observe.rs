@@ -73,7 +73,8 @@ impl RoutePattern {
             let (methods, path) = (Vec::new(), "/".to_owned());
             return Ok(Self { text: text.to_owned(), methods, path, ends: Ends::Anywhere });
         }
-        let (methods, path) = text.split_once(' ').ok_or("it needs a method, a space and a path, or only `*`")?;
+        let (methods, path) =
+            text.split_once(' ').ok_or("it needs a method, a space and a path, or only `*`")?;
         let methods: Vec<String> = match methods {
             "*" => Vec::new(),
             methods => methods.split(',').map(str::to_owned).collect(),
@@ -157,7 +158,8 @@ pub fn check_routes(groups: &[ObserveGroup], profile: &Profile, problems: &mut P
             let names_one = labels.into_iter().any(|path| pattern.path == path);
             if pattern.path.contains('{') && pattern.ends == Ends::Here && !names_one {
                 let message = format!("`{}`: the profile has no route with that path", pattern.text);
-                let help = "Write the path as the profile's `match` does; until then the pattern covers nothing.";
+                let help =
+                    "Write the path as the profile's `match` does; until then the pattern covers nothing.";
                 problems.push(group.problem(AuthorProblem::warning(message), help));
             }
         }
@@ -302,37 +304,63 @@ mod tests {
     #[test]
     fn a_window_is_thirty_days_and_not_a_millisecond_more() {
         let text = group("\"*\"", "1970-01-31T00:00:00Z");
-        check(&text, 0, &["t.toml:4 `a` observes until 1970-01-31T00:00:00Z: what it covers is not enforced"]);
+        check(
+            &text,
+            0,
+            &["t.toml:4 `a` observes until 1970-01-31T00:00:00Z: what it covers is not enforced"],
+        );
         check(&text, -1, &["t.toml:4 `a` would observe until 1970-01-31T00:00:00Z, which is too far away"]);
         let over = "t.toml:4 `a` observes no more since 1970-01-31T00:00:00Z: what it covers is enforced";
-        check(&text, WINDOW_MS_MAX - 1, &["t.toml:4 `a` observes until 1970-01-31T00:00:00Z: what it covers is not enforced"]);
+        check(
+            &text,
+            WINDOW_MS_MAX - 1,
+            &["t.toml:4 `a` observes until 1970-01-31T00:00:00Z: what it covers is not enforced"],
+        );
         check(&text, WINDOW_MS_MAX, &[over]);
     }
 
     #[test]
     fn every_mistake_has_its_message() {
         let bad = |routes: &str| format!("t.toml:3 {routes}");
-        check(&group("\"FETCH /x\"", "1970-01-01T00:00:01Z"), 2000, &[
-            &bad("`FETCH /x` covers no routes: `FETCH` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or `*`"),
-            "t.toml:4 `a` observes no more since 1970-01-01T00:00:01Z: what it covers is enforced",
-        ]);
-        check(&group("[\"/x\", \"GET x\", \"GET /*/y\"]", "soon"), 0, &[
-            &bad("`/x` covers no routes: it needs a method, a space and a path, or only `*`"),
-            &bad("`GET x` covers no routes: the path must start with `/`"),
-            &bad("`GET /*/y` covers no routes: `*` can stand at the end of the path only"),
-            "t.toml:4 `soon` is not a point in time",
-        ]);
+        check(
+            &group("\"FETCH /x\"", "1970-01-01T00:00:01Z"),
+            2000,
+            &[
+                &bad(
+                    "`FETCH /x` covers no routes: `FETCH` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or `*`",
+                ),
+                "t.toml:4 `a` observes no more since 1970-01-01T00:00:01Z: what it covers is enforced",
+            ],
+        );
+        check(
+            &group("[\"/x\", \"GET x\", \"GET /*/y\"]", "soon"),
+            0,
+            &[
+                &bad("`/x` covers no routes: it needs a method, a space and a path, or only `*`"),
+                &bad("`GET x` covers no routes: the path must start with `/`"),
+                &bad("`GET /*/y` covers no routes: `*` can stand at the end of the path only"),
+                "t.toml:4 `soon` is not a point in time",
+            ],
+        );
         check(&group("\"*\"", "2026-12-01"), 0, &["t.toml:4 `2026-12-01` is not a point in time"]);
-        check("[[observe]]\nname = \"A b\"\n", 0, &[
-            "t.toml:1 `routes` is missing",
-            "t.toml:1 `until` is missing",
-            "t.toml:2 `A b` cannot name a group",
-        ]);
+        check(
+            "[[observe]]\nname = \"A b\"\n",
+            0,
+            &[
+                "t.toml:1 `routes` is missing",
+                "t.toml:1 `until` is missing",
+                "t.toml:2 `A b` cannot name a group",
+            ],
+        );
         let twice = group("\"*\"", "1970-01-01T00:00:00Z").repeat(2);
-        check(&twice, 0, &[
-            "t.toml:5 two groups are called `a`",
-            "t.toml:4 `a` observes no more since 1970-01-01T00:00:00Z: what it covers is enforced",
-            "t.toml:8 `a` observes no more since 1970-01-01T00:00:00Z: what it covers is enforced",
-        ]);
+        check(
+            &twice,
+            0,
+            &[
+                "t.toml:5 two groups are called `a`",
+                "t.toml:4 `a` observes no more since 1970-01-01T00:00:00Z: what it covers is enforced",
+                "t.toml:8 `a` observes no more since 1970-01-01T00:00:00Z: what it covers is enforced",
+            ],
+        );
     }
 }

@@ -67,11 +67,7 @@ impl Observing {
         };
         let group = self.groups.iter().find(|group| group.covers(head.method.as_str(), covered))?;
         let is_open = group.window(clock.now_ms()) == Window::Open;
-        is_open.then(|| Observed {
-            group: group.name.clone(),
-            would: None,
-            seen: Seen::new(&group.words),
-        })
+        is_open.then(|| Observed { group: group.name.clone(), would: None, seen: Seen::new(&group.words) })
     }
 
     /// Each group with the seconds until it is enforced, 0 from then on.

@@ -46,8 +46,8 @@ fn is_word(segment: &str) -> bool {
 
 fn is_known(word: &str) -> bool {
     let mut letters = word.chars();
-    let is_cased = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
-        && letters.all(|c| c.is_ascii_lowercase());
+    let is_cased =
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic()) && letters.all(|c| c.is_ascii_lowercase());
     is_cased && KNOWN.contains(word.to_ascii_lowercase().as_str())
 }
 
@@ -100,7 +100,8 @@ pub fn is_name(name: &str) -> bool {
     let is_separator = |c: char| matches!(c, '_' | '-' | '.' | '[' | ']' | '$' | ':' | '@');
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     let humps = name.as_bytes().windows(2);
-    let humps = humps.filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
+    let humps =
+        humps.filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$' | '@'));
     let has_letter = name.bytes().any(|b| b.is_ascii_alphabetic());
     // An address has its `@` inside.
@@ -199,9 +200,15 @@ mod tests {
         check_path("/", "/");
         check_path("/api/deals", "/api/deals");
         check_path("/api/deals/42/", "/api/deals/{int}/");
-        check_path("/api/opportunities/ff965a99-feec-4be7-9b39-5baebe4d4f9d/move/", "/api/opportunities/{uuid}/move/");
+        check_path(
+            "/api/opportunities/ff965a99-feec-4be7-9b39-5baebe4d4f9d/move/",
+            "/api/opportunities/{uuid}/move/",
+        );
         check_path("/api/opportunities/not-a-uuid/", "/api/opportunities/{}/");
-        check_path("/crm/rest/model/sale.opportunity/7/convert", "/crm/rest/model/sale.opportunity/{int}/convert");
+        check_path(
+            "/crm/rest/model/sale.opportunity/7/convert",
+            "/crm/rest/model/sale.opportunity/{int}/convert",
+        );
         check_path("/services/data/v59.0/sobjects/Account/001A", "/services/data/v59.0/sobjects/Account/{}");
         check_path("/crm/v3/objects/line_items/007", "/crm/v3/objects/line_items/{}");
         check_path("/zebra-x1/zebra-x2", "/zebra-x1/{}");
@@ -211,11 +218,32 @@ mod tests {
     #[test]
     fn secrets_in_paths_are_not_kept() {
         for secret in [
-            "hunterpassword", "correct-horse-battery-staple", "anna", "anna.schmidt", "schmidt@example.test",
-            "deadbeef", "sk_live_abcdefghijkl", "eyJhbGciOiJIUzI1NiJ9.e30.abc", "2026-06-15", "+491701234567",
-            "dEaLs", "DEALS", "deals%2Fx", "0042", "99999999999999999999", "v123", "Ünïcode", " ", "deals ",
-            "deal-task-note-team-user", "deals-", "a",
-            "FF965A99-FEEC-4BE7-9B39-5BAEBE4D4F9D", "project-phoenix", "acme", "deals\u{202e}",
+            "hunterpassword",
+            "correct-horse-battery-staple",
+            "anna",
+            "anna.schmidt",
+            "schmidt@example.test",
+            "deadbeef",
+            "sk_live_abcdefghijkl",
+            "eyJhbGciOiJIUzI1NiJ9.e30.abc",
+            "2026-06-15",
+            "+491701234567",
+            "dEaLs",
+            "DEALS",
+            "deals%2Fx",
+            "0042",
+            "99999999999999999999",
+            "v123",
+            "Ünïcode",
+            " ",
+            "deals ",
+            "deal-task-note-team-user",
+            "deals-",
+            "a",
+            "FF965A99-FEEC-4BE7-9B39-5BAEBE4D4F9D",
+            "project-phoenix",
+            "acme",
+            "deals\u{202e}",
         ] {
             let found = path(&["api".to_owned(), secret.to_owned()], false, |_| false);
             assert_eq!(found, "/api/{}", "{secret}");
@@ -232,9 +260,24 @@ mod tests {
     #[test]
     fn names_look_like_identifiers() {
         for name in [
-            "page", "per_page", "amount__gte", "filter[stage]", "$filter", "@odata.count", "firstName", "address1",
-            "custom_field_12", "x", "_links", "createdAt", "UTMSource", "line-items", "opportunityLineItemSubtotals",
-            "strengths", "customer.billingAddress.postalCode", "q_1",
+            "page",
+            "per_page",
+            "amount__gte",
+            "filter[stage]",
+            "$filter",
+            "@odata.count",
+            "firstName",
+            "address1",
+            "custom_field_12",
+            "x",
+            "_links",
+            "createdAt",
+            "UTMSource",
+            "line-items",
+            "opportunityLineItemSubtotals",
+            "strengths",
+            "customer.billingAddress.postalCode",
+            "q_1",
         ] {
             check_name(name, true);
         }
@@ -243,10 +286,29 @@ mod tests {
     #[test]
     fn what_could_be_a_value_is_no_name() {
         for name in [
-            "", "42", "2026-06-15", "jane.doe@example.test", "Jane Doe", "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
-            "eyJhbGciOiJIUzI1NiJ9", "ff965a99-feec-4be7-9b39-5baebe4d4f9d", "deadbeef0123", "+491701234567",
-            "a/b", "a b", "naïve", "xkcdqwrtzpsdfg", "QkZhTmVWaGtLbXdSeFp3", "p4ssw0rd", "a1b2", "_1", "[]",
-            &"a".repeat(49), "abcdefghijklmnopqrstuvwxyz", "\u{0}", "key\nline",
+            "",
+            "42",
+            "2026-06-15",
+            "jane.doe@example.test",
+            "Jane Doe",
+            "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+            "eyJhbGciOiJIUzI1NiJ9",
+            "ff965a99-feec-4be7-9b39-5baebe4d4f9d",
+            "deadbeef0123",
+            "+491701234567",
+            "a/b",
+            "a b",
+            "naïve",
+            "xkcdqwrtzpsdfg",
+            "QkZhTmVWaGtLbXdSeFp3",
+            "p4ssw0rd",
+            "a1b2",
+            "_1",
+            "[]",
+            &"a".repeat(49),
+            "abcdefghijklmnopqrstuvwxyz",
+            "\u{0}",
+            "key\nline",
         ] {
             check_name(name, false);
         }

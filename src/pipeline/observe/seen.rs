@@ -246,8 +246,11 @@ mod tests {
 
     #[test]
     fn places_are_named_and_values_are_not() {
-        check(r#"{"a":"secret","b":{"c":1},"d":[{"e":null},{"f":[true]}],"g":[],"h":{}}"#,
-            &["/a", "/b/c", "/d/[*]/e", "/d/[*]/f/[*]", "/g", "/h"], 0);
+        check(
+            r#"{"a":"secret","b":{"c":1},"d":[{"e":null},{"f":[true]}],"g":[],"h":{}}"#,
+            &["/a", "/b/c", "/d/[*]/e", "/d/[*]/f/[*]", "/g", "/h"],
+            0,
+        );
         check(r#"["secret"]"#, &["/[*]"], 0);
         check(r#""secret""#, &[], 0);
         check(r#"{"jane@example.test":{"x":1},"2026-06-15":1,"ok":1}"#, &["/ok"], 2);

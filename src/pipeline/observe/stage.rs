@@ -97,7 +97,9 @@ impl Stage<'_> {
         let judged = if ends_here { None } else { Some(self.reply(response, trail).await) };
         let problem = judged.and_then(Result::err);
         let Some(observed) = &mut trail.observed else {
-            return Err(Problem::new(Reason::Internal).internal("an answer is observed of a request that is not"));
+            return Err(
+                Problem::new(Reason::Internal).internal("an answer is observed of a request that is not")
+            );
         };
         self.see_answer(observed, response, problem.as_ref());
         observed.note(problem);
@@ -119,7 +121,9 @@ impl Stage<'_> {
         if route.refuse.is_some() || is_unread {
             seen.answer_type =
                 Some(content_type.map_or("none", names::content_type)).filter(|_| !response.body.is_empty());
-            if let Some(document) = parse(content_type, &response.body, &self.limits.json).filter(|_| is_success) {
+            if let Some(document) =
+                parse(content_type, &response.body, &self.limits.json).filter(|_| is_success)
+            {
                 seen.note_answer_keys(&document);
             }
         } else if route.pass.is_none()
