@@ -97,7 +97,8 @@ pub fn release_observed(status: u16, upstream: &HeaderMap, released: Released, d
     let mut headers = common_headers(decision_id);
     let is_elsewhere = |value: &HeaderValue| {
         let bytes = value.as_bytes();
-        !bytes.starts_with(b"/") || bytes.starts_with(b"//")
+        // Browsers read a backslash as a slash.
+        !bytes.starts_with(b"/") || bytes.starts_with(b"//") || bytes.contains(&b'\\')
     };
     for (name, value) in upstream {
         let is_ours = headers.contains_key(name) && OURS.contains(&name.as_str());

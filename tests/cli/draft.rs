@@ -31,7 +31,7 @@ async fn a_draft_says_what_is_missing() {
     let parsed: toml::Table = toml::from_str(&ran.stdout).unwrap();
     assert_eq!(parsed["routes"][0]["match"].as_str(), Some("GET /api/tasks/{id:int}"));
     assert!(ran.stdout.contains("# GET /api/companies\n#   colour = \"refused\""), "{}", ran.stdout);
-    assert!(ran.stderr.contains("missing: 1 route, 1 parameter, 0 fields"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing: 1 route, 1 parameter, 1 field;"), "{}", ran.stderr);
     let ran = run(folder.path(), &["check", "--from-ledger", "state", "--format", "json"]);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &report["ok"], &report["entries"]), (3, &Value::Bool(false), &Value::from(2)));

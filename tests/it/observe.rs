@@ -1,5 +1,7 @@
 //! What is observed passes as it came and is judged as ever; what is not observed stays enforced; no value is ever kept.
 
+use std::sync::{Arc, Mutex};
+
 use lockkeeper::audit::draft::{Draft, write};
 use lockkeeper::bundle::profile::Profile;
 use lockkeeper::demo::crm::faults::Fault;
@@ -246,9 +248,33 @@ async fn unclassified_keys_are_recorded() {
     assert!(entry["fields"][1]["names"].as_array().unwrap().contains(&json!("nickname")), "{entry}");
 }
 
-/// Canaries in every place of requests and answers: none of them is ever on disk.
+/// A log that is kept in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Canaries in every place of requests and answers: none of them is ever on disk, in the log or in a draft.
 #[tokio::test]
 async fn no_value_is_ever_kept() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // All tasks of the test run on its thread.
+    let _logging = tracing::subscriber::set_default(subscriber);
     let sidecar = start(r#""*""#).await;
     let rep = sidecar
         .as_person("rep-east")
@@ -271,14 +297,21 @@ async fn no_value_is_ever_kept() {
         rep.send(method, target, body).await;
     }
     let form = rep.clone().with_header("Content-Type: text/canarytype");
-    form.post("/api/deals", "canaryform=canaryvalue").await;
+    let form_reply = form.post("/api/deals", "canaryform=canaryvalue").await;
     let answered = rep.get("/api/deals/42").await;
     assert!(String::from_utf8_lossy(&answered.body).contains("canarywritten"));
+    seen(&sidecar, form_reply.decision()).await;
+    let (drafted, draft) = draft(&sidecar, &sidecar.ledger());
+    assert!(drafted.missing() > 5, "{draft}");
+    let json = write::json(&drafted, None).to_string();
+    tracing::info!("the log is watched");
     let folder = sidecar.stop_keeping_files().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("the log is watched"));
     let ledger = folder.all_text("state/ledger");
     assert!(ledger.contains("\"kind\":\"observed\""));
     assert!(ledger.contains("request_keys"));
-    for line in ledger.lines() {
+    for line in ledger.lines().chain(draft.lines()).chain(json.lines()).chain(log.lines()) {
         assert!(!line.to_ascii_lowercase().contains("canary"), "{line}");
     }
 }

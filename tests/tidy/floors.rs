@@ -40,6 +40,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "hydrate::records",
             "map",
             "map::selection",
+            "observe",
         ],
     ),
     (
@@ -61,10 +62,26 @@ const STAGES: &[(&str, &[&str])] = &[
     ("forward", &["enforce::request"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
+    (
+        "observe",
+        &[
+            "Stage",
+            "canonical",
+            "enforce::answer",
+            "enforce::response",
+            "forward",
+            "hydrate::records",
+            "map",
+            "map::query",
+            "respond",
+            "sidecar",
+            "trail",
+        ],
+    ),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "identify", "map", "record", "trail"]),
-    ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown"]),
+    ("sidecar", &["canonical", "decide::gate", "forward", "identify", "map", "observe", "record", "trail"]),
+    ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown", "observe"]),
 ];
 
 #[test]

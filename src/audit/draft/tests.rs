@@ -132,7 +132,7 @@ fn parameters_and_fields_of_known_routes() {
         "query": ["id", "colour", "filter[stage]"], "answer_type": "text/csv", "reason": "upstream-type",
         "fields": [{"type": "Deal", "names": ["title", "nickname", "owner.name"]}, {"type": "Gone", "names": ["x"]}],
     });
-    let (drafted, text) = draft(&[entry.clone()], DEALS);
+    let (drafted, text) = draft(std::slice::from_ref(&entry), DEALS);
     assert_eq!(drafted.missing(), 5);
     assert!(
         text.contains("#   colour = \"refused\"") && text.contains("#   \"filter[stage]\" = \"refused\""),

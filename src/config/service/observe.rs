@@ -320,6 +320,31 @@ mod tests {
     }
 
     #[test]
+    fn groups_and_lists_are_limited() {
+        let errors = |text: &str| {
+            let reading = Reading::new(SourceFile::new("t.toml", text));
+            let parsed = reading.parse(text).unwrap();
+            read(&reading.table(&parsed), Path::new("."));
+            reading.into_problems().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let groups = |count: usize| {
+            let one =
+                |at: usize| group("\"*\"", "1970-01-01T00:00:00Z").replace("\"a\"", &format!("\"a{at}\""));
+            (0..count).map(one).collect::<String>()
+        };
+        assert_eq!(errors(&groups(GROUPS_MAX)), Vec::<String>::new());
+        assert_eq!(errors(&groups(GROUPS_MAX + 1)), ["there are more than 32 groups"]);
+        let routes = |count: usize| group(&format!("[{}]", "\"*\",".repeat(count)), "1970-01-01T00:00:00Z");
+        assert_eq!(errors(&routes(LIST_MAX)), Vec::<String>::new());
+        assert_eq!(errors(&routes(LIST_MAX + 1)), ["a list has more than 500 members"]);
+        let named = |length: usize| {
+            group("\"*\"", "1970-01-01T00:00:00Z").replace("\"a\"", &format!("{:?}", "a".repeat(length)))
+        };
+        assert_eq!(errors(&named(NAME_BYTES_MAX)).len(), 0);
+        assert_eq!(errors(&named(NAME_BYTES_MAX + 1)).len(), 1);
+    }
+
+    #[test]
     fn every_mistake_has_its_message() {
         let bad = |routes: &str| format!("t.toml:3 {routes}");
         check(

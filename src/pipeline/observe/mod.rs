@@ -168,3 +168,36 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     hidden_rows: HiddenRows::Unstated,
     limits: RouteLimits::default(),
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::trail::Trail;
+
+    /// However much a request shows, what is recorded of it fits one line of the ledger.
+    #[test]
+    fn the_largest_entry_fits_a_line() {
+        let name = |at: usize| {
+            let letter = |at: usize| char::from(b'a' + u8::try_from(at % 26).unwrap_or(0));
+            format!("{}{}{}", "abe_".repeat(11), letter(at), letter(at / 26))
+        };
+        let members: Vec<String> =
+            (0..150).map(|at| format!("\"{}\":{{\"{}\":1}}", name(at), name(at))).collect();
+        let body = bytes::Bytes::from(format!("{{{}}}", members.join(",")));
+        let limits = crate::json::parse::JsonLimits { bytes_max: 1 << 20, depth_max: 9, nodes_max: 1 << 20 };
+        let document = crate::json::value::Document::parse(body, &limits).unwrap();
+        let mut seen = Seen::default();
+        seen.note_request_keys(&document);
+        seen.note_answer_keys(&document);
+        let pairs: Vec<(String, String)> = (0..500).map(|at| (name(at), "x".to_owned())).collect();
+        seen.note_query(pairs.iter());
+        seen.fields.insert("Deal".to_owned(), (0..seen::NAMES_MAX).map(name).collect());
+        seen.note_path(&vec![name(0); 100], true, &crate::bundle::profile::Profile::default());
+        assert_eq!(seen.query.len(), seen::NAMES_MAX);
+        let observed = Observed { group: "g".repeat(40), would: None, seen };
+        let trail = Trail { observed: Some(observed), ..Trail::default() };
+        let crate::ledger::entry::Entry::Observed(entry) = trail.seen().unwrap() else { return };
+        let bytes = serde_json::to_vec(&entry).unwrap().len();
+        assert!((40_000..59_000).contains(&bytes), "{bytes}");
+    }
+}

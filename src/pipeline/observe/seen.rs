@@ -50,7 +50,9 @@ impl Seen {
     pub fn note_path(&mut self, segments: &[String], has_trailing_slash: bool, profile: &Profile) {
         let is_own = |segment: &str| {
             let mut paths = profile.routes.iter().flat_map(|route| route.template.path_text().split('/'));
-            self.words.iter().any(|word| word == segment) || paths.any(|word| word == segment)
+            let is_listed =
+                self.words.iter().any(|word| word == segment) || paths.any(|word| word == segment);
+            is_listed && !segment.contains('{')
         };
         self.path = Some(names::path(segments, has_trailing_slash, is_own));
     }
