@@ -40,10 +40,11 @@ use crate::model::access::{Action, Scope};
 use crate::model::principal::Authn;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::watch::{Watch, method_name};
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
-use enforce::request::clear;
+use enforce::request::{Clearance, clear};
 use enforce::response::{Filtered, Released};
 use forward::{Passage, UpstreamResponse};
 use hydrate::image::Image;
@@ -59,12 +60,16 @@ use trail::{End, Trail};
 pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<outgoing::Outgoing>) {
     let serving = sidecar.serving();
     let is_head = exchange.head.method == http::Method::HEAD;
+    let id = sidecar.clock.decision_id();
+    let watch = Watch::begin(&sidecar.metrics, sidecar.traces.as_ref(), &exchange.head.headers, &id);
     let mut trail = Trail {
-        id: sidecar.clock.decision_id(),
-        method: trail::method_name(&exchange.head.method).to_owned(),
+        id,
+        method: method_name(&exchange.head.method).to_owned(),
         serving: Some(Arc::clone(&serving.snapshot)),
+        watch: Some(watch),
         ..Trail::default()
     };
+    trail.enter("identify");
     let source = exchange.peer.address.to_string();
     let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
@@ -92,16 +97,18 @@ async fn path(
     let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
+    trail.enter("map");
     let (route, parameters) = map::route(profile, &head)?;
     trail.route = Some(route.label());
     let limits = sidecar.limits.for_route(route);
     let body =
         listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
-    let passage = exchange.passage.with(route);
+    let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
     let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
+    trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
@@ -116,7 +123,8 @@ async fn path(
     };
     trail.verdict = decide_request(snapshot, &asker, &mapped);
     if trail.verdict.problem.is_none() {
-        let images = stage.images().await?;
+        let images = stage.images(trail).await?;
+        trail.enter("decide");
         decide_records(snapshot, &gate, &asker, &mapped, &images, &mut trail.verdict);
     }
     let missing = fetch::missing_names(&mapped, profile, &gate);
@@ -126,11 +134,7 @@ async fn path(
         trail.is_forwarded = true;
     }
 
-    let response = sidecar.upstream.forward(clearance, &passage).await.map_err(|problem| {
-        trail.upstream_status = problem.upstream_status;
-        answer::withheld_unread(problem, trail.is_write)
-    })?;
-    trail.upstream_status = Some(response.status);
+    let response = stage.forward(clearance, trail).await?;
     stage.check_key(&response)?;
     let reply = match route.pass.is_some() {
         true => stage.pass(&response, &trail.id),
@@ -158,6 +162,7 @@ async fn exit(
         respond::problem(&problem, &trail.id, Some(&serving.snapshot.bundle.profile))
     });
     let mut is_recorded = false;
+    trail.enter("record");
     if let Some(found) = problem.clone() {
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
@@ -183,14 +188,17 @@ async fn exit(
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
     {
-        tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
+        tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
         let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
         let reply = respond::problem(&withheld, &trail.id, None);
+        let reply_status = reply.status;
         let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+        trail.end_trace(reply_status, Some(&withheld));
         let _ = reply_to.send(outgoing);
         return;
     }
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
+    trail.end_trace(status, problem.as_ref());
     let _ = reply_to.send(outgoing);
     let is_delivered = delivered.await.unwrap_or(false);
     match (is_open, must_be_durable, is_delivered) {
@@ -224,6 +232,18 @@ impl Stage<'_> {
         }
     }
 
+    /// Hands on what was cleared. From here on, what a write did is known to the CRM alone.
+    async fn forward(&self, clearance: Clearance, trail: &mut Trail) -> Result<UpstreamResponse, Problem> {
+        trail.enter("forward");
+        let response = self.sidecar.upstream.forward(clearance, self.passage).await.map_err(|problem| {
+            trail.upstream_status = problem.upstream_status;
+            answer::withheld_unread(problem, trail.is_write)
+        })?;
+        trail.upstream_status = Some(response.status);
+        trail.enter("enforce");
+        Ok(response)
+    }
+
     /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
     fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
         match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
@@ -236,7 +256,8 @@ impl Stage<'_> {
     }
 
     /// The records as they stand, or the new record as it is proposed.
-    async fn images(&self) -> Result<Vec<Image>, Problem> {
+    async fn images(&self, trail: &Trail) -> Result<Vec<Image>, Problem> {
+        trail.enter("hydrate");
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
                 let snapshot = &self.serving.snapshot;

@@ -17,6 +17,7 @@ use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
 use crate::pipeline::enforce::response::ReleaseKind;
 use crate::pipeline::enforce::shown::{HiddenRow, ShownSets};
 use crate::telemetry::metrics::Finished;
+use crate::telemetry::watch::Watch;
 
 /// Everything that the ledger may need to know of one request.
 #[derive(Default)]
@@ -45,6 +46,8 @@ pub struct Trail {
     pub is_write: bool,
     /// Whether a change was handed to the CRM, whatever came of it.
     pub is_forwarded: bool,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Trail {
@@ -110,7 +113,27 @@ impl Trail {
             reason: problem.map(|problem| problem.reason),
             records_cut: cut.map(|(_, ids)| ids.len()).sum(),
             records_hidden: self.sets.rows_hidden.values().map(Vec::len).sum(),
+            duration: self.watch.as_ref().map(|watch| watch.elapsed()).unwrap_or_default(),
         }
+    }
+
+    /// A stage begins.
+    pub fn enter(&self, stage: &'static str) {
+        if let Some(watch) = &self.watch {
+            watch.enter(stage);
+        }
+    }
+
+    /// The request ends, as far as its trace goes.
+    pub fn end_trace(&self, status: u16, problem: Option<&Problem>) {
+        if let Some(watch) = &self.watch {
+            watch.end(&self.id, &self.method, &self.finished(status, problem));
+        }
+    }
+
+    /// The id of the trace, for lines of the log.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.watch.as_ref().and_then(|watch| watch.trace_id())
     }
 
     /// The outcome entry.
@@ -135,12 +158,6 @@ impl Trail {
             part: None,
         })
     }
-}
-
-/// A method's name for the ledger: callers may write anything there, so what is not a usual method is `other`.
-pub fn method_name(method: &http::Method) -> &'static str {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 /// How a request ended.

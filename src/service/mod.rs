@@ -5,3 +5,4 @@
 pub mod load;
 pub mod start;
 pub mod reload;
+pub mod telemetry;

@@ -15,6 +15,7 @@ use crate::config::service::ServiceConfig;
 use crate::ledger::entry::{Entry, PolicyChanges, Revision, RevisionOf, RevisionResult};
 use crate::ledger::revisions::Revisions;
 use crate::pipeline::sidecar::Sidecar;
+use crate::telemetry::metrics::ReloadResult;
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +61,7 @@ impl Reloader {
             (loaded, problems)
         });
         let Ok((loaded, problems)) = loading.await else {
+            self.sidecar.metrics.reload(ReloadResult::Refused);
             return Reloaded::Refused { problems: "the load did not end".to_owned() };
         };
         for problem in problems.iter() {
@@ -76,6 +78,7 @@ impl Reloader {
         let before = self.sidecar.current.snapshot();
         let Some(loaded) = loaded else {
             tracing::error!(problems = problems.error_count(), "reload refused, the old revision stays");
+            self.sidecar.metrics.reload(ReloadResult::Refused);
             self.record_refusal(&before, &problems).await;
             return Reloaded::Refused { problems: problems.to_string() };
         };
@@ -84,10 +87,13 @@ impl Reloader {
             Snapshot { generation: 0, bundle: Arc::clone(&bundle), directory: Arc::clone(&directory) };
         if let Err(error) = keep(&self.revisions, &candidate) {
             tracing::error!(error = %error, "reload refused, the new revision could not be kept");
+            self.sidecar.metrics.reload(ReloadResult::Refused);
             return Reloaded::Refused { problems: error.to_string() };
         }
         let serving = self.sidecar.current.swap(Arc::clone(&bundle), Arc::clone(&directory));
         self.sidecar.sources.store(Arc::new(loaded.sources));
+        self.sidecar.metrics.reload(ReloadResult::Active);
+        self.sidecar.metrics.directory_loaded(self.sidecar.clock.now_ms() / 1000);
         self.record_change(&before, &serving).await;
         tracing::info!(bundle = %bundle.revision, directory = %directory.revision, "reloaded");
         Reloaded::Active { bundle: bundle.revision.clone(), directory: directory.revision.clone() }

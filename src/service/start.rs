@@ -12,9 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::load::Loaded;
 use super::reload::{Reloader, policy_changes};
+use super::telemetry::{require_conditions, start_traces};
 use crate::admin;
 use crate::bundle::current::{Current, Snapshot};
-use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
@@ -30,6 +31,7 @@ use crate::pipeline::record::Recorder;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::export::Exporting;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,9 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// Traces cannot be sent as configured.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -77,16 +82,15 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     ledger: Ledger,
+    health: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    exporting: Option<Exporting>,
 }
 
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
-    options.segment_bytes_max = config.ledger.segment_bytes_max;
-    options.queue_entries_max = config.ledger.queue_entries_max;
-    options.write_timeout_ms = config.ledger.write_timeout_ms;
+    let options = ledger_options(&config.ledger, boot.clone());
     let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
@@ -100,16 +104,21 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let metrics = Arc::new(Metrics::default());
+    let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Arc::new(Sidecar::new(
         Current::new(loaded.bundle, loaded.directory),
         loaded.sources,
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
-        Recorder::new(ledger.clone(), handles),
+        Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
         limits(&config.limits),
-        Metrics::default(),
+        metrics,
+        traces,
     ));
+    require_conditions(&sidecar);
+    sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = local(&listener, config.listen.address);
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
@@ -132,9 +141,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
     }
-    if let Some(listener) = health_listener {
-        tasks.push(tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(is_over))));
-    }
+    let health = health_listener.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
         address,
@@ -145,19 +152,36 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         shutdown,
         tasks,
         ledger,
+        health,
+        exporting,
     })
 }
 
 impl Running {
-    /// Stops listening, lets open exchanges end, and closes the ledger.
+    /// Stops listening, lets open exchanges end, and closes the ledger. Health is answered until the end: not ready.
     pub async fn stop(self) -> Result<u64, LedgerError> {
+        self.sidecar.readiness.drain();
         let _ = self.shutdown.send(true);
         for task in self.tasks {
             let _ = task.await;
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
-        self.ledger.close().await
+        if let Some(exporting) = self.exporting {
+            exporting.stop().await;
+        }
+        let closed = self.ledger.close().await;
+        if let Some((end, task)) = self.health {
+            let _ = end.send(true);
+            let _ = task.await;
+        }
+        closed
     }
+}
+
+/// Health ends last, on its own word.
+fn serve_health(listener: TcpListener, sidecar: &Arc<Sidecar>) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (end, has_ended) = watch::channel(false);
+    (end, tokio::spawn(admin::health::serve(listener, Arc::clone(sidecar), over(has_ended))))
 }
 
 async fn over(mut is_over: watch::Receiver<bool>) {
@@ -227,6 +251,14 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
             () = &mut shutdown => return,
         }
     }
+}
+
+fn ledger_options(ledger: &LedgerConfig, boot: String) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&ledger.path, boot);
+    options.segment_bytes_max = ledger.segment_bytes_max;
+    options.queue_entries_max = ledger.queue_entries_max;
+    options.write_timeout_ms = ledger.write_timeout_ms;
+    options
 }
 
 fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {
