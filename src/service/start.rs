@@ -158,6 +158,11 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
 }
 
 impl Running {
+    /// Whether every part still works.
+    pub fn is_whole(&self) -> bool {
+        self.tasks.iter().all(|task| !task.is_finished())
+    }
+
     /// Stops listening, lets open exchanges end, and closes the ledger. Health is answered until the end: not ready.
     pub async fn stop(self) -> Result<u64, LedgerError> {
         self.sidecar.readiness.drain();

@@ -8,4 +8,5 @@ mod check;
 mod dry_run;
 mod explain;
 mod help;
+mod operations;
 mod tail;
