@@ -6,3 +6,4 @@ pub mod load;
 pub mod start;
 pub mod reload;
 pub mod telemetry;
+pub mod probe;

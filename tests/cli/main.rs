@@ -5,8 +5,10 @@ mod run;
 
 mod author;
 mod check;
+mod demo;
 mod dry_run;
 mod explain;
 mod help;
 mod operations;
+mod probe;
 mod tail;

@@ -176,3 +176,16 @@ fn every_command_has_its_page() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("`file` cannot be written to"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_bundle_is_read_as_a_config_map_mounts_it() {
+    let folder = folder();
+    let plain = run(folder.path(), &["check", "bundle", "--format", "json"]);
+    // As the kubelet lays it out: `..data` leads to a folder with a time in its name, every entry leads through `..data`.
+    let script = "mkdir -p m && mv bundle m/..2026_06_15 && cd m && ln -s ..2026_06_15 ..data && \
+                  for entry in $(ls ..data/); do ln -s ..data/$entry $entry; done";
+    let laid_out = Command::new("sh").args(["-c", script]).current_dir(folder.path()).status().unwrap();
+    assert!(laid_out.success());
+    let mounted = run(folder.path(), &["check", "m", "--format", "json"]);
+    assert_eq!((mounted.code, &mounted.stdout), (0, &plain.stdout));
+}

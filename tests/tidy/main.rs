@@ -13,6 +13,8 @@ mod reference;
 mod language;
 mod configuration;
 mod schema;
+mod yaml;
+mod deploy;
 mod cookbook;
 
 /// Fails with every finding, or passes if there is none.
