@@ -102,7 +102,7 @@ impl Probe<'_> {
             Err(error) => return vec![unreachable(&error)],
             Ok(status) => findings.push(to_nobody(status, &target)),
         }
-        for (name, value) in service_credentials(&self.loaded.sources) {
+        for (name, value) in service_credentials(&self.loaded.identity.sources) {
             let found = network.ask(&target, host, Some((name, value))).await;
             findings.push(to_service(found, &target));
         }
@@ -111,7 +111,7 @@ impl Probe<'_> {
                 let found = network.ask(&target, host, Some((name, value))).await;
                 findings.push(to_caller(found, &target, reach));
             }
-            None if self.loaded.sources.iter().any(|source| source.authn == Authn::CrmKey) => {
+            None if self.loaded.identity.sources.iter().any(|source| source.authn == Authn::CrmKey) => {
                 let what = "callers hold keys that the CRM itself takes".to_owned();
                 findings.push(Finding {
                     check: "caller",
