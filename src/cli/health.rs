@@ -1,5 +1,4 @@
-//! `lockkeeper health`: asks a running service whether it is ready, for images that have no other program [edge].
-#![expect(clippy::disallowed_methods, reason = "edge: a socket to the health listener")]
+//! `lockkeeper health`: asks a running service whether it is ready, for images that have no other program.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

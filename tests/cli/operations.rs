@@ -30,16 +30,18 @@ impl Service {
         change(&mut program);
         let mut child = program.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
+        // From here on the child is ended with its handle.
+        let mut service = Self { child, address: ([127, 0, 0, 1], 0).into() };
         let mut line = String::new();
-        loop {
+        while service.address.port() == 0 {
             line.clear();
             assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the service did not start");
             let event: Value = serde_json::from_str(&line).unwrap();
             if event["message"] == "serving" {
-                let address = event["listen"].as_str().unwrap().parse().unwrap();
-                return (Self { child, address }, lines);
+                service.address = event["listen"].as_str().unwrap().parse().unwrap();
             }
         }
+        (service, lines)
     }
 
     fn signal(&self, name: &str) {
