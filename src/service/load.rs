@@ -99,7 +99,11 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
         check_keys(identity, directory, problems);
     }
     if let Some(bundle) = &bundle {
+        let before = problems.error_count();
         observe::check_routes(&config.observe, &bundle.profile, problems);
+        if problems.error_count() > before {
+            return None;
+        }
     }
     Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
 }

@@ -9,6 +9,7 @@ mod ledger;
 pub mod observe;
 mod limits;
 mod log;
+mod telemetry;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use sources::{BundleConfig, DirectoryConfig};
+pub use telemetry::TracesConfig;
 pub use upstream::UpstreamConfig;
 
 /// Everything that `serve` needs to know.
@@ -49,6 +51,8 @@ pub struct ServiceConfig {
     pub limits: LimitsConfig,
     /// The operational log.
     pub log: LogConfig,
+    /// Traces, if they are on.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads a configuration; relative paths are taken from `folder`. `None` comes with at least one error.
@@ -79,6 +83,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
+    let traces = telemetry::read(root, folder);
     Some(ServiceConfig {
         listen: listen?,
         admin,
@@ -90,6 +95,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         ledger: ledger?,
         limits,
         log,
+        traces,
     })
 }
 
@@ -107,6 +113,8 @@ pub const SECTIONS: &[&Section] = &[
     &ledger::SECTION,
     &limits::SECTION,
     &log::SECTION,
+    &telemetry::SECTION,
+    &telemetry::TRACES,
 ];
 
 #[cfg(test)]
