@@ -36,7 +36,6 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::Authn;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::gate::RecordGate;
@@ -44,9 +43,9 @@ use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::clear;
 use enforce::response::{Filtered, Released};
-use forward::{Passage, UpstreamResponse};
+use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
-use identify::{Identity, identify};
+use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
 use respond::Reply;
@@ -81,14 +80,18 @@ async fn path(
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
 
-    let head = canonical::read(
+    let mut head = canonical::read(
         exchange.head.method,
         &exchange.head.uri,
         exchange.head.version,
         exchange.head.headers,
         sidecar.limits.head,
     )?;
-    let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
+    let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
+    let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
+    let presented = Presented { headers, peer, directory, crm, now_ms };
+    let identity = identify(&serving.sources, presented).await?;
+    serving.sources.forget(&mut head.headers);
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     let (route, parameters) = map::route(profile, &head)?;
@@ -223,11 +226,11 @@ impl Stage<'_> {
         }
     }
 
-    /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
+    /// The caller's own credential is known: a CRM that says otherwise does not take the one that is kept for them.
     fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
-        match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
+        match response.status == 401 && self.identity.owner == Owner::Operator {
             true => {
-                let why = "the CRM does not accept the service account's key";
+                let why = "the CRM does not accept the credential that is configured for this principal";
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
             }
             false => Ok(()),

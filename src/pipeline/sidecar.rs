@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
-use super::identify::KeySource;
+use super::identify::Sources;
 use super::map::{self, Mapped};
 use super::record::Recorder;
 use super::trail::Trail;
@@ -26,8 +26,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
-    /// The known keys, swapped on reload.
-    pub sources: ArcSwap<Vec<KeySource>>,
+    /// How callers are identified, swapped on reload.
+    pub sources: ArcSwap<Sources>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -48,8 +48,8 @@ pub struct Sidecar {
 pub struct Serving {
     /// Bundle and directory.
     pub snapshot: Arc<Snapshot>,
-    /// Known keys.
-    pub sources: Arc<Vec<KeySource>>,
+    /// How callers are identified.
+    pub sources: Arc<Sources>,
 }
 
 /// Limits of the service.
@@ -133,7 +133,7 @@ impl Sidecar {
     #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
-        sources: Vec<KeySource>,
+        sources: Sources,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
 
+use super::sources;
 use crate::bundle::compile::{Bundle, compile};
 use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
-use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::{secret, text};
-use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
-use crate::model::principal::Authn;
-use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
+use crate::config::author::Problems;
+use crate::config::load::text;
+use crate::config::service::ServiceConfig;
+use crate::pipeline::identify::Sources;
 
 /// What a configuration's files hold at one moment.
 pub struct Loaded {
@@ -22,8 +21,8 @@ pub struct Loaded {
     pub bundle: Bundle,
     /// People.
     pub directory: Directory,
-    /// Known keys.
-    pub sources: Vec<KeySource>,
+    /// How callers are identified.
+    pub sources: Sources,
 }
 
 /// Loads all; `None` comes with at least one error.
@@ -31,11 +30,7 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     let bundle = load_bundle(&config.bundle.path, problems);
     let directory = load_directory(&config.directory.file, bundle.as_ref(), problems);
     let before = problems.error_count();
-    let sources: Vec<KeySource> =
-        config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
-    if let Some(directory) = &directory {
-        check_keys(&sources, directory, problems);
-    }
+    let sources = sources::load(&config.identity, directory.as_ref(), problems);
     if problems.error_count() > before {
         return None;
     }
@@ -73,53 +68,6 @@ pub fn fingerprint(config: &ServiceConfig) -> String {
         files.insert(path.display().to_string(), Bytes::from(content));
     };
     add(&config.directory.file);
-    for keys in &config.identity {
-        add(&keys.file);
-        if let KeyKind::Api { key_file, .. } = &keys.kind {
-            add(key_file);
-        }
-    }
+    sources::files(&config.identity).iter().for_each(|path| add(path));
     revision::hash_files(&files)
-}
-
-fn load_keys(config: &KeyConfig, problems: &mut Problems) -> Option<KeySource> {
-    let keys = keys::load(&text(&config.file, problems)?, problems);
-    let upstream = match &config.kind {
-        KeyKind::Crm => UpstreamCredential::Caller,
-        KeyKind::Api { header, scheme, key_file } => {
-            let key = secret(key_file, problems)?;
-            let value = scheme.as_ref().map_or(key.clone(), |scheme| format!("{scheme} {key}"));
-            let (Some(name), Some(mut value)) =
-                (header_name(header, problems), HeaderValue::try_from(value).ok())
-            else {
-                problems
-                    .push(AuthorProblem::error(format!("`{}` cannot stand in a header", key_file.display())));
-                return None;
-            };
-            value.set_sensitive(true);
-            UpstreamCredential::Service { name, value }
-        }
-    };
-    let authn = if config.kind == KeyKind::Crm { Authn::CrmKey } else { Authn::ApiKey };
-    let header = header_name(&config.header, problems)?;
-    Some(KeySource { authn, header, scheme: config.scheme.clone(), keys, upstream })
-}
-
-fn header_name(text: &str, problems: &mut Problems) -> Option<HeaderName> {
-    let name = HeaderName::try_from(text).ok();
-    if name.is_none() {
-        problems.push(AuthorProblem::error(format!("`{text}` is not a header name")));
-    }
-    name
-}
-
-fn check_keys(sources: &[KeySource], directory: &Directory, problems: &mut Problems) {
-    for principal in sources.iter().flat_map(|source| source.keys.principals()) {
-        if directory.person(principal).is_none() {
-            let message = format!("a key belongs to `{principal}`, who is not in the directory");
-            problems.push(
-                AuthorProblem::warning(message).help("The key is refused until the directory has them."),
-            );
-        }
-    }
 }

@@ -3,5 +3,7 @@
 //! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
 
 pub mod load;
+pub mod sources;
+mod persons;
 pub mod start;
 pub mod reload;

@@ -87,7 +87,9 @@ impl Reloader {
             return Reloaded::Refused { problems: error.to_string() };
         }
         let serving = self.sidecar.current.swap(Arc::clone(&bundle), Arc::clone(&directory));
-        self.sidecar.sources.store(Arc::new(loaded.sources));
+        let mut sources = loaded.sources;
+        sources.inherit(&self.sidecar.sources.load());
+        self.sidecar.sources.store(Arc::new(sources));
         self.record_change(&before, &serving).await;
         tracing::info!(bundle = %bundle.revision, directory = %directory.revision, "reloaded");
         Reloaded::Active { bundle: bundle.revision.clone(), directory: directory.revision.clone() }

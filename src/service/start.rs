@@ -22,9 +22,12 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
+use crate::net::remote::RemoteError;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
+use crate::pipeline::identify::Way;
+use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::{self, ConnectionLimits};
 use crate::pipeline::record::Recorder;
 use crate::pipeline::sidecar::{Limits, Sidecar};
@@ -55,6 +58,9 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// An issuer's keys can never be fetched.
+    #[error("the keys of an issuer cannot be fetched: {0}")]
+    Keys(#[from] RemoteError),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -123,11 +129,12 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         ..ConnectionLimits::default()
     };
     let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions));
-    let mut tasks = vec![
+    let mut tasks = refresh_keys(&sidecar, &is_over)?;
+    tasks.extend([
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
         tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
-    ];
+    ]);
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
@@ -216,6 +223,22 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         record(Entry::Revision(revision)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Keeps the keys of every issuer fresh whose keys are at a URL.
+fn refresh_keys(
+    sidecar: &Sidecar,
+    is_over: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let sources = sidecar.sources.load();
+    let issuers = sources.iter().filter_map(|source| match &source.way {
+        Way::Jwt(issuer) => Refresher::of(issuer),
+        Way::Keys(_) | Way::Certificate(_) | Way::Gateway(_) | Way::Introspection(_) => None,
+    });
+    let spawn = |refresher: Result<Refresher, RemoteError>| {
+        Ok(tokio::spawn(refresher?.run(sidecar.clock.clone(), over(is_over.clone()))))
+    };
+    issuers.map(spawn).collect()
 }
 
 async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {

@@ -19,5 +19,6 @@ mod matrix;
 mod kept_verdicts;
 mod stripping;
 mod interference;
+mod identity;
 
 mod ledger_kill;

@@ -59,6 +59,7 @@ const STAGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("forward", &["enforce::request"]),
+    ("identify", &["enforce::answer", "forward"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     ("record", &["trail"]),
