@@ -14,6 +14,7 @@
 pub mod canonical;
 pub mod listen;
 pub mod outgoing;
+mod panics;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -64,7 +65,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         ..Trail::default()
     };
     let source = exchange.peer.address.to_string();
-    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
 }
 

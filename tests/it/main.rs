@@ -11,6 +11,8 @@ mod records;
 mod bad_input;
 mod framing;
 mod faults;
+mod hostile_origin;
+mod reload_storm;
 mod guesses;
 mod ledger;
 mod reload;
@@ -22,3 +24,11 @@ mod interference;
 mod identity;
 
 mod ledger_kill;
+
+/// How often something is repeated: `rounds` as a rule, more where `LOCKKEEPER_FAULT_SCALE` says so, as
+/// `scripts/reliability` does.
+fn scaled(rounds: usize) -> usize {
+    let scale =
+        std::env::var("LOCKKEEPER_FAULT_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1);
+    rounds * std::cmp::max(scale, 1)
+}

@@ -50,7 +50,9 @@ pub const DIRECTORY: Section = Section {
 /// The section of the bundle.
 pub const BUNDLE: Section = Section {
     name: "bundle",
-    meaning: "Policies, schema and profile.",
+    meaning: "Policies, schema and profile.\n\n\
+              What does not load as a whole is refused and the old revision stays; both are in the ledger. SIGHUP and \
+              `POST /reload` look at once.",
     presence: Presence::Required,
     keys: &[&PATH, &RELOAD_POLL_MS],
     inner: &[],
@@ -59,13 +61,13 @@ const FILE: Key = Key::required(
     "file",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "a `.cedarentities.json` file",
+    "Cedar's JSON form of entities, a `.cedarentities.json` file",
 );
 const PATH: Key = Key::required(
     "path",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "the bundle's folder",
+    "folder with `profile.toml`, one `.cedarschema` and `.cedar` files",
 );
 const RELOAD_POLL_MS: Key = Key::integer(
     "reload_poll_ms",
