@@ -49,12 +49,7 @@ pub struct Trail {
 
 impl Trail {
     /// The decision entry. `problem` is why the request ends, if it does.
-    pub fn decision(&self, handle: Option<String>, problem: Option<&Problem>) -> Entry {
-        let who = handle.zip(self.principal.as_ref()).map(|(handle, principal)| Who {
-            handle,
-            principal_type: principal.entity.type_name.clone(),
-            authn: principal.authn.code().to_owned(),
-        });
+    pub fn decision(&self, who: Option<Who>, problem: Option<&Problem>) -> Entry {
         // What a write showed is known only after it: that stands in the outcome.
         let sets = if self.is_write { ShownSets::default() } else { self.sets.clone() };
         let mut access = group(self.verdict.all_accesses());

@@ -39,7 +39,7 @@ pub fn load(config: &IdentityConfig, directory: Option<&Directory>, problems: &m
         add(load_keys(keys, problems).map(Way::Keys), &keys.shown, problems);
     }
     for issuer in &config.jwt {
-        add(load_issuer(issuer, problems).map(Way::Jwt), &issuer.shown, problems);
+        add(load_issuer(issuer, problems).map(Box::new).map(Way::Jwt), &issuer.shown, problems);
     }
     if let Some(certificates) = &config.certificate {
         add(load_certificates(certificates, problems).map(Way::Certificate), &certificates.shown, problems);
@@ -48,7 +48,7 @@ pub fn load(config: &IdentityConfig, directory: Option<&Directory>, problems: &m
         add(load_gateway(gateway, problems).map(Way::Gateway), &gateway.shown, problems);
     }
     if let Some(crm) = &config.introspection {
-        add(load_introspection(crm, problems).map(Way::Introspection), &crm.shown, problems);
+        add(load_introspection(crm, problems).map(Box::new).map(Way::Introspection), &crm.shown, problems);
     }
     let sources = Sources::new(sources);
     if let Some(directory) = directory {

@@ -26,9 +26,12 @@ pub struct IntrospectionSource {
     config: IntrospectionConfig,
     header: Option<HeaderName>,
     kept: moka::sync::Cache<[u8; 32], Kept>,
-    asked: Mutex<HashMap<[u8; 32], Arc<OnceCell<Result<String, Problem>>>>>,
+    asked: Mutex<HashMap<[u8; 32], Asked>>,
     slots: Semaphore,
 }
+
+/// What a question brings, for all who wait for it.
+type Asked = Arc<OnceCell<Result<String, Problem>>>;
 
 #[derive(Clone)]
 struct Kept {
@@ -138,7 +141,7 @@ impl IntrospectionSource {
 struct Question<'s> {
     source: &'s IntrospectionSource,
     hash: [u8; 32],
-    cell: Arc<OnceCell<Result<String, Problem>>>,
+    cell: Asked,
 }
 
 impl Drop for Question<'_> {

@@ -49,13 +49,13 @@ pub enum Way {
     /// By hashes of keys.
     Keys(KeySource),
     /// By tokens that an issuer signed.
-    Jwt(JwtSource),
+    Jwt(Box<JwtSource>),
     /// By verified client certificates.
     Certificate(CertificateSource),
     /// By the header of a trusted gateway.
     Gateway(GatewaySource),
     /// By asking the CRM.
-    Introspection(IntrospectionSource),
+    Introspection(Box<IntrospectionSource>),
 }
 
 /// What one request brings to its identification.

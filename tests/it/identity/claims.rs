@@ -170,6 +170,9 @@ async fn an_actor_asks_for_the_person_that_the_token_is_about() {
     let kinds =
         ledger.of_kind("decision").into_iter().map(|entry| entry["who"]["type"].clone()).collect::<Vec<_>>();
     assert_eq!(kinds, ["User", "Agent", "Agent"]);
+    let entries = ledger.of_kind("decision");
+    assert_eq!(entries[1]["who"]["onBehalfOf"], entries[0]["who"]["handle"]);
+    assert!(entries[0]["who"].get("onBehalfOf").is_none());
 }
 
 #[tokio::test]

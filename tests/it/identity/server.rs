@@ -18,13 +18,16 @@ use tokio::sync::Semaphore;
 /// What a path is answered with: a status, a content type and a body.
 pub type Answer = (u16, &'static str, String);
 
+/// What answers a request.
+type Answering = Box<dyn Fn(&http::request::Parts) -> Answer + Send>;
+
 /// A server on a free port.
 #[derive(Clone)]
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<http::request::Parts>>>,
-    answers: Arc<Mutex<Box<dyn Fn(&http::request::Parts) -> Answer + Send>>>,
+    answers: Arc<Mutex<Answering>>,
     /// Answers wait for a permit.
     gate: Arc<Semaphore>,
 }
