@@ -24,6 +24,7 @@ pub mod forward;
 pub mod respond;
 pub mod trail;
 pub mod record;
+pub mod serving;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -50,7 +51,8 @@ use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
 use respond::Reply;
-use sidecar::{Serving, Sidecar};
+use serving::Serving;
+use sidecar::Sidecar;
 use trail::{End, Trail};
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
@@ -91,8 +93,8 @@ async fn path(
     let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
     let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
     let presented = Presented { headers, peer, directory, crm, now_ms };
-    let identity = identify(&serving.sources, presented).await?;
-    serving.sources.forget(&mut head.headers);
+    let identity = identify(&serving.identity.sources, presented).await?;
+    serving.identity.sources.forget(&mut head.headers);
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     let (route, parameters) = map::route(profile, &head)?;

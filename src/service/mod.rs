@@ -2,8 +2,10 @@
 //!
 //! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
 
+pub mod intake;
 pub mod load;
 pub mod sources;
 mod persons;
 pub mod start;
+pub mod settle;
 pub mod reload;

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::intake::Intake;
 use crate::config::author::{Problems, SourceFile};
-use crate::config::load::{check_private, secret, text};
+use crate::config::load::check_private;
 use crate::config::reader::{Reading, Table, Text};
 use crate::model::principal::EntityRef;
 
 /// The key of each principal. `None` comes with at least one error.
-pub fn load(path: &Path, problems: &mut Problems) -> Option<BTreeMap<EntityRef, String>> {
-    let source = text(path, problems)?;
+pub fn load(
+    path: &Path,
+    intake: &mut Intake,
+    problems: &mut Problems,
+) -> Option<BTreeMap<EntityRef, String>> {
+    let source = intake.confidential(path, problems)?;
     let before = problems.error_count();
     let (entries, found) = read(&source);
     problems.extend(found);
@@ -23,7 +28,7 @@ pub fn load(path: &Path, problems: &mut Problems) -> Option<BTreeMap<EntityRef, 
     for entry in entries {
         let key = match entry.key {
             Key::Here(key) => Some(key),
-            Key::File(name) => secret(&beside(path, &name), problems),
+            Key::File(name) => intake.secret(&beside(path, &name), problems),
         };
         if let Some(key) = key {
             keys.insert(entry.principal, key);

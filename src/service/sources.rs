@@ -9,10 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
+use super::intake::Intake;
 use super::persons;
 use crate::bundle::directory::Directory;
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::{secret, text};
 use crate::config::service::{
     Carrier, CertificateConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig, KeyConfig,
     KeySetPlace, Place, Shown,
@@ -29,32 +29,43 @@ use crate::pipeline::identify::upstream::UpstreamCredential;
 use crate::pipeline::identify::{Source, Sources, Way};
 
 /// Loads every source, in the order in which they are asked; what does not load comes with an error.
-pub fn load(config: &IdentityConfig, directory: Option<&Directory>, problems: &mut Problems) -> Sources {
+pub fn load(config: &IdentityConfig, intake: &mut Intake, problems: &mut Problems) -> Sources {
     let mut sources = Vec::new();
-    let mut add = |way: Option<Way>, shown: &Shown, problems: &mut Problems| {
-        let upstream = load_shown(shown, problems);
+    let mut add = |way: Option<Way>, shown: &Shown, intake: &mut Intake, problems: &mut Problems| {
+        let upstream = load_shown(shown, intake, problems);
         sources.extend(way.zip(upstream).map(|(way, upstream)| Source { way, upstream }));
     };
     for keys in &config.keys {
-        add(load_keys(keys, problems).map(Way::Keys), &keys.shown, problems);
+        add(load_keys(keys, intake, problems).map(Way::Keys), &keys.shown, intake, problems);
     }
     for issuer in &config.jwt {
-        add(load_issuer(issuer, problems).map(Box::new).map(Way::Jwt), &issuer.shown, problems);
+        add(
+            load_issuer(issuer, intake, problems).map(Box::new).map(Way::Jwt),
+            &issuer.shown,
+            intake,
+            problems,
+        );
     }
     if let Some(certificates) = &config.certificate {
-        add(load_certificates(certificates, problems).map(Way::Certificate), &certificates.shown, problems);
+        add(
+            load_certificates(certificates, intake, problems).map(Way::Certificate),
+            &certificates.shown,
+            intake,
+            problems,
+        );
     }
     if let Some(gateway) = &config.gateway {
-        add(load_gateway(gateway, problems).map(Way::Gateway), &gateway.shown, problems);
+        add(load_gateway(gateway, problems).map(Way::Gateway), &gateway.shown, intake, problems);
     }
     if let Some(crm) = &config.introspection {
-        add(load_introspection(crm, problems).map(Box::new).map(Way::Introspection), &crm.shown, problems);
+        add(
+            load_introspection(crm, problems).map(Box::new).map(Way::Introspection),
+            &crm.shown,
+            intake,
+            problems,
+        );
     }
-    let sources = Sources::new(sources);
-    if let Some(directory) = directory {
-        check_principals(&sources, directory, problems);
-    }
-    sources
+    Sources::new(sources)
 }
 
 /// Every file that a load reads, for seeing whether one has changed.
@@ -79,23 +90,28 @@ pub fn files(config: &IdentityConfig) -> Vec<PathBuf> {
     keys.chain(issuers).chain(certificates).chain(gateway).chain(crm).collect()
 }
 
-fn load_keys(config: &KeyConfig, problems: &mut Problems) -> Option<KeySource> {
-    let keys = keys::load(&text(&config.file, problems)?, problems);
+fn load_keys(config: &KeyConfig, intake: &mut Intake, problems: &mut Problems) -> Option<KeySource> {
+    let keys = keys::load(&intake.text(&config.file, problems)?, problems);
     let header = header_name(&config.carrier.header, problems)?;
     Some(KeySource { authn: config.authn, header, scheme: config.carrier.scheme.clone(), keys })
 }
 
-fn load_issuer(config: &JwtConfig, problems: &mut Problems) -> Option<JwtSource> {
+fn load_issuer(config: &JwtConfig, intake: &mut Intake, problems: &mut Problems) -> Option<JwtSource> {
     let header = header_name(&config.carrier.header, problems)?;
     let keyring = match &config.key_set {
-        KeySetPlace::File(file) => Keyring::fixed(load_key_set(file, config, problems)?),
+        KeySetPlace::File(file) => Keyring::fixed(load_key_set(file, config, intake, problems)?),
         KeySetPlace::Remote { max_age_ms, .. } => Keyring::remote(*max_age_ms),
     };
     Some(JwtSource::new(config.clone(), header, Arc::new(keyring)))
 }
 
-fn load_key_set(file: &Path, config: &JwtConfig, problems: &mut Problems) -> Option<KeySet> {
-    let source = text(file, problems)?;
+fn load_key_set(
+    file: &Path,
+    config: &JwtConfig,
+    intake: &mut Intake,
+    problems: &mut Problems,
+) -> Option<KeySet> {
+    let source = intake.text(file, problems)?;
     match KeySet::read(Bytes::from(source.text.clone()), &config.algorithms) {
         Ok(keys) => Some(keys),
         Err(error) => {
@@ -107,9 +123,13 @@ fn load_key_set(file: &Path, config: &JwtConfig, problems: &mut Problems) -> Opt
     }
 }
 
-fn load_certificates(config: &CertificateConfig, problems: &mut Problems) -> Option<CertificateSource> {
+fn load_certificates(
+    config: &CertificateConfig,
+    intake: &mut Intake,
+    problems: &mut Problems,
+) -> Option<CertificateSource> {
     let table = match &config.file {
-        Some(file) => certificate::load(&text(file, problems)?, problems),
+        Some(file) => certificate::load(&intake.text(file, problems)?, problems),
         None => Vec::new(),
     };
     Some(CertificateSource { table, pattern: config.pattern.clone(), named_by: config.named_by.clone() })
@@ -133,15 +153,15 @@ fn load_introspection(config: &IntrospectionConfig, problems: &mut Problems) -> 
     Some(IntrospectionSource::new(config.clone(), header))
 }
 
-fn load_shown(shown: &Shown, problems: &mut Problems) -> Option<UpstreamCredential> {
+fn load_shown(shown: &Shown, intake: &mut Intake, problems: &mut Problems) -> Option<UpstreamCredential> {
     match shown {
         Shown::Caller => Some(UpstreamCredential::Caller),
         Shown::Service { carrier, key_file } => {
-            let value = header_value(&secret(key_file, problems)?, carrier, key_file, problems)?;
+            let value = header_value(&intake.secret(key_file, problems)?, carrier, key_file, problems)?;
             Some(UpstreamCredential::Service { name: header_name(&carrier.header, problems)?, value })
         }
         Shown::PerPerson { carrier, file } => {
-            let keys = persons::load(file, problems)?;
+            let keys = persons::load(file, intake, problems)?;
             let name = header_name(&carrier.header, problems)?;
             let mut values: HashMap<EntityRef, HeaderValue> = HashMap::new();
             for (principal, key) in keys {
@@ -172,7 +192,7 @@ fn header_name(text: &str, problems: &mut Problems) -> Option<HeaderName> {
 }
 
 /// Warns of what leads to somebody whom the directory does not have.
-fn check_principals(sources: &Sources, directory: &Directory, problems: &mut Problems) {
+pub fn check_principals(sources: &Sources, directory: &Directory, problems: &mut Problems) {
     for source in sources.iter() {
         let (what, principals): (_, BTreeSet<&EntityRef>) = match &source.way {
             Way::Keys(keys) => ("a key belongs", keys.keys.principals().collect()),

@@ -1,4 +1,8 @@
 //! The one integration binary: journeys over real sockets, real Cedar and real ledger files.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "edge: how often faults are repeated stands in the environment"
+)]
 #![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
@@ -16,7 +20,10 @@ mod reload_storm;
 mod guesses;
 mod ledger;
 mod reload;
+mod reload_parts;
 mod kill;
+mod crowd;
+mod program;
 mod matrix;
 mod kept_verdicts;
 mod stripping;

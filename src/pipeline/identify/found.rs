@@ -27,7 +27,7 @@ impl Found {
 pub fn named(name: &str, by: &NamedBy, directory: &Directory) -> Result<EntityRef, Problem> {
     let Some(attribute) = &by.attribute else { return Ok(EntityRef::new(by.type_name, name)) };
     match directory.find(by.type_name, attribute, name) {
-        Some(Lookup::One(id)) => Ok(EntityRef::new(by.type_name, id.clone())),
+        Some(Lookup::One(id)) => Ok(EntityRef::new(by.type_name, id)),
         Some(Lookup::Ambiguous) => {
             let why = format!("several of type {} share a value of `{attribute}`", by.type_name);
             Err(Problem::new(Reason::PrincipalAmbiguous).internal(why))
