@@ -170,6 +170,36 @@ impl Upstream {
     }
 }
 
+/// Asks the CRM whose credential something is, read-only.
+#[derive(Clone, Copy)]
+pub struct Asking<'u> {
+    /// The CRM.
+    pub upstream: &'u Upstream,
+    /// The profile.
+    pub profile: &'u Profile,
+    /// What every request of this exchange carries.
+    pub passage: &'u Passage,
+}
+
+impl Asking<'_> {
+    /// Shows the CRM a credential on its "who am I" path.
+    pub async fn who_am_i(
+        &self,
+        path: &str,
+        credential: &(HeaderName, HeaderValue),
+        bytes_max: usize,
+    ) -> Result<UpstreamResponse, Problem> {
+        let request = UpstreamRequest {
+            method: Method::GET,
+            target: path.to_owned(),
+            headers: base_headers(self.profile, credential),
+            body: Bytes::new(),
+        };
+        let passage = Passage { answer_bytes_max: Some(bytes_max), ..self.passage.clone() };
+        self.upstream.send(request, &passage).await
+    }
+}
+
 /// Asks the CRM for single records, for deciding only and read-only.
 pub struct Probe<'u> {
     /// The CRM.

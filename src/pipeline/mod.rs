@@ -39,7 +39,7 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::{Asker, Authn};
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::telemetry::watch::{Watch, method_name};
@@ -49,9 +49,9 @@ use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filtered, Released};
-use forward::{Passage, UpstreamResponse};
+use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
-use identify::{Identity, identify};
+use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
 use respond::Reply;
@@ -91,14 +91,18 @@ async fn path(
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
 
-    let head = canonical::read(
+    let mut head = canonical::read(
         exchange.head.method,
         &exchange.head.uri,
         exchange.head.version,
         exchange.head.headers,
         sidecar.limits.head,
     )?;
-    let identity = identify(&head.headers, &serving.identity.sources, &snapshot.directory, now_ms)?;
+    let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
+    let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
+    let presented = Presented { headers, peer, directory, crm, now_ms };
+    let identity = identify(&serving.identity.sources, presented).await?;
+    serving.identity.sources.forget(&mut head.headers);
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     trail.enter("map");
@@ -277,11 +281,11 @@ impl Stage<'_> {
         Ok(response)
     }
 
-    /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
+    /// The caller's own credential is known: a CRM that says otherwise does not take the one that is kept for them.
     fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
-        match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
+        match response.status == 401 && self.identity.owner == Owner::Operator {
             true => {
-                let why = "the CRM does not accept the service account's key";
+                let why = "the CRM does not accept the credential that is configured for this principal";
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
             }
             false => Ok(()),

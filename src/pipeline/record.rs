@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
-use crate::ledger::entry::{Delivered, Delivery, Entry, RefusalCount, Refusals};
+use crate::ledger::entry::{Delivered, Delivery, Entry, RefusalCount, Refusals, Who};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
+use crate::model::principal::{EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::telemetry::metrics::Metrics;
@@ -58,18 +59,8 @@ impl Recorder {
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
         trail.enter("ledger");
-        let handle =
-            match &trail.principal {
-                Some(principal) => {
-                    let entity = &principal.entity;
-                    let handle = self.handles.handle(&entity.type_name, &entity.id);
-                    Some(handle.map_err(|error| {
-                        Problem::new(Reason::LedgerUnavailable).internal(error.to_string())
-                    })?)
-                }
-                None => None,
-            };
-        match self.durable(trail.decision(handle, problem)).await {
+        let who = trail.principal.as_ref().map(|principal| self.who(principal)).transpose()?;
+        match self.durable(trail.decision(who, problem)).await {
             Ok(_) => {
                 trail.is_decided = true;
                 trail.is_would_told =
@@ -84,6 +75,20 @@ impl Recorder {
                 Err(unavailable(&error))
             }
         }
+    }
+
+    fn who(&self, principal: &Principal) -> Result<Who, Problem> {
+        let handle = |entity: &EntityRef| {
+            let handle = self.handles.handle(&entity.type_name, &entity.id);
+            handle.map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
+        };
+        Ok(Who {
+            handle: handle(&principal.entity)?,
+            principal_type: principal.entity.type_name.clone(),
+            authn: principal.authn.code().to_owned(),
+            auth_level: principal.attested.auth_level,
+            on_behalf_of: principal.attested.on_behalf_of.as_ref().map(handle).transpose()?,
+        })
     }
 
     /// Makes the outcome durable; for writes, before the answer leaves.

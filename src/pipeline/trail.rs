@@ -58,16 +58,11 @@ pub struct Trail {
 impl Trail {
     /// The decision entry. `problem` is why the request ends, if it does; of an observed request that goes on, what would
     /// have ended it stands there.
-    pub fn decision(&self, handle: Option<String>, problem: Option<&Problem>) -> Entry {
+    pub fn decision(&self, who: Option<Who>, problem: Option<&Problem>) -> Entry {
         let would = self.observed.as_ref().and_then(Observed::would);
         // What ends an observed request all the same is enforced.
         let is_enforced = self.observed.is_none() || (would.is_none() && problem.is_some());
         let problem = would.or(problem);
-        let who = handle.zip(self.principal.as_ref()).map(|(handle, principal)| Who {
-            handle,
-            principal_type: principal.entity.type_name.clone(),
-            authn: principal.authn.code().to_owned(),
-        });
         // What a write showed is known only after it: that stands in the outcome.
         let sets = if self.is_write { ShownSets::default() } else { self.sets.clone() };
         let mut access = group(self.verdict.all_accesses());

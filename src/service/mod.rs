@@ -4,6 +4,8 @@
 
 pub mod intake;
 pub mod load;
+pub mod sources;
+mod persons;
 pub mod start;
 pub mod settle;
 pub mod reload;

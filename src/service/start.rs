@@ -25,9 +25,12 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
+use crate::net::remote::RemoteError;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
+use crate::pipeline::identify::Way;
+use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::{self, ConnectionLimits};
 use crate::pipeline::observe::Observing;
 use crate::pipeline::record::Recorder;
@@ -67,6 +70,9 @@ pub enum StartError {
     /// Traces cannot be sent as configured.
     #[error("traces cannot be sent: {0}")]
     Traces(String),
+    /// An issuer's keys can never be fetched.
+    #[error("the keys of an issuer cannot be fetched: {0}")]
+    Keys(#[from] RemoteError),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -141,11 +147,12 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         ..ConnectionLimits::default()
     };
     let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
-    let mut tasks = vec![
+    let mut tasks = refresh_keys(&sidecar, &is_over)?;
+    tasks.extend([
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
         tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
-    ];
+    ]);
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
@@ -263,6 +270,22 @@ fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
         routes: group.routes.iter().map(|pattern| pattern.text.clone()).collect(),
         until: group.until.value.clone(),
     }
+}
+
+/// Keeps the keys of every issuer fresh whose keys are at a URL.
+fn refresh_keys(
+    sidecar: &Sidecar,
+    is_over: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let serving = sidecar.current.serving();
+    let issuers = serving.identity.sources.iter().filter_map(|source| match &source.way {
+        Way::Jwt(issuer) => Refresher::of(issuer),
+        Way::Keys(_) | Way::Certificate(_) | Way::Gateway(_) | Way::Introspection(_) => None,
+    });
+    let spawn = |refresher: Result<Refresher, RemoteError>| {
+        Ok(tokio::spawn(refresher?.run(sidecar.clock.clone(), over(is_over.clone()))))
+    };
+    issuers.map(spawn).collect()
 }
 
 async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {

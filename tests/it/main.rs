@@ -32,6 +32,7 @@ mod telemetry;
 mod kept_verdicts;
 mod stripping;
 mod interference;
+mod identity;
 
 mod ledger_kill;
 

@@ -61,6 +61,7 @@ const STAGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("forward", &["enforce::request"]),
+    ("identify", &["enforce::answer", "forward"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     (

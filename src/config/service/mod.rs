@@ -19,7 +19,10 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
-pub use identity::{KeyConfig, KeyKind};
+pub use identity::{
+    Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
+    KeyConfig, KeySetPlace, LevelConfig, NamedBy, Place, Shown, TypeConfig,
+};
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
@@ -38,7 +41,7 @@ pub struct ServiceConfig {
     /// The CRM.
     pub upstream: UpstreamConfig,
     /// How callers are identified, at least one way.
-    pub identity: Vec<KeyConfig>,
+    pub identity: IdentityConfig,
     /// The directory.
     pub directory: DirectoryConfig,
     /// The bundle.
@@ -105,8 +108,16 @@ pub const SECTIONS: &[&Section] = &[
     &admin::SECTION,
     &upstream::SECTION,
     &identity::SECTION,
-    &identity::CRM_KEYS,
-    &identity::API_KEYS,
+    &identity::keys::CRM_KEYS,
+    &identity::keys::API_KEYS,
+    &identity::jwt::SECTION,
+    &identity::jwt::PRINCIPAL,
+    &identity::jwt::ACTOR,
+    &identity::jwt::ON_BEHALF_OF,
+    &identity::jwt::AUTH_LEVEL,
+    &identity::certificate::SECTION,
+    &identity::gateway::SECTION,
+    &identity::introspection::SECTION,
     &sources::DIRECTORY,
     &sources::BUNDLE,
     &observe::SECTION,

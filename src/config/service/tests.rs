@@ -34,7 +34,7 @@ fn a_dozen_lines_are_enough() {
     assert_eq!(config.upstream.origin, "http://127.0.0.1:18100");
     assert_eq!(config.upstream.base_path, "");
     assert_eq!(config.bundle.path, Path::new("/etc/lockkeeper/bundle"));
-    assert_eq!(config.identity.len(), 1);
+    assert_eq!(config.identity.keys.len(), 1);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn nobody_identified_is_an_error() {
     check(
         &text,
         &[
-            "lockkeeper.toml:5 nobody can be identified | Add `[identity.api_keys]` (keys of Lockkeeper's own) or `[identity.crm_keys]` (the callers' CRM keys).",
+            "lockkeeper.toml:5 nobody can be identified | Add `[identity.api_keys]` (keys of Lockkeeper's own), `[identity.crm_keys]` (the callers' CRM keys), or another way of docs/reference/identity.md.",
         ],
     );
 }

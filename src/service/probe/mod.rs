@@ -14,8 +14,8 @@ use http::header::{HeaderName, HeaderValue};
 
 use super::load::Loaded;
 use crate::config::service::UpstreamConfig;
-use crate::model::principal::Authn;
-use crate::pipeline::identify::{KeySource, UpstreamCredential};
+use crate::pipeline::identify::Source;
+use crate::pipeline::identify::upstream::UpstreamCredential;
 use network::{Network, ProbeError};
 
 /// One thing that was looked at.
@@ -102,7 +102,7 @@ impl Probe<'_> {
             Err(error) => return vec![unreachable(&error)],
             Ok(status) => findings.push(to_nobody(status, &target)),
         }
-        for (name, value) in service_credentials(&self.loaded.identity.sources) {
+        for (name, value) in service_credentials(self.loaded.identity.sources.iter()) {
             let found = network.ask(&target, host, Some((name, value))).await;
             findings.push(to_service(found, &target));
         }
@@ -111,7 +111,13 @@ impl Probe<'_> {
                 let found = network.ask(&target, host, Some((name, value))).await;
                 findings.push(to_caller(found, &target, reach));
             }
-            None if self.loaded.identity.sources.iter().any(|source| source.authn == Authn::CrmKey) => {
+            None if self
+                .loaded
+                .identity
+                .sources
+                .iter()
+                .any(|source| matches!(source.upstream, UpstreamCredential::Caller)) =>
+            {
                 let what = "callers hold keys that the CRM itself takes".to_owned();
                 findings.push(Finding {
                     check: "caller",
@@ -217,10 +223,12 @@ fn to_caller(answer: Result<u16, ProbeError>, target: &str, reach: Level) -> Fin
     }
 }
 
-fn service_credentials(sources: &[KeySource]) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    sources.iter().filter_map(|source| match &source.upstream {
+fn service_credentials<'s>(
+    sources: impl Iterator<Item = &'s Source>,
+) -> impl Iterator<Item = (&'s HeaderName, &'s HeaderValue)> {
+    sources.filter_map(|source| match &source.upstream {
         UpstreamCredential::Service { name, value } => Some((name, value)),
-        UpstreamCredential::Caller => None,
+        UpstreamCredential::Caller | UpstreamCredential::PerPerson { .. } => None,
     })
 }
 
