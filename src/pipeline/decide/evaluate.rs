@@ -57,14 +57,14 @@ pub fn decide(
         return Decision::deny(Reason::NoPermit);
     };
     if let Resource::Record(facts) = resource
-        && let Some(reason) = unusable(snapshot, facts, &slice.dependencies.resource_attributes)
+        && let Some(denied) = unusable(snapshot, facts, &slice.dependencies.resource_attributes)
     {
-        return Decision::deny(reason);
+        return denied;
     }
     if slice.dependencies.reads_context("proposed")
-        && let Some(reason) = unusable_proposal(snapshot, circumstances)
+        && let Some(denied) = unusable_proposal(snapshot, circumstances)
     {
-        return Decision::deny(reason);
+        return denied;
     }
     match ask(snapshot, slice, principal, action, resource, circumstances) {
         Ok(decision) => decision,
@@ -73,19 +73,19 @@ pub fn decide(
     }
 }
 
-/// The reason for which a record cannot be decided on, if one of the needed attributes is not usable.
-pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Reason> {
+/// The denial of a record that cannot be decided on, if one of the needed attributes is not usable.
+pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Decision> {
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     let attributes = record_type.attributes.iter().zip(&facts.attributes);
     let mut needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
-    needed.find_map(|(_, attribute)| why_unusable(attribute))
+    needed.find_map(|(spec, attribute)| Some(Decision::unusable(why_unusable(attribute)?, &spec.name)))
 }
 
 /// The same for what a write proposes: a value that is there and cannot be read would look as if there were none.
-fn unusable_proposal(snapshot: &Snapshot, circumstances: &Circumstances) -> Option<Reason> {
+fn unusable_proposal(snapshot: &Snapshot, circumstances: &Circumstances) -> Option<Decision> {
     let known = &snapshot.bundle.schema.proposed;
     let mut proposed = circumstances.proposed.iter().filter(|(name, _)| known.contains(name));
-    proposed.find_map(|(_, attribute)| why_unusable(attribute))
+    proposed.find_map(|(name, attribute)| Some(Decision::unusable(why_unusable(attribute)?, name)))
 }
 
 fn why_unusable(attribute: &Attribute) -> Option<Reason> {
@@ -197,5 +197,5 @@ pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Enti
         (cedar::Decision::Deny, true) if determining.is_empty() => (Effect::Deny, Some(Reason::NoPermit)),
         (cedar::Decision::Deny, true) => (Effect::Deny, Some(Reason::Forbidden)),
     };
-    Decision { effect, determining, errors, reason }
+    Decision { effect, determining, errors, reason, attribute: None }
 }

@@ -133,8 +133,8 @@ impl RecordGate {
             return RecordVerdict::denied(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
-        if let Some(reason) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            return RecordVerdict::denied(Decision::deny(reason), hidden);
+        if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
+            return RecordVerdict::denied(denied, hidden);
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
