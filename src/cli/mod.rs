@@ -9,6 +9,7 @@ pub mod check;
 pub mod explain;
 mod explain_text;
 pub mod key;
+pub mod bundle;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
+    /// Make, sign and verify archives of bundles
+    Bundle(bundle::BundleArgs),
 }
 
 /// Where the configuration is.
@@ -76,5 +79,6 @@ pub fn run() -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Bundle(args) => bundle::run(&args),
     }
 }

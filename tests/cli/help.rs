@@ -30,8 +30,24 @@ fn wrong_arguments_are_no_denial() {
 }
 
 /// Every command there is: `help` lists the first level, so that a new one shows in its snapshot.
-const COMMANDS: &[&str] =
-    &["", "serve", "demo", "check", "explain", "audit", "audit tail", "key", "key new", "key hash"];
+const COMMANDS: &[&str] = &[
+    "",
+    "serve",
+    "demo",
+    "check",
+    "explain",
+    "audit",
+    "audit tail",
+    "key",
+    "key new",
+    "key hash",
+    "bundle",
+    "bundle build",
+    "bundle sign",
+    "bundle verify",
+    "bundle inspect",
+    "bundle keygen",
+];
 
 const WRONG: &[&[&str]] = &[
     &[],
@@ -50,4 +66,8 @@ const WRONG: &[&[&str]] = &[
     &["audit", "tail", "--kind", "decisions"],
     &["audit", "tail", "--state", "state", "--config", "lockkeeper.toml"],
     &["key", "new", "--principal", "anna"],
+    &["bundle", "build", "bundle"],
+    &["bundle", "build", "bundle", "--out", "a.lkb", "--bundle-version", "0", "--author", "anna"],
+    &["bundle", "verify", "a.lkb"],
+    &["bundle", "verify", "a.lkb", "--keys", "k", "--revoked-key", "x"],
 ];

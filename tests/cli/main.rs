@@ -4,6 +4,7 @@
 mod run;
 
 mod author;
+mod bundle;
 mod check;
 mod dry_run;
 mod explain;

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod signature;
 pub mod trust;
 pub mod provenance;
+pub mod disk;
 
 use std::collections::BTreeMap;
 
