@@ -37,10 +37,10 @@ pub struct VerifyArgs {
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<Exit, Failed> {
-    let keys = trusted(&args.keys)?;
     let revoked_keys: Result<_, _> = args.revoked_key.iter().map(|id| KeyId::parse(id)).collect();
     let keys_revoked =
         revoked_keys.map_err(|error| Failed::usage(AuthorProblem::error(error.to_string())))?;
+    let keys = trusted(&args.keys)?;
     let revoked = Revoked { keys: keys_revoked, ..Revoked::default() };
     let now_ms = match &args.at {
         Some(text) => time(text, "--at")?,
