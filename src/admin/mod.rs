@@ -161,8 +161,8 @@ impl Admin {
             Reloaded::Active { bundle, directory } => {
                 reply(StatusCode::OK, JSON, json!({"bundle": bundle, "directory": directory}).to_string())
             }
-            Reloaded::Refused { problems } => {
-                let body = json!({"error": "reload refused, the old revision stays", "problems": problems});
+            Reloaded::Refused { parts, problems } => {
+                let body = json!({"error": "reload refused in part", "refused": parts, "problems": problems});
                 reply(StatusCode::UNPROCESSABLE_ENTITY, JSON, body.to_string())
             }
         }

@@ -3,17 +3,16 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
-use super::identify::KeySource;
 use super::map::{self, Mapped};
 use super::record::Recorder;
+use super::serving::{Current, Serving};
 use super::trail::Trail;
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
 use crate::json::parse::JsonLimits;
 use crate::model::principal::EntityRef;
@@ -26,8 +25,6 @@ use crate::telemetry::metrics::Metrics;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
-    /// The known keys, swapped on reload.
-    pub sources: ArcSwap<Vec<KeySource>>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -42,14 +39,6 @@ pub struct Sidecar {
     pub metrics: Metrics,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
-}
-
-/// What one request sees from beginning to end.
-pub struct Serving {
-    /// Bundle and directory.
-    pub snapshot: Arc<Snapshot>,
-    /// Known keys.
-    pub sources: Arc<Vec<KeySource>>,
 }
 
 /// Limits of the service.
@@ -130,10 +119,8 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
-    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
-        sources: Vec<KeySource>,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,
@@ -143,13 +130,12 @@ impl Sidecar {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let sources = ArcSwap::from_pointee(sources);
-        Self { current, sources, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        Self { current, upstream, recorder, cache, clock, limits, metrics, slots, locks }
     }
 
     /// What serves now.
-    pub fn serving(&self) -> Serving {
-        Serving { snapshot: self.current.snapshot(), sources: self.sources.load_full() }
+    pub fn serving(&self) -> Arc<Serving> {
+        self.current.serving()
     }
 
     /// A place among the requests under way, or a refusal.

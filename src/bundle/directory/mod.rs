@@ -22,6 +22,7 @@ pub struct Directory {
     pub revision: String,
     /// What is kept of it: ids and memberships, no names, no custom attributes.
     pub snapshot: String,
+    source: Arc<SourceFile>,
     entities: cedar::Entities,
     people: HashMap<EntityRef, Person>,
     by_attribute: HashMap<(String, String), HashMap<String, Lookup>>,
@@ -48,6 +49,11 @@ pub enum Lookup {
 }
 
 impl Directory {
+    /// The same people for another schema; what does not conform to it is noted.
+    pub fn refit(&self, schema: &cedar::Schema, problems: &mut Problems) -> Option<Self> {
+        load(&self.source, schema, problems)
+    }
+
     /// The person, if the directory has them.
     pub fn person(&self, entity: &EntityRef) -> Option<Person> {
         self.people.get(entity).copied()
@@ -98,7 +104,7 @@ pub fn load(source: &Arc<SourceFile>, schema: &cedar::Schema, problems: &mut Pro
     let json = read(source, problems)?;
     let items = json.as_array()?;
     match cedar::Entities::from_json_value(json.clone(), Some(schema)) {
-        Ok(entities) => Some(assemble(items, entities)),
+        Ok(entities) => Some(assemble(source, items, entities)),
         Err(error) => {
             // Cedar stops at the first entity: the others are asked about one by one.
             if check::note(source, check::conformance(items, schema), problems) {
@@ -131,7 +137,7 @@ fn read(source: &Arc<SourceFile>, problems: &mut Problems) -> Option<Value> {
     check::note(source, check::structure(items), problems).then_some(json)
 }
 
-fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
+fn assemble(source: &Arc<SourceFile>, items: &[Value], entities: cedar::Entities) -> Directory {
     let mut people = HashMap::new();
     let mut by_attribute: HashMap<(String, String), HashMap<String, Lookup>> = HashMap::new();
     let mut kept = BTreeMap::new();
@@ -165,6 +171,7 @@ fn assemble(items: &[Value], entities: cedar::Entities) -> Directory {
     Directory {
         revision: crate::bundle::revision::hash(snapshot.as_bytes()),
         snapshot,
+        source: Arc::clone(source),
         entities,
         people,
         by_attribute,
