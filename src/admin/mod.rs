@@ -20,8 +20,10 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::pipeline::sidecar::Sidecar;
 use crate::service::reload::{Reloaded, Reloader};
+use crate::service::vigil::Stand;
 use crate::telemetry::metrics::Readings;
 
 /// What the admin listener works with.
@@ -145,6 +147,7 @@ impl Admin {
             "version": env!("CARGO_PKG_VERSION"),
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
+            "bundleOrigin": self.bundle_origin(&snapshot.bundle.provenance),
             "directory": snapshot.directory.revision,
             "people": snapshot.directory.people().len(),
             "policies": snapshot.bundle.policies.ids().count(),
@@ -154,6 +157,23 @@ impl Admin {
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
+    }
+
+    fn bundle_origin(&self, provenance: &Provenance) -> serde_json::Value {
+        let manifest = provenance.vouched();
+        let fetch = self.reloader.supply.inbox.status();
+        json!({
+            "stand": Stand::of(&self.sidecar).code(),
+            "author": provenance.author(),
+            "version": manifest.map(|manifest| manifest.version),
+            "expires": manifest.map(|manifest| manifest.expires.clone()),
+            "signers": provenance.signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "pinned": provenance.pin == Pin::Pinned,
+            "fetchedMs": fetch.fetched_ms,
+            "checkedMs": fetch.checked_ms,
+            "fetchFailures": fetch.failures,
+            "fetchError": fetch.error,
+        })
     }
 
     async fn reload(&self) -> Response<Full<Bytes>> {

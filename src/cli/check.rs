@@ -6,18 +6,19 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Format, render};
+use super::{Format, render, serve};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::HiddenRows;
 use crate::config::author::Problems;
 use crate::config::load;
-use crate::service::load::{load as load_all, load_bundle, load_directory};
+use crate::config::service::ServiceConfig;
+use crate::service::load::{Loaded, load_bundle, load_directory};
 
 /// The arguments.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The bundle's folder; without it the one of the configuration
+    /// The bundle's folder or an archive of it; without it the one of the configuration
     bundle: Option<PathBuf>,
     /// The configuration file to check, with everything that it names
     #[arg(long, short, conflicts_with = "bundle")]
@@ -46,7 +47,7 @@ pub fn run(args: &CheckArgs) -> Exit {
         None => {
             let path = args.config.clone().unwrap_or_else(|| PathBuf::from("lockkeeper.toml"));
             let config = load::load(&path, &mut problems);
-            let loaded = config.and_then(|config| load_all(&config, &mut problems));
+            let loaded = config.and_then(|config| loaded(&config, &mut problems));
             loaded.map_or((None, None), |loaded| (Some(loaded.bundle), Some(loaded.directory)))
         }
     };
@@ -62,6 +63,16 @@ pub fn run(args: &CheckArgs) -> Exit {
         true => Exit::CheckFailed,
         false => Exit::Success,
     }
+}
+
+/// Loads what the configuration names, from the network too.
+fn loaded(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
+    let mut loaded = None;
+    serve::runtime(async {
+        loaded = serve::load_with(config, None, problems).await;
+        Exit::Success
+    });
+    loaded
 }
 
 fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Problems) {

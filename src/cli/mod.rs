@@ -28,7 +28,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the sidecar in front of a CRM
-    Serve(ConfigArgs),
+    Serve(serve::ServeArgs),
     /// Run an embedded demo CRM with Lockkeeper in front of it
     Demo(demo::DemoArgs),
     /// Check a bundle, its directory and the configuration; report every problem

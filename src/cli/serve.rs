@@ -1,30 +1,46 @@
 //! `lockkeeper serve`: runs the sidecar until it is told to stop.
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::{ConfigArgs, render};
+use crate::bundle::archive::provenance::Pin;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
 use crate::ledger::error::LedgerError;
-use crate::service::load::load as load_all;
+use crate::service::load::{Loaded, load_from};
 use crate::service::start::{Running, StartError, start};
+use crate::service::supply::Supply;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
+/// The arguments.
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Serve a bundle that served before, by its hash or the first digits of it, until the next start
+    #[arg(long)]
+    revision: Option<String>,
+}
+
 /// Runs the command.
-pub fn run(args: &ConfigArgs) -> Exit {
-    let mut problems = Problems::default();
-    let config = load::load(&args.config, &mut problems);
-    let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
-    render::problems(&problems);
-    let (Some(config), Some(loaded)) = (config, loaded) else {
-        render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
-        return Exit::Failure;
-    };
-    log::start(&config.log);
+pub fn run(args: &ServeArgs) -> Exit {
     runtime(async {
+        let mut problems = Problems::default();
+        let config = load::load(&args.config.config, &mut problems);
+        let loaded = match &config {
+            Some(config) => load_with(config, args.revision.clone(), &mut problems).await,
+            None => None,
+        };
+        render::problems(&problems);
+        let (Some(config), Some(loaded)) = (config, loaded) else {
+            render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
+            return Exit::Failure;
+        };
+        log::start(&config.log);
         let running = match start(config.clone(), loaded, Clock::system()).await {
             Ok(running) => running,
             Err(error) => return start_failed(&error),
@@ -39,6 +55,17 @@ pub fn run(args: &ConfigArgs) -> Exit {
             }
         }
     })
+}
+
+/// Loads all, after fetching what is to be fetched.
+pub async fn load_with(
+    config: &ServiceConfig,
+    revision: Option<String>,
+    problems: &mut Problems,
+) -> Option<Loaded> {
+    let (supply, clock) = (Supply::new(config, revision), Clock::system());
+    supply.fetch_first(&clock, problems).await;
+    load_from(config, supply, clock.now_ms(), problems)
 }
 
 /// Runs a future on a runtime of its own.
@@ -84,6 +111,9 @@ fn announce(running: &Running, config: &ServiceConfig) {
     if running.recovery.cut_bytes > 0 || running.recovery.closed > 0 {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
+    }
+    if snapshot.bundle.provenance.pin == Pin::Pinned {
+        tracing::warn!(bundle = %snapshot.bundle.revision, "this bundle was chosen by its hash: reloads leave it until the next start without `--revision`");
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {

@@ -144,6 +144,8 @@ reasons! {
     UpstreamRedirect "upstream-redirect" Fail Upstream 502 "The CRM answered with a redirect, which is never followed.";
     UpstreamError "upstream-error" Fail Upstream 502 "The CRM failed to answer.";
     AnswerWithheld "answer-withheld" Fail Upstream 502 "The CRM took the write, but its answer is withheld. Do not retry.";
+    BundleExpired "bundle-expired" Fail Ours 503 "The policies that serve have expired.";
+    BundleRevoked "bundle-revoked" Fail Ours 503 "The policies that serve were called back.";
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";

@@ -11,6 +11,7 @@ use super::forward::Upstream;
 use super::map::{self, Mapped};
 use super::record::Recorder;
 use super::serving::{Current, Serving};
+use super::standing::Standing;
 use super::trail::Trail;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
@@ -37,6 +38,8 @@ pub struct Sidecar {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// Whether the bundle may still decide.
+    pub standing: Standing,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
@@ -130,7 +133,18 @@ impl Sidecar {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        Self { current, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        Self {
+            current,
+            upstream,
+            recorder,
+            cache,
+            clock,
+            limits,
+            metrics,
+            standing: Standing::default(),
+            slots,
+            locks,
+        }
     }
 
     /// What serves now.

@@ -11,14 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::load::Loaded;
-use super::reload::{PARTS, Reloader, policy_changes, revision_of};
+use super::reload::{PARTS, Reloader, policy_changes, revision, revision_of, vouch};
+use super::supply::{AcceptError, Supply};
+use super::vigil::vigil;
 use crate::admin;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
-use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
+use crate::ledger::entry::{Entry, RevisionOf, RevisionResult, Start};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
@@ -57,6 +59,9 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// What is to serve could not be kept.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -115,7 +120,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
     let snapshot = sidecar.current.snapshot();
-    keep(&revisions, &snapshot.bundle, &snapshot.directory).map_err(ledger_error)?;
+    let supply = Arc::new(loaded.supply);
+    keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
     record_start(&sidecar, &boot, address).await?;
 
     let (shutdown, is_over) = watch::channel(false);
@@ -124,10 +130,18 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         drain_timeout_ms: config.listen.drain_timeout_ms,
         ..ConnectionLimits::default()
     };
-    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
+    let reloader = Arc::new(Reloader::new(
+        config,
+        Arc::clone(&sidecar),
+        revisions,
+        Arc::clone(&supply),
+        loaded.contents,
+    ));
     let mut tasks = vec![
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
+        tokio::spawn(vigil(Arc::clone(&reloader), over(is_over.clone()))),
+        tokio::spawn(fetching(supply, Arc::clone(&reloader), over(is_over.clone()))),
         tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
@@ -180,12 +194,15 @@ fn read_token(path: &std::path::Path) -> Result<String, StartError> {
 }
 
 /// Keeps the bytes of what serves, so that a hash in the ledger always has its text.
-pub fn keep(revisions: &Revisions, bundle: &Bundle, directory: &Directory) -> Result<(), LedgerError> {
-    let files: Vec<(String, Bytes)> =
-        bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-    revisions.keep(&bundle.revision, &files)?;
+pub fn keep(
+    supply: &Supply,
+    revisions: &Revisions,
+    bundle: &Bundle,
+    directory: &Directory,
+) -> Result<(), AcceptError> {
     let snapshot = Bytes::from(directory.snapshot.clone());
-    revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])
+    revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])?;
+    supply.accept(revisions, bundle)
 }
 
 async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
@@ -203,19 +220,19 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for what in PARTS {
-        let revision = Revision {
-            what,
-            hash: revision_of(&serving, what).to_owned(),
-            previous: None,
-            result: RevisionResult::Active,
-            problems: 0,
-            author: "unsigned".to_owned(),
-            policies: policy_changes(None, &snapshot.bundle).filter(|_| what == RevisionOf::Bundle),
-            part: None,
-        };
+        let mut revision = revision(what, revision_of(&serving, what).to_owned(), RevisionResult::Active);
+        if what == RevisionOf::Bundle {
+            revision.policies = policy_changes(None, &snapshot.bundle);
+            vouch(&mut revision, &snapshot.bundle.provenance);
+        }
         record(Entry::Revision(revision)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+async fn fetching(supply: Arc<Supply>, reloader: Arc<Reloader>, shutdown: impl Future<Output = ()>) {
+    let clock = reloader.clock();
+    supply.watch(reloader, clock, shutdown).await;
 }
 
 async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {

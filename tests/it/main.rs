@@ -14,6 +14,7 @@ mod faults;
 mod guesses;
 mod ledger;
 mod reload;
+mod bundles;
 mod reload_parts;
 mod kill;
 mod matrix;

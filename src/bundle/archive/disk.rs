@@ -4,9 +4,9 @@
 //! alone and never over another file, and one that others can read is not used.
 #![expect(clippy::disallowed_methods, reason = "edge: reads and writes archives and keys")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Reads a file of at most so many bytes.
@@ -40,16 +40,30 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Writes a file beside its final place and moves it there, durably: readers see the old one or the new one.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody whom the folder lets in.
+    All,
+    /// Its owner.
+    Owner,
+}
+
+/// Makes a folder that only its owner can look into, and those above it that are missing.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a file beside its final place and moves it there, durably: whoever reads it sees the old one or the new one.
+pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".unfinished");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unfinished = folder.join(unfinished);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&unfinished)?;
+    let mode = if readers == Readers::All { 0o644 } else { 0o600 };
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

@@ -102,6 +102,8 @@ pub fn is_bundle_file(name: &str) -> bool {
     depth <= DEPTH_MAX && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
+/// The name of the profile inside a bundle.
+pub const PROFILE_FILE: &str = crate::bundle::compile::PROFILE_FILE;
 /// Files of a bundle; others in its folder are left alone.
 pub const ENDINGS: &[&str] = &["profile.toml", ".cedarschema", ".cedar"];
 /// Folders below the bundle's own that are looked into.

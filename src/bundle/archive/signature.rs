@@ -19,7 +19,7 @@ pub struct Signature {
 }
 
 /// Why a signatures' file cannot be read.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SignatureError {
     /// A line is not `ed25519 KEY-ID BASE64`.
     #[error("line {0} of `manifest.sig` is not `ed25519 KEY-ID BASE64`")]

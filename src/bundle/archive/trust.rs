@@ -58,7 +58,7 @@ pub struct Floor {
 }
 
 /// Why an archive is not trusted.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TrustError {
     /// Nobody signed it.
     #[error("the bundle is unsigned")]
@@ -221,6 +221,11 @@ impl Trust<'_> {
             (0, None, None) => Err(none(TrustError::Unsigned)),
             (found, ..) => Err((TrustError::TooFew { found, needed: self.signatures_min }, signers)),
         }
+    }
+
+    /// Whether enough trusted keys vouch for a manifest.
+    pub fn vouches(&self, papers: &Papers) -> Result<Vec<KeyId>, TrustError> {
+        self.signers(papers).map_err(|(refused, _)| refused)
     }
 
     /// All that speaks against a bundle whose signatures were looked at.

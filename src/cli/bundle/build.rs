@@ -64,7 +64,8 @@ pub fn run(args: &BuildArgs) -> Result<Exit, Failed> {
     let papers = Papers { manifest: stated, signatures: None };
     let archive = put_together(&Parts { files: bundle.files, papers });
     let archive = archive.map_err(|error| AuthorProblem::error(error.to_string()).help(error.help()))?;
-    disk::replace(&args.out, &archive).map_err(|error| cannot("write", &args.out, &error))?;
+    disk::replace(&args.out, &archive, disk::Readers::All)
+        .map_err(|error| cannot("write", &args.out, &error))?;
     render::line(format!("{} {}", bundle.revision, args.out.display()));
     render::message(format!("unsigned: sign it with `lockkeeper bundle sign {}`", args.out.display()));
     Ok(Exit::Success)

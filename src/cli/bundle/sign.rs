@@ -51,7 +51,7 @@ pub fn run(args: &SignArgs) -> Result<Exit, Failed> {
     parts.papers.signatures = Some(Bytes::from(signed));
     let archive = put_together(&parts).map_err(|error| wrong(error.to_string(), error.help()))?;
     let out = args.out.as_ref().unwrap_or(&args.archive);
-    disk::replace(out, &archive).map_err(|error| cannot("write", out, &error))?;
+    disk::replace(out, &archive, disk::Readers::All).map_err(|error| cannot("write", out, &error))?;
     render::line(format!("{} {}", manifest.revision, out.display()));
     render::message(format!("signed by {id}, {} in all", render::count(signatures.len(), "signature")));
     Ok(Exit::Success)

@@ -5,6 +5,7 @@ mod admin;
 mod upstream;
 mod identity;
 mod sources;
+pub mod bundle;
 mod ledger;
 mod limits;
 mod log;
@@ -17,12 +18,13 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
+pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
 pub use identity::{KeyConfig, KeyKind};
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
-pub use sources::{BundleConfig, DirectoryConfig};
+pub use sources::DirectoryConfig;
 pub use upstream::UpstreamConfig;
 
 /// Everything that `serve` needs to know.
@@ -71,7 +73,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let upstream = upstream::read(root, folder);
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
-    let bundle = sources::read_bundle(root, folder);
+    let bundle = bundle::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
@@ -97,7 +99,8 @@ pub const SECTIONS: &[&Section] = &[
     &identity::CRM_KEYS,
     &identity::API_KEYS,
     &sources::DIRECTORY,
-    &sources::BUNDLE,
+    &bundle::SECTION,
+    &bundle::SIGNING,
     &ledger::SECTION,
     &limits::SECTION,
     &log::SECTION,
