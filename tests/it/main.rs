@@ -15,6 +15,7 @@ mod guesses;
 mod ledger;
 mod reload;
 mod bundles;
+mod bundle_fetch;
 mod reload_parts;
 mod kill;
 mod matrix;

@@ -117,8 +117,11 @@ impl Supply {
             memory.raise_floor(bundle).map_err(remember(memory.floor_path()))?;
         }
         if let Some(candidate) = self.inbox.candidate() {
-            let is_it = take_apart(&candidate.bytes, &self.limits())
-                .is_ok_and(|parts| revision::hash_files(&parts.files) == bundle.revision);
+            // The same files under other papers are another archive, and one that was refused is not remembered.
+            let is_it = take_apart(&candidate.bytes, &self.limits()).is_ok_and(|parts| {
+                let papers = bundle.provenance.papers.as_ref().map(|(_, papers)| papers);
+                papers == Some(&parts.papers) && revision::hash_files(&parts.files) == bundle.revision
+            });
             if is_it {
                 memory.remember_fetched(&candidate).map_err(remember(memory.fetched_path()))?;
                 self.inbox.clear(&candidate);
