@@ -10,6 +10,7 @@ pub mod explain;
 mod explain_text;
 pub mod key;
 pub mod bundle;
+pub mod config;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Make, sign and verify archives of bundles
     Bundle(bundle::BundleArgs),
+    /// Print what the configuration file may hold
+    Config(config::ConfigCommandArgs),
 }
 
 /// Where the configuration is.
@@ -80,5 +83,6 @@ pub fn run() -> Exit {
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Bundle(args) => bundle::run(&args),
+        Command::Config(args) => config::run(&args),
     }
 }

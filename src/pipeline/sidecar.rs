@@ -16,7 +16,7 @@ use super::trail::Trail;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
 use crate::json::parse::JsonLimits;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
 use crate::telemetry::clock::Clock;
@@ -157,9 +157,9 @@ impl Sidecar {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
-    /// The gate for a principal.
-    pub fn gate(&self, snapshot: &Arc<Snapshot>, principal: &EntityRef, now_ms: i64) -> RecordGate {
-        RecordGate::new(Arc::clone(snapshot), principal.clone(), now_ms, Arc::clone(&self.cache))
+    /// The gate for whoever asks.
+    pub fn gate(&self, snapshot: &Arc<Snapshot>, asker: &Asker) -> RecordGate {
+        RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&self.cache))
     }
 
     /// Keeps other changes of the same records waiting, so that what was judged is what is changed as far as this proxy

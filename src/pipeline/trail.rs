@@ -157,6 +157,20 @@ pub struct End<'p> {
     pub problem: Option<&'p Problem>,
 }
 
+impl<'p> End<'p> {
+    /// The end of a request whose decision could not be recorded in time: nothing was forwarded or released.
+    pub fn of_unrecorded(problem: &'p Problem) -> Self {
+        let status = problem.reason.status();
+        Self {
+            status,
+            kind: ReleaseKind::Problem,
+            bytes: 0,
+            delivered: Delivered::Unknown,
+            problem: Some(problem),
+        }
+    }
+}
+
 fn effect(problem: Option<&Problem>) -> entry::Effect {
     match problem.map(|problem| problem.reason.class()) {
         None => entry::Effect::Allow,

@@ -142,7 +142,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
         tokio::spawn(vigil(Arc::clone(&reloader), over(is_over.clone()))),
         tokio::spawn(fetching(supply, Arc::clone(&reloader), over(is_over.clone()))),
-        tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
@@ -171,7 +171,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.sidecar.recorder.flush_refusals(&self.sidecar.clock.second());
+        self.sidecar.recorder.flush(&self.sidecar.clock.second());
         self.ledger.close().await
     }
 }
@@ -235,12 +235,12 @@ async fn fetching(supply: Arc<Supply>, reloader: Arc<Reloader>, shutdown: impl F
     supply.watch(reloader, clock, shutdown).await;
 }
 
-async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => sidecar.recorder.flush_refusals(&sidecar.clock.second()),
+            _ = ticks.tick() => sidecar.recorder.flush(&sidecar.clock.second()),
             () = &mut shutdown => return,
         }
     }

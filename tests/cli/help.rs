@@ -47,6 +47,9 @@ const COMMANDS: &[&str] = &[
     "bundle verify",
     "bundle inspect",
     "bundle keygen",
+    "config",
+    "config reference",
+    "config schema",
 ];
 
 const WRONG: &[&[&str]] = &[

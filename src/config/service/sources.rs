@@ -33,5 +33,5 @@ const FILE: Key = Key::required(
     "file",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "a `.cedarentities.json` file",
+    "Cedar's JSON form of entities, a `.cedarentities.json` file",
 );
