@@ -2,6 +2,7 @@
 //!
 //! Promises: nothing here is answered without the token but on the health listener, which tells no detail.
 pub mod health;
+pub mod authzen;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::pipeline::sidecar::Sidecar;
 use crate::service::reload::{Reloaded, Reloader};
 use crate::service::vigil::Stand;
 use crate::telemetry::metrics::Readings;
+use authzen::AuthzenOptions;
 
 /// What the admin listener works with.
 pub struct Admin {
@@ -34,6 +36,8 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// The token that every request must carry.
     pub token: String,
+    /// What AuthZEN questions may cost.
+    pub authzen: AuthzenOptions,
 }
 
 /// Serves the admin listener until `shutdown` is ready.
@@ -106,11 +110,11 @@ impl Admin {
                 JSON,
                 json!({"error": "method not allowed"}).to_string(),
             ),
-            _ => reply(
-                StatusCode::NOT_FOUND,
-                JSON,
-                json!({"error": "there are /metrics, /status and /reload"}).to_string(),
-            ),
+            _ => self.authzen(request).await.unwrap_or_else(|| {
+                let there =
+                    "there are /metrics, /status, /reload, /access/v1/evaluation and /access/v1/evaluations";
+                reply(StatusCode::NOT_FOUND, JSON, json!({ "error": there }).to_string())
+            }),
         }
     }
 

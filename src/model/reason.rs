@@ -122,6 +122,7 @@ reasons! {
     HeaderRefused "header-refused" Refuse Client 400 "A request header is not accepted on this route.";
     StageUnknown "stage-unknown" Refuse Client 422 "The stage is not one of the profile's.";
     PutPartialView "put-partial-view" Deny Client 403 "A full replacement needs a full view of the record.";
+    QuestionUnreadable "question-unreadable" Refuse Client 400 "The question cannot be read.";
     Denied "denied" Deny Client 403 "Policy does not permit this request.";
     FieldsDenied "fields-denied" Deny Client 403 "Policy does not permit writing some of these fields.";
     StageMoveDenied "stage-move-denied" Deny Client 403 "Policy does not permit this stage move.";

@@ -15,9 +15,10 @@ use super::reload::{PARTS, Reloader, policy_changes, revision, revision_of, vouc
 use super::supply::{AcceptError, Supply};
 use super::vigil::vigil;
 use crate::admin;
+use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
-use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{AdminConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, RevisionOf, RevisionResult, Start};
@@ -100,7 +101,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
 
     let listener = bind(config.listen.address).await?;
     let admin_listener = match &config.admin {
-        Some(admin) => Some((bind(admin.address).await?, read_token(&admin.token_file)?)),
+        Some(admin) => Some(bind_admin(admin).await?),
         None => None,
     };
     let health_listener = match config.listen.health_address {
@@ -117,7 +118,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Metrics::default(),
     ));
     let address = local(&listener, config.listen.address);
-    let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
+    let admin_address = admin_listener.as_ref().map(|(listener, ..)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
     let snapshot = sidecar.current.snapshot();
     let supply = Arc::new(loaded.supply);
@@ -144,8 +145,9 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         tokio::spawn(fetching(supply, Arc::clone(&reloader), over(is_over.clone()))),
         tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
-    if let Some((listener, token)) = admin_listener {
-        let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
+    if let Some((listener, token, authzen)) = admin_listener {
+        let admin =
+            admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token, authzen };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
     }
     if let Some(listener) = health_listener {
@@ -182,6 +184,18 @@ async fn over(mut is_over: watch::Receiver<bool>) {
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// The admin listener, with its token and what AuthZEN needs to know of it.
+async fn bind_admin(admin: &AdminConfig) -> Result<(TcpListener, String, AuthzenOptions), StartError> {
+    let (listener, token) = (bind(admin.address).await?, read_token(&admin.token_file)?);
+    let own = format!("http://{}", local(&listener, admin.address));
+    let options = AuthzenOptions {
+        url: admin.url.clone().unwrap_or(own),
+        body_bytes_max: admin.question_bytes_max,
+        evaluations_max: admin.questions_max,
+    };
+    Ok((listener, token, options))
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {

@@ -14,6 +14,7 @@ mod faults;
 mod guesses;
 mod ledger;
 mod reload;
+mod authzen;
 mod bundles;
 mod bundle_fetch;
 mod reload_parts;
