@@ -153,7 +153,7 @@ impl Admin {
             "bundle": snapshot.bundle.revision,
             "bundleOrigin": self.bundle_origin(&snapshot.bundle.provenance),
             "directory": snapshot.directory.revision,
-            "people": snapshot.directory.people().len(),
+            "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),

@@ -214,8 +214,10 @@ pub fn keep(
     bundle: &Bundle,
     directory: &Directory,
 ) -> Result<(), AcceptError> {
-    let snapshot = Bytes::from(directory.snapshot.clone());
-    revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])?;
+    if !revisions.has(&directory.revision)? {
+        let snapshot = Bytes::from(directory.snapshot());
+        revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])?;
+    }
     supply.accept(revisions, bundle)
 }
 
