@@ -61,6 +61,14 @@ impl Revisions {
         Ok(names)
     }
 
+    /// Whether a revision is kept that has a file of this name.
+    ///
+    /// # Errors
+    /// A hash that is not one.
+    pub fn has_file(&self, hash: &str, name: &str) -> Result<bool, LedgerError> {
+        Ok(self.folder(hash)?.join(name).is_file())
+    }
+
     /// Keeps a revision's files under its hash. A hash that is kept already is left as it is. Names are
     /// relative, with `/` between folders. Blocks on the file system.
     ///

@@ -12,7 +12,7 @@ use super::intake::Look;
 use super::load::{Contents, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
-use super::supply::Supply;
+use super::supply::{Recall, Supply};
 use crate::bundle::archive::manifest::UNSIGNED;
 use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::bundle::compile::Bundle;
@@ -95,7 +95,7 @@ impl Reloader {
             // Looked at before it is read: what changes meanwhile is seen at the next look.
             let look = look(&config, &supply, now_ms);
             let mut settled = settle(&serving, &known, offer(&config, &supply, &known, now_ms));
-            settled.recalled = supply.recalled(&settled.bundle, now_ms);
+            settled.recall = supply.recall(&settled.bundle, now_ms);
             match keep(&supply, &revisions, &settled.bundle, &settled.directory) {
                 Ok(()) => (look, settled),
                 Err(error) => {
@@ -110,7 +110,12 @@ impl Reloader {
             let parts = PARTS.iter().map(|part| part.code()).collect();
             return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
         };
-        self.sidecar.standing.note(&settled.bundle.revision, settled.recalled.clone());
+        match &settled.recall {
+            Recall::None => self.sidecar.standing.note(&settled.bundle.revision, None),
+            Recall::Revoked(why) => self.sidecar.standing.note(&settled.bundle.revision, Some(why.clone())),
+            // Whoever was called back stays so while the list cannot be read.
+            Recall::Unknown => {}
+        }
         let after = self.swap(&before, &settled);
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
         let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };

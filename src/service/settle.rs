@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use super::load::{Contents, Offer, Offered, State, check_keys, fit};
-use super::supply::AcceptError;
-use crate::bundle::archive::trust::TrustError;
+use super::supply::{AcceptError, Recall};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::lints;
@@ -30,8 +29,8 @@ pub struct Settled {
     pub refused: Vec<Refused>,
     /// Every problem of every part.
     pub problems: Problems,
-    /// Why the bundle may not serve although nothing replaces it.
-    pub recalled: Option<TrustError>,
+    /// Whether the bundle may go on although nothing replaces it.
+    pub recall: Recall,
 }
 
 /// A part that stays as it was.
@@ -56,7 +55,7 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
         contents: known.clone(),
         refused: Vec::new(),
         problems: Problems::default(),
-        recalled: None,
+        recall: Recall::Unknown,
     };
     let Offer { bundle, directory, identity } = offer;
     settled.settle_people(bundle, directory);

@@ -18,7 +18,7 @@ use crate::admin;
 use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
-use crate::config::service::{AdminConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{AdminConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, RevisionOf, RevisionResult, Start};
@@ -91,10 +91,7 @@ pub struct Running {
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
-    options.segment_bytes_max = config.ledger.segment_bytes_max;
-    options.queue_entries_max = config.ledger.queue_entries_max;
-    options.write_timeout_ms = config.ledger.write_timeout_ms;
+    let options = ledger_options(&config.ledger, boot.clone());
     let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
@@ -138,13 +135,9 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Arc::clone(&supply),
         loaded.contents,
     ));
-    let mut tasks = vec![
-        tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
-        tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(vigil(Arc::clone(&reloader), over(is_over.clone()))),
-        tokio::spawn(fetching(supply, Arc::clone(&reloader), over(is_over.clone()))),
-        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
-    ];
+    let mut tasks = keepers(&sidecar, &reloader, supply, &is_over);
+    let serving = listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()));
+    tasks.push(tokio::spawn(serving));
     if let Some((listener, token, authzen)) = admin_listener {
         let admin =
             admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token, authzen };
@@ -164,6 +157,29 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         tasks,
         ledger,
     })
+}
+
+/// What runs beside the listeners.
+fn keepers(
+    sidecar: &Arc<Sidecar>,
+    reloader: &Arc<Reloader>,
+    supply: Arc<Supply>,
+    is_over: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(Arc::clone(reloader).watch(over(is_over.clone()))),
+        tokio::spawn(vigil(Arc::clone(reloader), over(is_over.clone()))),
+        tokio::spawn(fetching(supply, Arc::clone(reloader), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(sidecar), over(is_over.clone()))),
+    ]
+}
+
+fn ledger_options(config: &LedgerConfig, boot: String) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&config.path, boot);
+    options.segment_bytes_max = config.segment_bytes_max;
+    options.queue_entries_max = config.queue_entries_max;
+    options.write_timeout_ms = config.write_timeout_ms;
+    options
 }
 
 impl Running {

@@ -1,4 +1,5 @@
 //! `lockkeeper bundle`: from a folder to a signed archive and back, and what each command refuses.
+#![expect(clippy::disallowed_methods, reason = "a test writes keys and damages archives")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -287,6 +287,7 @@ fn keys_are_read_in_their_usual_forms_only() {
 fn signature_files_are_read_strictly() {
     let anna = key();
     let line = signature::to_text(&[Signature::make(b"m", &anna).unwrap()]);
+    let id = anna.public().unwrap().id().to_string();
     assert_eq!(signature::parse(b"").map(|found| found.len()), Ok(0));
     assert_eq!(signature::parse(line.as_bytes()).map(|found| found.len()), Ok(1));
     for wrong in [
@@ -297,11 +298,11 @@ fn signature_files_are_read_strictly() {
         line.replace("==", ""),
         line.replace("ed25519 ", "ed25519 0"),
         format!("{line}{line}"),
-        (0..17).map(|n| line.replace(&line[8..40], &format!("{n:032x}"))).collect(),
+        (0..17).map(|n| line.replace(&id, &format!("{n:032x}"))).collect(),
     ] {
         assert!(signature::parse(wrong.as_bytes()).is_err(), "{wrong}");
     }
-    let sixteen: String = (0..16).map(|n| line.replace(&line[8..40], &format!("{n:032x}"))).collect();
+    let sixteen: String = (0..16).map(|n| line.replace(&id, &format!("{n:032x}"))).collect();
     assert_eq!(signature::parse(sixteen.as_bytes()).map(|found| found.len()), Ok(16));
 }
 

@@ -1,5 +1,7 @@
 //! Revisions that served before: kept with their papers, and served again when somebody names their hash.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::trust::Judge;
@@ -55,7 +57,7 @@ impl Supply {
         let mut matching =
             bundles.iter().filter(|(name, _)| asked.len() >= PREFIX_MIN && name.starts_with(asked));
         let (Some((hash, files)), None) = (matching.next(), matching.next()) else { return Err(unknown) };
-        let files: std::collections::BTreeMap<String, Bytes> = files.iter().cloned().collect();
+        let files: Files = files.iter().cloned().collect();
         if revision::hash_files(&files) != **hash {
             let message =
                 format!("the kept files of {hash} are not the ones that served: their hash differs");
@@ -70,11 +72,7 @@ impl Supply {
 }
 
 /// Verifies the files with each of their papers and takes the best; without papers only where signatures are not required.
-fn choose(
-    files: &std::collections::BTreeMap<String, Bytes>,
-    papers: Vec<Papers>,
-    judge: &Judge,
-) -> Result<Opened, Refusal> {
+fn choose(files: &Files, papers: Vec<Papers>, judge: &Judge) -> Result<Opened, Refusal> {
     // Going back is what this is for, so the highest version does not count.
     let trust = Trust { floor: None, ..judge.trust() };
     let version = |opened: &Opened| opened.provenance.manifest().map_or(0, |manifest| manifest.version);
@@ -99,10 +97,12 @@ fn choose(
 }
 
 fn read_papers(files: Vec<(String, Bytes)>) -> Option<Papers> {
-    let mut files: std::collections::BTreeMap<String, Bytes> = files.into_iter().collect();
+    let mut files: Files = files.into_iter().collect();
     let manifest = files.remove(MANIFEST_FILE)?;
     Some(Papers { manifest, signatures: files.remove(SIGNATURES_FILE) })
 }
+
+type Files = BTreeMap<String, Bytes>;
 
 enum Missing {
     Problem(AuthorProblem),

@@ -1,9 +1,8 @@
-//! Where bundles come from: a folder, an archive, a folder of archives, a URL, or a revision that served before [edge].
+//! Where bundles come from: a folder, an archive, a folder of archives, a URL, or a revision that served before.
 //!
 //! Promises: whatever the way, a bundle is judged by the same trust before it is compiled, and what the state folder
 //! remembers of it (its papers, the highest version, the archive that was fetched) is durable before it serves. Never
 //! falls back from a signed bundle to an unsigned one.
-#![expect(clippy::disallowed_methods, reason = "edge: looks what stands at the bundle's path")]
 
 mod trust;
 mod shelf;
@@ -36,6 +35,17 @@ pub struct Supply {
     pinned: Option<String>,
     /// What was fetched and does not serve yet.
     pub inbox: Inbox,
+}
+
+/// Whether a bundle was called back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recall {
+    /// It was not.
+    None,
+    /// It was.
+    Revoked(TrustError),
+    /// Nobody can tell: what was said of it before still holds.
+    Unknown,
 }
 
 /// Why a bundle that is sound cannot serve.
@@ -98,11 +108,13 @@ impl Supply {
         }
     }
 
-    /// Why the bundle that serves may not serve any more, whatever its source offers.
-    pub fn recalled(&self, bundle: &Bundle, now_ms: i64) -> Option<TrustError> {
-        // Without the list nobody can tell; the offer has told that it cannot be read.
-        let judge = Judge::read(&self.config, &self.memory(), now_ms, &mut Problems::default())?;
-        judge.recalled(bundle)
+    /// Whether the bundle that is to serve may go on, whatever its source offers.
+    pub fn recall(&self, bundle: &Bundle, now_ms: i64) -> Recall {
+        match Judge::read(&self.config, &self.memory(), now_ms, &mut Problems::default()) {
+            // The offer has told that a list cannot be read.
+            None => Recall::Unknown,
+            Some(judge) => judge.recalled(bundle).map_or(Recall::None, Recall::Revoked),
+        }
     }
 
     /// Remembers what is to serve: its bytes, its papers, its version, and the archive that was fetched.

@@ -184,7 +184,7 @@ impl Memory {
         if note.url != url {
             return None;
         }
-        let bytes = disk::read(&self.archive_path(&note), usize::MAX - 1).ok()?;
+        let bytes = disk::read(&self.archive_path(&note), ARCHIVE_BYTES_MAX).ok()?;
         (revision::hash(&bytes) == note.sha256).then_some(FetchedArchive { note, bytes: bytes.into() })
     }
 
@@ -217,3 +217,5 @@ impl Memory {
 
 const FLOOR_HELP: &str = "It holds the highest bundle version that served here. Restore it from a backup; removing it lets older bundles in.";
 const NOTE_BYTES_MAX: usize = 64 << 10;
+/// The most that `archive_bytes` can allow.
+const ARCHIVE_BYTES_MAX: usize = 256 << 20;
