@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Format, render, serve};
+use super::{Format, draft, render, serve};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::HiddenRows;
@@ -26,6 +26,9 @@ pub struct CheckArgs {
     /// A directory to check against the bundle's schema
     #[arg(long, requires = "bundle")]
     directory: Option<PathBuf>,
+    /// Draft what observed traffic showed and the profile does not describe, from the ledger in this state folder
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["emit_schema", "directory"])]
+    from_ledger: Option<PathBuf>,
     /// Print the whole joined schema, for Cedar's own tools, instead of the report
     #[arg(long)]
     emit_schema: bool,
@@ -37,6 +40,9 @@ pub struct CheckArgs {
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> Exit {
     let mut problems = Problems::default();
+    if let (Some(state), None, None) = (&args.from_ledger, &args.bundle, &args.config) {
+        return draft::run(state, None, args.format);
+    }
     let (bundle, directory) = match &args.bundle {
         Some(path) => {
             let bundle = load_bundle(path, &mut problems);
@@ -51,6 +57,10 @@ pub fn run(args: &CheckArgs) -> Exit {
             loaded.map_or((None, None), |loaded| (Some(loaded.bundle), Some(loaded.directory)))
         }
     };
+    if let (Some(state), Some(bundle)) = (&args.from_ledger, &bundle) {
+        render::problems(&problems);
+        return draft::run(state, Some(&bundle.profile), args.format);
+    }
     if let (true, Some(bundle)) = (args.emit_schema, &bundle) {
         render::line(&bundle.schema.text);
         return Exit::Success;

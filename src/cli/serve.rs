@@ -9,6 +9,7 @@ use crate::bundle::archive::provenance::Pin;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
+use crate::config::service::observe::check_dates;
 use crate::ledger::error::LedgerError;
 use crate::service::load::{Loaded, load_from};
 use crate::service::start::{Running, StartError, start};
@@ -36,7 +37,7 @@ pub fn run(args: &ServeArgs) -> Exit {
             None => None,
         };
         render::problems(&problems);
-        let (Some(config), Some(loaded)) = (config, loaded) else {
+        let (Some(config), Some(loaded), false) = (config, loaded, problems.has_errors()) else {
             render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
             return Exit::Failure;
         };
@@ -64,6 +65,7 @@ pub async fn load_with(
     problems: &mut Problems,
 ) -> Option<Loaded> {
     let (supply, clock) = (Supply::new(config, revision), Clock::system());
+    check_dates(&config.observe, clock.now_ms(), problems);
     supply.fetch_first(&clock, problems).await;
     load_from(config, supply, clock.now_ms(), problems)
 }
@@ -114,6 +116,12 @@ fn announce(running: &Running, config: &ServiceConfig) {
     }
     if snapshot.bundle.provenance.pin == Pin::Pinned {
         tracing::warn!(bundle = %snapshot.bundle.revision, "this bundle was chosen by its hash: reloads leave it until the next start without `--revision`");
+    }
+
+    for group in running.sidecar.observing.open(running.sidecar.clock.now_ms()) {
+        let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+        let (group, until) = (group.name.as_str(), group.until.value.as_str());
+        tracing::warn!(group, until, routes = routes.join(", "), "these routes are observed, not enforced");
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {

@@ -9,6 +9,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::standing::Standing;
@@ -36,6 +37,8 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
     pub metrics: Metrics,
     /// Whether the bundle may still decide.
@@ -140,11 +143,18 @@ impl Sidecar {
             cache,
             clock,
             limits,
+            observing: Observing::default(),
             metrics,
             standing: Standing::default(),
             slots,
             locks,
         }
+    }
+
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
     /// What serves now.

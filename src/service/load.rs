@@ -15,6 +15,7 @@ use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision};
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::config::load::text;
+use crate::config::service::observe;
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
 use crate::model::principal::Authn;
 use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
@@ -112,6 +113,9 @@ pub fn load_from(
     let identity = identity.take(problems);
     if let (Some(directory), Some(identity)) = (&directory, &identity) {
         check_keys(identity, directory, problems);
+    }
+    if let Some(bundle) = &bundle {
+        observe::check_routes(&config.observe, &bundle.profile, problems);
     }
     Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents, supply })
 }

@@ -6,6 +6,7 @@ mod run;
 mod author;
 mod bundle;
 mod check;
+mod draft;
 mod dry_run;
 mod explain;
 mod help;

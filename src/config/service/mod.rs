@@ -7,6 +7,7 @@ mod identity;
 mod sources;
 pub mod bundle;
 mod ledger;
+pub mod observe;
 mod limits;
 mod log;
 
@@ -42,6 +43,8 @@ pub struct ServiceConfig {
     pub directory: DirectoryConfig,
     /// The bundle.
     pub bundle: BundleConfig,
+    /// Routes that are not enforced yet.
+    pub observe: Vec<observe::ObserveGroup>,
     /// The ledger.
     pub ledger: LedgerConfig,
     /// Limits.
@@ -74,6 +77,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
     let bundle = bundle::read(root, folder);
+    let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
@@ -84,6 +88,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         identity: identity?,
         directory: directory?,
         bundle: bundle?,
+        observe,
         ledger: ledger?,
         limits,
         log,
@@ -101,6 +106,7 @@ pub const SECTIONS: &[&Section] = &[
     &sources::DIRECTORY,
     &bundle::SECTION,
     &bundle::SIGNING,
+    &observe::SECTION,
     &ledger::SECTION,
     &limits::SECTION,
     &log::SECTION,

@@ -45,20 +45,18 @@ impl Supply {
     fn find_kept(&self, asked: &str, judge: &Judge) -> Result<Opened, Missing> {
         let revisions = Revisions::existing(&self.state);
         let names = revisions.names().map_err(broken)?;
-        let mut bundles = Vec::new();
+        let mut known = Vec::new();
         for name in names.iter().filter(|name| !name.contains(PAPERS)) {
-            let files = revisions.load(name).map_err(broken)?.unwrap_or_default();
-            if files.iter().any(|(name, _)| name == PROFILE_FILE) {
-                bundles.push((name, files));
+            if revisions.has_file(name, PROFILE_FILE).map_err(broken)? {
+                known.push(name.as_str());
             }
         }
-        let known: Vec<&str> = bundles.iter().map(|(name, _)| name.as_str()).collect();
-        let unknown = Missing::Problem(unknown(asked, &known));
-        let mut matching =
-            bundles.iter().filter(|(name, _)| asked.len() >= PREFIX_MIN && name.starts_with(asked));
-        let (Some((hash, files)), None) = (matching.next(), matching.next()) else { return Err(unknown) };
-        let files: Files = files.iter().cloned().collect();
-        if revision::hash_files(&files) != **hash {
+        let mut matching = known.iter().filter(|name| asked.len() >= PREFIX_MIN && name.starts_with(asked));
+        let (Some(hash), None) = (matching.next(), matching.next()) else {
+            return Err(Missing::Problem(unknown(asked, &known)));
+        };
+        let files: Files = revisions.load(hash).map_err(broken)?.into_iter().flatten().collect();
+        if revision::hash_files(&files) != *hash {
             let message =
                 format!("the kept files of {hash} are not the ones that served: their hash differs");
             let help = "Restore `revisions` of the state folder from a backup, or name another revision.";
