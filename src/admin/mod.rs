@@ -2,6 +2,7 @@
 //!
 //! Promises: nothing here is answered without the token but on the health listener, which tells no detail.
 pub mod health;
+pub mod authzen;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,9 +21,12 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::pipeline::sidecar::Sidecar;
 use crate::service::reload::{Reloaded, Reloader};
+use crate::service::vigil::Stand;
 use crate::telemetry::metrics::Readings;
+use authzen::AuthzenOptions;
 
 /// What the admin listener works with.
 pub struct Admin {
@@ -32,6 +36,8 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// The token that every request must carry.
     pub token: String,
+    /// What AuthZEN questions may cost.
+    pub authzen: AuthzenOptions,
 }
 
 /// Serves the admin listener until `shutdown` is ready.
@@ -104,11 +110,11 @@ impl Admin {
                 JSON,
                 json!({"error": "method not allowed"}).to_string(),
             ),
-            _ => reply(
-                StatusCode::NOT_FOUND,
-                JSON,
-                json!({"error": "there are /metrics, /status and /reload"}).to_string(),
-            ),
+            _ => self.authzen(request).await.unwrap_or_else(|| {
+                let there =
+                    "there are /metrics, /status, /reload, /access/v1/evaluation and /access/v1/evaluations";
+                reply(StatusCode::NOT_FOUND, JSON, json!({ "error": there }).to_string())
+            }),
         }
     }
 
@@ -155,6 +161,7 @@ impl Admin {
             "conditions": conditions,
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
+            "bundleOrigin": self.bundle_origin(&snapshot.bundle.provenance),
             "directory": snapshot.directory.revision,
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
@@ -165,6 +172,23 @@ impl Admin {
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
+    }
+
+    fn bundle_origin(&self, provenance: &Provenance) -> serde_json::Value {
+        let manifest = provenance.vouched();
+        let fetch = self.reloader.supply.inbox.status();
+        json!({
+            "stand": Stand::of(&self.sidecar).code(),
+            "author": provenance.author(),
+            "version": manifest.map(|manifest| manifest.version),
+            "expires": manifest.map(|manifest| manifest.expires.clone()),
+            "signers": provenance.signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "pinned": provenance.pin == Pin::Pinned,
+            "fetchedMs": fetch.fetched_ms,
+            "checkedMs": fetch.checked_ms,
+            "fetchFailures": fetch.failures,
+            "fetchError": fetch.error,
+        })
     }
 
     /// The groups of routes that are not enforced now.

@@ -226,6 +226,17 @@ fn other(kind: &str, entry: &Value) -> String {
                 let _ = write!(line, ", {} problems", number("problems"));
             }
             let _ = write!(line, ", author {}", text(entry, "author"));
+            for (word, member) in [("approved by", "approver"), ("ticket", "ticket")] {
+                if !text(entry, member).is_empty() {
+                    let _ = write!(line, ", {word} {}", text(entry, member));
+                }
+            }
+            if number("version") > 0 {
+                let _ = write!(line, ", version {}", number("version"));
+            }
+            if entry.get("pinned").is_some() {
+                line.push_str(", chosen by its hash");
+            }
             for (word, member) in [("added", "added"), ("removed", "removed"), ("changed", "changed")] {
                 let ids = entry.get("policies").map(|policies| texts(policies, member)).unwrap_or_default();
                 if !ids.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::archive::provenance::Provenance;
 use super::catalogue::{self, Catalogue};
 use super::policies::{self, Policies};
 use super::profile::Profile;
@@ -29,6 +30,8 @@ pub struct Bundle {
     pub slices: Slices,
     /// The bundle's own entities.
     pub catalogue: Catalogue,
+    /// Where it comes from: a folder, unless the loader says otherwise.
+    pub provenance: Provenance,
 }
 
 /// The name of the profile inside a bundle.
@@ -77,6 +80,7 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
         policies,
         slices,
         catalogue,
+        provenance: Provenance::default(),
     })
 }
 

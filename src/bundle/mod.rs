@@ -14,5 +14,6 @@ pub mod directory;
 pub mod instant;
 pub mod revision;
 pub mod compile;
+pub mod archive;
 pub mod source;
 pub mod current;

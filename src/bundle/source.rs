@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::archive::{DEPTH_MAX, is_bundle_file};
 use crate::config::author::{AuthorProblem, Problems};
 
 /// Reads every file that belongs to a bundle; `None` comes with at least one error.
@@ -41,7 +42,7 @@ fn read_level(
             }
             continue;
         }
-        if !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        if !is_bundle_file(&name) {
             continue;
         }
         let content =
@@ -55,8 +56,5 @@ fn read_level(
     Ok(())
 }
 
-/// Files of a bundle; others in its folder are left alone.
-const ENDINGS: &[&str] = &["profile.toml", ".cedarschema", ".cedar"];
-const DEPTH_MAX: usize = 2;
 const FILES_MAX: usize = 1_000;
 const BYTES_MAX: usize = 16 * 1024 * 1024;

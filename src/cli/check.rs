@@ -6,8 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::serve::runtime;
-use super::{Format, draft, render};
+use super::{Format, draft, render, serve};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::HiddenRows;
@@ -15,7 +14,7 @@ use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
 use crate::config::service::observe::check_dates;
-use crate::service::load::{Loaded, load as load_all, load_bundle, load_directory};
+use crate::service::load::{Loaded, load_bundle, load_directory};
 use crate::service::probe::{Finding, Level, Probe};
 use crate::service::telemetry::collector_headers;
 use crate::telemetry::clock::Clock;
@@ -23,7 +22,7 @@ use crate::telemetry::clock::Clock;
 /// The arguments.
 #[derive(Args)]
 pub struct CheckArgs {
-    /// The bundle's folder; without it the one of the configuration
+    /// The bundle's folder or an archive of it; without it the one of the configuration
     bundle: Option<PathBuf>,
     /// The configuration file to check, with everything that it names
     #[arg(long, short, conflicts_with = "bundle")]
@@ -67,7 +66,7 @@ pub fn run(args: &CheckArgs) -> Exit {
             let config = load::load(&path, &mut problems);
             let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
             check_dates(groups, Clock::system().now_ms(), &mut problems);
-            let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
+            let loaded = config.as_ref().and_then(|config| loaded(config, &mut problems));
             if let (true, Some(config), Some(loaded)) = (args.probe, &config, &loaded) {
                 findings = probe(args, config, loaded, &mut problems);
             }
@@ -110,7 +109,7 @@ fn probe(args: &CheckArgs, config: &ServiceConfig, loaded: &Loaded, problems: &m
     };
     let probe = Probe { upstream: &config.upstream, loaded, ca_file: None, caller };
     let mut findings = Vec::new();
-    runtime(async {
+    serve::runtime(async {
         findings = probe.run().await;
         Exit::Success
     });
@@ -122,6 +121,16 @@ fn tell(finding: &Finding) {
     if let Some(fix) = finding.fix {
         render::line(format!("          help: {fix}"));
     }
+}
+
+/// Loads what the configuration names, from the network too.
+fn loaded(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
+    let mut loaded = None;
+    serve::runtime(async {
+        loaded = serve::load_with(config, None, problems).await;
+        Exit::Success
+    });
+    loaded
 }
 
 fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Problems) {

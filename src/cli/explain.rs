@@ -22,7 +22,7 @@ use crate::pipeline::dry_run::explanation::{Explanation, Outcome};
 use crate::pipeline::dry_run::{DryRequest, DryRun, dry_run};
 use crate::pipeline::forward::UpstreamResponse;
 use crate::pipeline::sidecar::Limits;
-use crate::service::load::{load_bundle, load_directory};
+use crate::service::load::{load_bundle, load_configured, load_directory};
 use crate::service::start::limits;
 use crate::telemetry::clock::Clock;
 
@@ -129,13 +129,15 @@ fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
 /// Bundle and directory, with the limits that apply to them. Keys are neither needed nor read.
 fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snapshot>, Limits)> {
     let (bundle, directory, limits) = match (&args.bundle, &args.directory) {
-        (Some(bundle), Some(directory)) => (bundle.clone(), directory.clone(), Limits::default()),
+        (Some(bundle), Some(directory)) => {
+            (load_bundle(bundle, problems)?, directory.clone(), Limits::default())
+        }
         _ => {
             let config = load::load(&args.config, problems)?;
-            (config.bundle.path, config.directory.file, limits(&config.limits))
+            let bundle = load_configured(&config, problems)?;
+            (bundle, config.directory.file, limits(&config.limits))
         }
     };
-    let bundle = load_bundle(&bundle, problems)?;
     let directory = load_directory(&directory, Some(&bundle), problems)?;
     Some((Snapshot::first(bundle, directory), limits))
 }

@@ -10,6 +10,7 @@ mod draft;
 pub mod explain;
 mod explain_text;
 pub mod key;
+pub mod bundle;
 pub mod config;
 pub mod health;
 pub mod papers;
@@ -32,7 +33,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the sidecar in front of a CRM
-    Serve(ConfigArgs),
+    Serve(serve::ServeArgs),
     /// Run an embedded demo CRM with Lockkeeper in front of it
     Demo(demo::DemoArgs),
     /// Check a bundle, its directory and the configuration; report every problem
@@ -43,6 +44,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
+    /// Make, sign and verify archives of bundles
+    Bundle(bundle::BundleArgs),
     /// Print what the configuration file may hold
     Config(config::ConfigCommandArgs),
     /// Ask a running service whether it is ready
@@ -89,6 +92,7 @@ pub fn run() -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Bundle(args) => bundle::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Completions(args) => papers::completions(&args),

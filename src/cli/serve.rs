@@ -1,33 +1,47 @@
 //! `lockkeeper serve`: runs the sidecar until it is told to stop.
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::{ConfigArgs, render, supervisor};
+use crate::bundle::archive::provenance::Pin;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
 use crate::config::service::observe::check_dates;
 use crate::ledger::error::LedgerError;
-use crate::service::load::load as load_all;
+use crate::service::load::{Loaded, load_from};
 use crate::service::start::{Running, StartError, start};
+use crate::service::supply::Supply;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
+/// The arguments.
+#[derive(Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Serve a bundle that served before, by its hash or the first digits of it, until the next start
+    #[arg(long)]
+    revision: Option<String>,
+}
+
 /// Runs the command.
-pub fn run(args: &ConfigArgs) -> Exit {
-    let mut problems = Problems::default();
-    let config = load::load(&args.config, &mut problems);
-    let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
-    let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
-    check_dates(groups, Clock::system().now_ms(), &mut problems);
-    render::problems(&problems);
-    let (Some(config), Some(loaded), false) = (config, loaded, problems.has_errors()) else {
-        render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
-        return Exit::Failure;
-    };
-    log::start(&config.log);
+pub fn run(args: &ServeArgs) -> Exit {
     runtime(async {
+        let mut problems = Problems::default();
+        let config = load::load(&args.config.config, &mut problems);
+        let loaded = match &config {
+            Some(config) => load_with(config, args.revision.clone(), &mut problems).await,
+            None => None,
+        };
+        render::problems(&problems);
+        let (Some(config), Some(loaded), false) = (config, loaded, problems.has_errors()) else {
+            render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
+            return Exit::Failure;
+        };
+        log::start(&config.log);
         let running = match start(config.clone(), loaded, Clock::system()).await {
             Ok(running) => running,
             Err(error) => return start_failed(&error),
@@ -44,6 +58,18 @@ pub fn run(args: &ConfigArgs) -> Exit {
             }
         }
     })
+}
+
+/// Loads all, after fetching what is to be fetched.
+pub async fn load_with(
+    config: &ServiceConfig,
+    revision: Option<String>,
+    problems: &mut Problems,
+) -> Option<Loaded> {
+    let (supply, clock) = (Supply::new(config, revision), Clock::system());
+    check_dates(&config.observe, clock.now_ms(), problems);
+    supply.fetch_first(&clock, problems).await;
+    load_from(config, supply, clock.now_ms(), problems)
 }
 
 /// Runs a future on a runtime of its own.
@@ -90,6 +116,10 @@ fn announce(running: &Running, config: &ServiceConfig) {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
     }
+    if snapshot.bundle.provenance.pin == Pin::Pinned {
+        tracing::warn!(bundle = %snapshot.bundle.revision, "this bundle was chosen by its hash: reloads leave it until the next start without `--revision`");
+    }
+
     for group in running.sidecar.observing.open(running.sidecar.clock.now_ms()) {
         let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
         let (group, until) = (group.name.as_str(), group.until.value.as_str());

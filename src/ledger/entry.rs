@@ -431,8 +431,23 @@ pub struct Revision {
     pub result: RevisionResult,
     /// How many problems it had.
     pub problems: u64,
-    /// Who made it, from the bundle's manifest, or `unsigned`.
+    /// Who made it, from the bundle's manifest, or `unsigned` where no trusted key vouches for it.
     pub author: String,
+    /// Who else approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// What asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// The version that its manifest states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The ids of the trusted keys that signed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+    /// `true` where it was chosen by its hash, as one goes back; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
     /// The ids of policies that differ from the ones that served before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<PolicyChanges>,

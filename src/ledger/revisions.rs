@@ -42,6 +42,33 @@ impl Revisions {
         Ok(Self { path })
     }
 
+    /// The revisions of a state folder as they are there, for reading; nothing is made or removed.
+    pub fn existing(state: &Path) -> Self {
+        Self { path: state.join("revisions") }
+    }
+
+    /// The hashes of all that is kept, in order.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn names(&self) -> Result<Vec<String>, LedgerError> {
+        if !self.path.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut names = names_in(&self.path)?;
+        names.retain(|name| !name.starts_with(UNFINISHED));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether a revision is kept that has a file of this name.
+    ///
+    /// # Errors
+    /// A hash that is not one.
+    pub fn has_file(&self, hash: &str, name: &str) -> Result<bool, LedgerError> {
+        Ok(self.folder(hash)?.join(name).is_file())
+    }
+
     /// Keeps a revision's files under its hash. A hash that is kept already is left as it is. Names are
     /// relative, with `/` between folders. Blocks on the file system.
     ///

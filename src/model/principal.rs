@@ -57,6 +57,8 @@ pub enum Authn {
     Gateway,
     /// The caller's own CRM credential, which the CRM was asked about.
     Introspection,
+    /// Nobody proved it: a service with the admin token asked what would be decided of them.
+    Asserted,
 }
 
 impl Authn {
@@ -69,6 +71,7 @@ impl Authn {
             Authn::Certificate => "certificate",
             Authn::Gateway => "gateway",
             Authn::Introspection => "introspection",
+            Authn::Asserted => "asserted",
         }
     }
 }

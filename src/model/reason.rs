@@ -130,6 +130,7 @@ reasons! {
     HeaderRefused "header-refused" Refuse Client 400 "A request header is not accepted on this route.";
     StageUnknown "stage-unknown" Refuse Client 422 "The stage is not one of the profile's.";
     PutPartialView "put-partial-view" Deny Client 403 "A full replacement needs a full view of the record.";
+    QuestionUnreadable "question-unreadable" Refuse Client 400 "The question cannot be read.";
     Denied "denied" Deny Client 403 "Policy does not permit this request.";
     FieldsDenied "fields-denied" Deny Client 403 "Policy does not permit writing some of these fields.";
     StageMoveDenied "stage-move-denied" Deny Client 403 "Policy does not permit this stage move.";
@@ -153,6 +154,8 @@ reasons! {
     UpstreamRedirect "upstream-redirect" Fail Upstream 502 "The CRM answered with a redirect, which is never followed.";
     UpstreamError "upstream-error" Fail Upstream 502 "The CRM failed to answer.";
     AnswerWithheld "answer-withheld" Fail Upstream 502 "The CRM took the write, but its answer is withheld. Do not retry.";
+    BundleExpired "bundle-expired" Fail Ours 503 "The policies that serve have expired.";
+    BundleRevoked "bundle-revoked" Fail Ours 503 "The policies that serve were called back.";
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";

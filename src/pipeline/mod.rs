@@ -26,6 +26,7 @@ pub mod respond;
 pub mod trail;
 pub mod record;
 pub mod serving;
+pub mod standing;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -90,6 +91,7 @@ async fn path(
     let profile = &snapshot.bundle.profile;
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
+    sidecar.standing.check(&snapshot.bundle, now_ms)?;
 
     let mut head = canonical::read(
         exchange.head.method,

@@ -12,6 +12,7 @@ use super::map::{self, Mapped};
 use super::observe::Observing;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
+use super::standing::Standing;
 use super::trail::Trail;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
@@ -46,6 +47,8 @@ pub struct Sidecar {
     pub traces: Option<Traces>,
     /// Whether callers may be sent here.
     pub readiness: Readiness,
+    /// Whether the bundle may still decide.
+    pub standing: Standing,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
@@ -154,6 +157,7 @@ impl Sidecar {
             metrics,
             traces,
             readiness,
+            standing: Standing::default(),
             slots,
             locks,
         }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use super::intake::{Intake, Look};
 use super::sources;
-use crate::bundle::compile::{Bundle, compile};
+use super::supply::Supply;
+use crate::bundle::compile::Bundle;
 use crate::bundle::directory::{self, Directory};
-use crate::bundle::{lints, revision, source};
+use crate::bundle::{lints, revision};
 use crate::config::author::{Problems, SourceFile};
 use crate::config::load::text;
 use crate::config::service::observe;
 use crate::config::service::{IdentityConfig, ServiceConfig};
 use crate::pipeline::serving::IdentitySources;
+use crate::telemetry::clock::Clock;
 
 /// What a configuration's files hold at one moment.
 pub struct Loaded {
@@ -27,6 +29,8 @@ pub struct Loaded {
     pub identity: IdentitySources,
     /// What was read, to see later whether it changed.
     pub contents: Contents,
+    /// The way to further bundles.
+    pub supply: Supply,
 }
 
 /// A hash over the bytes of each part. Secrets are in it: it stays in the process.
@@ -60,6 +64,8 @@ pub struct Offered<T> {
     pub state: State<T>,
     /// What is wrong with them.
     pub problems: Problems,
+    /// What the ledger is to be alarmed of, if they were not trusted.
+    pub alarm: Option<&'static str>,
 }
 
 /// What became of a part's bytes.
@@ -73,8 +79,8 @@ pub enum State<T> {
 }
 
 /// Reads all parts. Bytes that serve already are not looked into again, but a directory is when the bundle is new.
-pub fn offer(config: &ServiceConfig, serving: &Contents) -> Offer {
-    let bundle = offer_bundle(&config.bundle.path, &serving.bundle);
+pub fn offer(config: &ServiceConfig, supply: &Supply, serving: &Contents, now_ms: i64) -> Offer {
+    let bundle = supply.offer(&serving.bundle, now_ms);
     let is_bundle_new = matches!(bundle.state, State::Sound(_));
     let directory = offer_directory(&config.directory.file, Some(&serving.directory), is_bundle_new);
     let identity = offer_identity(&config.identity, &serving.identity);
@@ -83,7 +89,17 @@ pub fn offer(config: &ServiceConfig, serving: &Contents) -> Offer {
 
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
-    let Offer { bundle, directory, identity } = offer(config, &Contents::default());
+    load_from(config, Supply::new(config, None), Clock::system().now_ms(), problems)
+}
+
+/// Loads all, the bundle from a supply and judged at a time; `None` comes with at least one error.
+pub fn load_from(
+    config: &ServiceConfig,
+    supply: Supply,
+    now_ms: i64,
+    problems: &mut Problems,
+) -> Option<Loaded> {
+    let Offer { bundle, directory, identity } = offer(config, &supply, &Contents::default(), now_ms);
     let contents = Contents {
         bundle: bundle.content.clone(),
         directory: directory.content.clone(),
@@ -102,12 +118,17 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
             return None;
         }
     }
-    Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
+    Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents, supply })
 }
 
-/// Loads a bundle's folder.
+/// Loads a bundle from a folder or an archive; nobody looks at signatures.
 pub fn load_bundle(path: &Path, problems: &mut Problems) -> Option<Bundle> {
-    compile(source::read(path, problems)?, problems)
+    Supply::unjudged(path).offer("", 0).take(problems)
+}
+
+/// Loads the bundle that a configuration names.
+pub fn load_configured(config: &ServiceConfig, problems: &mut Problems) -> Option<Bundle> {
+    Supply::new(config, None).offer("", Clock::system().now_ms()).take(problems)
 }
 
 /// Loads a directory against a bundle's schema. Without a bundle it is only looked through for problems.
@@ -131,21 +152,10 @@ pub fn fit(source: &Arc<SourceFile>, bundle: Option<&Bundle>, problems: &mut Pro
 }
 
 /// Looks at all files that a load would read, without reading them.
-pub fn look(config: &ServiceConfig, now_ms: i64) -> Look {
-    let identity = sources::files(&config.identity);
-    let paths = [&config.bundle.path, &config.directory.file].into_iter().chain(&identity);
+pub fn look(config: &ServiceConfig, supply: &Supply, now_ms: i64) -> Look {
+    let (of_bundle, of_identity) = (supply.paths(), sources::files(&config.identity));
+    let paths = of_bundle.iter().chain([&config.directory.file]).chain(&of_identity);
     Look::at(paths.map(PathBuf::as_path), now_ms)
-}
-
-fn offer_bundle(path: &Path, serving: &str) -> Offered<Bundle> {
-    let mut problems = Problems::default();
-    let Some(files) = source::read(path, &mut problems) else { return Offered::unreadable(problems) };
-    let content = revision::hash_files(&files);
-    let state = match content == serving {
-        true => State::Unchanged,
-        false => State::of(compile(files, &mut problems)),
-    };
-    Offered { hash: content.clone(), content, state, problems }
 }
 
 fn offer_directory(path: &Path, serving: Option<&str>, is_bundle_new: bool) -> Offered<Arc<SourceFile>> {
@@ -154,7 +164,7 @@ fn offer_directory(path: &Path, serving: Option<&str>, is_bundle_new: bool) -> O
     let content = revision::hash(source.text.as_bytes());
     let is_unchanged = serving == Some(content.as_str()) && !is_bundle_new;
     let state = if is_unchanged { State::Unchanged } else { State::Sound(source) };
-    Offered { hash: content.clone(), content, state, problems }
+    Offered { hash: content.clone(), content, state, problems, alarm: None }
 }
 
 fn offer_identity(config: &IdentityConfig, serving: &str) -> Offered<IdentitySources> {
@@ -166,12 +176,20 @@ fn offer_identity(config: &IdentityConfig, serving: &str) -> Offered<IdentitySou
         false if content == serving => State::Unchanged,
         false => State::Sound(IdentitySources { revision: hash.clone(), sources }),
     };
-    Offered { content, hash, state, problems }
+    Offered { content, hash, state, problems, alarm: None }
 }
 
 impl<T> Offered<T> {
-    fn unreadable(problems: Problems) -> Self {
-        Self { content: String::new(), hash: UNREADABLE.to_owned(), state: State::Broken, problems }
+    /// A part that could not be read.
+    pub fn unreadable(problems: Problems) -> Self {
+        let hash = UNREADABLE.to_owned();
+        Self { content: String::new(), hash, state: State::Broken, problems, alarm: None }
+    }
+
+    /// A part that is as it serves.
+    pub fn unchanged(content: &str) -> Self {
+        let (content, problems) = (content.to_owned(), Problems::default());
+        Self { hash: content.clone(), content, state: State::Unchanged, problems, alarm: None }
     }
 
     /// The part, if it is sound; its problems are noted.
@@ -185,7 +203,8 @@ impl<T> Offered<T> {
 }
 
 impl<T> State<T> {
-    fn of(value: Option<T>) -> Self {
+    /// Sound, if there is something.
+    pub fn of(value: Option<T>) -> Self {
         value.map_or(Self::Broken, Self::Sound)
     }
 }

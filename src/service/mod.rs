@@ -3,11 +3,13 @@
 //! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
 
 pub mod intake;
+pub mod supply;
 pub mod load;
 pub mod sources;
 mod persons;
 pub mod start;
 pub mod settle;
+pub mod vigil;
 pub mod reload;
 pub mod telemetry;
 pub mod probe;

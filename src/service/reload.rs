@@ -12,12 +12,16 @@ use super::intake::Look;
 use super::load::{Contents, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
+use super::supply::{Recall, Supply};
+use crate::bundle::archive::manifest::UNSIGNED;
+use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::bundle::compile::Bundle;
 use crate::config::service::ServiceConfig;
-use crate::ledger::entry::{Entry, PolicyChanges, Revision, RevisionOf, RevisionResult};
+use crate::ledger::entry::{Alarm, Entry, PolicyChanges, Revision, RevisionOf, RevisionResult};
 use crate::ledger::revisions::Revisions;
 use crate::pipeline::serving::Serving;
 use crate::pipeline::sidecar::Sidecar;
+use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::ReloadResult;
 
 /// What a reload did.
@@ -44,6 +48,8 @@ pub struct Reloader {
     config: ServiceConfig,
     sidecar: Arc<Sidecar>,
     revisions: Revisions,
+    /// The way to further bundles.
+    pub supply: Arc<Supply>,
     state: AsyncMutex<State>,
 }
 
@@ -61,10 +67,21 @@ impl Reloader {
         config: ServiceConfig,
         sidecar: Arc<Sidecar>,
         revisions: Revisions,
+        supply: Arc<Supply>,
         contents: Contents,
     ) -> Self {
         let state = AsyncMutex::new(State { contents, look: Look::default(), refused: Vec::new() });
-        Self { config, sidecar, revisions, state }
+        Self { config, sidecar, revisions, supply, state }
+    }
+
+    /// The service that it reloads.
+    pub fn sidecar(&self) -> &Sidecar {
+        &self.sidecar
+    }
+
+    /// The clock of decisions.
+    pub fn clock(&self) -> Clock {
+        self.sidecar.clock.clone()
     }
 
     /// Reads all files anew and swaps in what is sound.
@@ -72,13 +89,15 @@ impl Reloader {
         let mut state = self.state.lock().await;
         let before = self.sidecar.current.serving();
         let (config, revisions) = (self.config.clone(), self.revisions.clone());
+        let supply = Arc::clone(&self.supply);
         let (known, serving) = (state.contents.clone(), Arc::clone(&before));
         let now_ms = self.sidecar.clock.now_ms();
         let work = tokio::task::spawn_blocking(move || {
             // Looked at before it is read: what changes meanwhile is seen at the next look.
-            let look = look(&config, now_ms);
-            let mut settled = settle(&serving, &known, offer(&config, &known));
-            match keep(&revisions, &settled.bundle, &settled.directory) {
+            let look = look(&config, &supply, now_ms);
+            let mut settled = settle(&serving, &known, offer(&config, &supply, &known, now_ms));
+            settled.recall = supply.recall(&settled.bundle, now_ms);
+            match keep(&supply, &revisions, &settled.bundle, &settled.directory) {
                 Ok(()) => (look, settled),
                 Err(error) => {
                     settled.withdraw(&serving, &known, &error);
@@ -93,6 +112,12 @@ impl Reloader {
             self.sidecar.metrics.reload(ReloadResult::Refused);
             return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
         };
+        match &settled.recall {
+            Recall::None => self.sidecar.standing.note(&settled.bundle.revision, None),
+            Recall::Revoked(why) => self.sidecar.standing.note(&settled.bundle.revision, Some(why.clone())),
+            // Whoever was called back stays so while the list cannot be read.
+            Recall::Unknown => {}
+        }
         let after = self.swap(&before, &settled);
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
         let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };
@@ -129,7 +154,9 @@ impl Reloader {
 
     async fn calls_for_reading(&self) -> bool {
         let (config, now_ms) = (self.config.clone(), self.sidecar.clock.now_ms());
-        let Ok(now) = tokio::task::spawn_blocking(move || look(&config, now_ms)).await else { return false };
+        let supply = Arc::clone(&self.supply);
+        let looked = tokio::task::spawn_blocking(move || look(&config, &supply, now_ms)).await;
+        let Ok(now) = looked else { return false };
         now.calls_for_reading(&self.state.lock().await.look)
     }
 
@@ -158,41 +185,82 @@ impl Reloader {
     }
 
     async fn record_refusal(&self, before: &Serving, refused: &Refused) {
-        let Refused { part, hash, problems } = refused.clone();
+        let Refused { part, hash, problems, alarm } = refused.clone();
         let previous = Some(revision_of(before, part).to_owned());
-        self.record(part, hash, previous, RevisionResult::Refused, problems, None).await;
+        let result = RevisionResult::Refused;
+        self.record(Revision { previous, problems, ..revision(part, hash, result) }).await;
+        if let Some(code) = alarm {
+            self.alarm(code).await;
+        }
     }
 
     async fn record_changes(&self, before: &Serving, after: &Serving) {
         for part in PARTS {
             let (old, new) = (revision_of(before, part), revision_of(after, part));
-            if old == new {
+            // A bundle may be signed anew without changing.
+            let has_new_papers = part == RevisionOf::Bundle
+                && before.snapshot.bundle.provenance != after.snapshot.bundle.provenance;
+            if old == new && !has_new_papers {
                 continue;
             }
             let changes = match part {
                 RevisionOf::Bundle => policy_changes(Some(&before.snapshot.bundle), &after.snapshot.bundle),
                 RevisionOf::Directory | RevisionOf::Keys => None,
             };
-            let (hash, previous) = (new.to_owned(), Some(old.to_owned()));
-            self.record(part, hash, previous, RevisionResult::Active, 0, changes).await;
+            let mut entry = revision(part, new.to_owned(), RevisionResult::Active);
+            (entry.previous, entry.policies) = (Some(old.to_owned()), changes);
+            if part == RevisionOf::Bundle {
+                vouch(&mut entry, &after.snapshot.bundle.provenance);
+            }
+            self.record(entry).await;
         }
     }
 
-    async fn record(
-        &self,
-        what: RevisionOf,
-        hash: String,
-        previous: Option<String>,
-        result: RevisionResult,
-        problems: u64,
-        policies: Option<PolicyChanges>,
-    ) {
-        let author = "unsigned".to_owned();
-        let entry = Revision { what, hash, previous, result, problems, author, policies, part: None };
+    async fn record(&self, entry: Revision) {
         if let Err(problem) = self.sidecar.recorder.append(Entry::Revision(entry)).await {
             tracing::error!(error = ?problem.internal, "a revision could not be recorded");
         }
     }
+
+    /// Records that a person must look.
+    pub async fn alarm(&self, code: &str) {
+        let entry = Entry::Alarm(Alarm { of: None, reason: code.to_owned() });
+        if let Err(problem) = self.sidecar.recorder.append(entry).await {
+            tracing::error!(error = ?problem.internal, alarm = code, "an alarm could not be recorded");
+        }
+    }
+}
+
+/// An entry on a revision that nobody vouches for.
+pub fn revision(what: RevisionOf, hash: String, result: RevisionResult) -> Revision {
+    Revision {
+        what,
+        hash,
+        previous: None,
+        result,
+        problems: 0,
+        author: UNSIGNED.to_owned(),
+        approver: None,
+        ticket: None,
+        version: None,
+        signers: Vec::new(),
+        pinned: None,
+        policies: None,
+        part: None,
+    }
+}
+
+/// Adds what a manifest says, if trusted keys vouch for it.
+pub fn vouch(entry: &mut Revision, provenance: &Provenance) {
+    if provenance.pin == Pin::Pinned {
+        entry.pinned = Some(true);
+    }
+    let Some(manifest) = provenance.vouched() else { return };
+    entry.author.clone_from(&manifest.author);
+    entry.approver.clone_from(&manifest.approver);
+    entry.ticket.clone_from(&manifest.ticket);
+    entry.version = Some(manifest.version);
+    entry.signers = provenance.signers.iter().map(ToString::to_string).collect();
 }
 
 /// The hash by which the ledger names a part of what serves.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use super::load::{Contents, Offer, Offered, State, fit};
 use super::sources::check_principals;
+use super::supply::{AcceptError, Recall};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::lints;
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::ledger::entry::RevisionOf;
-use crate::ledger::error::LedgerError;
 use crate::pipeline::serving::{IdentitySources, Serving};
 
 /// What is to serve, and what is not.
@@ -30,6 +30,8 @@ pub struct Settled {
     pub refused: Vec<Refused>,
     /// Every problem of every part.
     pub problems: Problems,
+    /// Whether the bundle may go on although nothing replaces it.
+    pub recall: Recall,
 }
 
 /// A part that stays as it was.
@@ -41,6 +43,8 @@ pub struct Refused {
     pub hash: String,
     /// How many problems it had.
     pub problems: u64,
+    /// What the ledger is to be alarmed of.
+    pub alarm: Option<&'static str>,
 }
 
 /// Chooses from an offer.
@@ -52,6 +56,7 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
         contents: known.clone(),
         refused: Vec::new(),
         problems: Problems::default(),
+        recall: Recall::Unknown,
     };
     let Offer { bundle, directory, identity } = offer;
     settled.settle_people(bundle, directory);
@@ -61,10 +66,10 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
 
 impl Settled {
     fn settle_identity(&mut self, offered: Offered<IdentitySources>) {
-        let Offered { content, hash, state, mut problems } = offered;
+        let Offered { content, hash, state, mut problems, .. } = offered;
         match state {
             State::Unchanged => {}
-            State::Broken => self.refuse(RevisionOf::Keys, hash, problems),
+            State::Broken => self.refuse(RevisionOf::Keys, hash, problems, None),
             State::Sound(mut identity) => {
                 identity.sources.inherit(&self.identity.sources);
                 check_principals(&identity.sources, &self.directory, &mut problems);
@@ -76,13 +81,13 @@ impl Settled {
     }
 
     fn settle_people(&mut self, bundle: Offered<Bundle>, directory: Offered<Arc<SourceFile>>) {
-        let Offered { content, hash, state, problems } = bundle;
+        let Offered { content, hash, state, problems, alarm } = bundle;
         match state {
             State::Unchanged => {
                 self.settle_directory(directory);
             }
             State::Broken => {
-                self.refuse(RevisionOf::Bundle, hash, problems);
+                self.refuse(RevisionOf::Bundle, hash, problems, alarm);
                 self.settle_directory(directory);
             }
             State::Sound(new) => {
@@ -119,20 +124,20 @@ impl Settled {
         let message = "the bundle does not go live: the directory does not conform to its schema";
         let help = "Change both so that they fit, or make the schema accept what the directory holds.";
         problems.push(AuthorProblem::error(message).help(help));
-        self.refuse(RevisionOf::Bundle, content, problems);
+        self.refuse(RevisionOf::Bundle, new.revision.clone(), problems, None);
     }
 
     /// Takes the people back who served, and the bundle, because the new ones could not be kept.
-    pub fn withdraw(&mut self, serving: &Serving, known: &Contents, why: &LedgerError) {
+    pub fn withdraw(&mut self, serving: &Serving, known: &Contents, why: &AcceptError) {
         for (part, offered, served) in [
             (RevisionOf::Bundle, &self.bundle.revision, &serving.snapshot.bundle.revision),
             (RevisionOf::Directory, &self.directory.revision, &serving.snapshot.directory.revision),
         ] {
             if offered != served {
-                self.refused.push(Refused { part, hash: offered.clone(), problems: 1 });
+                self.refused.push(Refused { part, hash: offered.clone(), problems: 1, alarm: None });
             }
         }
-        self.problems.push(AuthorProblem::error(format!("a new revision could not be kept: {why}")));
+        self.problems.push(AuthorProblem::error(why.to_string()));
         self.bundle = Arc::clone(&serving.snapshot.bundle);
         self.directory = Arc::clone(&serving.snapshot.directory);
         self.contents.bundle.clone_from(&known.bundle);
@@ -140,7 +145,7 @@ impl Settled {
     }
 
     fn settle_directory(&mut self, offered: Offered<Arc<SourceFile>>) -> Chosen {
-        let Offered { content, hash, state, mut problems } = offered;
+        let Offered { content, hash, state, mut problems, .. } = offered;
         match state {
             State::Unchanged => return Chosen::Served,
             State::Sound(_) if content == self.contents.directory => return Chosen::Offered,
@@ -154,13 +159,13 @@ impl Settled {
             }
             State::Broken => {}
         }
-        self.refuse(RevisionOf::Directory, hash, problems);
+        self.refuse(RevisionOf::Directory, hash, problems, None);
         Chosen::Served
     }
 
-    fn refuse(&mut self, part: RevisionOf, hash: String, problems: Problems) {
+    fn refuse(&mut self, part: RevisionOf, hash: String, problems: Problems, alarm: Option<&'static str>) {
         let count = u64::try_from(problems.error_count()).unwrap_or(u64::MAX);
-        self.refused.push(Refused { part, hash, problems: count });
+        self.refused.push(Refused { part, hash, problems: count, alarm });
         self.problems.extend(problems);
     }
 }

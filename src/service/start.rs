@@ -11,16 +11,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::load::Loaded;
-use super::reload::{PARTS, Reloader, policy_changes, revision_of};
+use super::reload::{PARTS, Reloader, policy_changes, revision, revision_of, vouch};
+use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
+use super::vigil::vigil;
 use crate::admin;
+use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::service::observe;
-use crate::config::service::{LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{AdminConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
-use crate::ledger::entry::{Entry, ObserveGroup, Revision, RevisionOf, RevisionResult, Start};
+use crate::ledger::entry::{Entry, ObserveGroup, RevisionOf, RevisionResult, Start};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
@@ -64,6 +67,9 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// What is to serve could not be kept.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
     /// A group of routes would observe for too long.
     #[error("{0}")]
     Observe(String),
@@ -111,7 +117,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
 
     let listener = bind(config.listen.address).await?;
     let admin_listener = match &config.admin {
-        Some(admin) => Some((bind(admin.address).await?, read_token(&admin.token_file)?)),
+        Some(admin) => Some(bind_admin(admin).await?),
         None => None,
     };
     let health_listener = match config.listen.health_address {
@@ -134,10 +140,11 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     require_conditions(&sidecar);
     sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = local(&listener, config.listen.address);
-    let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
+    let admin_address = admin_listener.as_ref().map(|(listener, ..)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
     let snapshot = sidecar.current.snapshot();
-    keep(&revisions, &snapshot.bundle, &snapshot.directory).map_err(ledger_error)?;
+    let supply = Arc::new(loaded.supply);
+    keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
     record_start(&sidecar, &boot, address).await?;
 
     let (shutdown, is_over) = watch::channel(false);
@@ -146,15 +153,20 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         drain_timeout_ms: config.listen.drain_timeout_ms,
         ..ConnectionLimits::default()
     };
-    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
+    let reloader = Arc::new(Reloader::new(
+        config,
+        Arc::clone(&sidecar),
+        revisions,
+        Arc::clone(&supply),
+        loaded.contents,
+    ));
     let mut tasks = refresh_keys(&sidecar, &is_over)?;
-    tasks.extend([
-        tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
-        tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
-    ]);
-    if let Some((listener, token)) = admin_listener {
-        let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
+    tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
+    let serving = listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()));
+    tasks.push(tokio::spawn(serving));
+    if let Some((listener, token, authzen)) = admin_listener {
+        let admin =
+            admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token, authzen };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
     }
     let health = health_listener.map(|listener| serve_health(listener, &sidecar));
@@ -171,6 +183,29 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         health,
         exporting,
     })
+}
+
+/// What runs beside the listeners.
+fn keepers(
+    sidecar: &Arc<Sidecar>,
+    reloader: &Arc<Reloader>,
+    supply: Arc<Supply>,
+    is_over: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    vec![
+        tokio::spawn(Arc::clone(reloader).watch(over(is_over.clone()))),
+        tokio::spawn(vigil(Arc::clone(reloader), over(is_over.clone()))),
+        tokio::spawn(fetching(supply, Arc::clone(reloader), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(sidecar), over(is_over.clone()))),
+    ]
+}
+
+fn ledger_options(config: &LedgerConfig, boot: String) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&config.path, boot);
+    options.segment_bytes_max = config.segment_bytes_max;
+    options.queue_entries_max = config.queue_entries_max;
+    options.write_timeout_ms = config.write_timeout_ms;
+    options
 }
 
 impl Running {
@@ -213,6 +248,18 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
+/// The admin listener, with its token and what AuthZEN needs to know of it.
+async fn bind_admin(admin: &AdminConfig) -> Result<(TcpListener, String, AuthzenOptions), StartError> {
+    let (listener, token) = (bind(admin.address).await?, read_token(&admin.token_file)?);
+    let own = format!("http://{}", local(&listener, admin.address));
+    let options = AuthzenOptions {
+        url: admin.url.clone().unwrap_or(own),
+        body_bytes_max: admin.question_bytes_max,
+        evaluations_max: admin.questions_max,
+    };
+    Ok((listener, token, options))
+}
+
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
@@ -223,14 +270,17 @@ fn read_token(path: &std::path::Path) -> Result<String, StartError> {
 }
 
 /// Keeps the bytes of what serves, so that a hash in the ledger always has its text.
-pub fn keep(revisions: &Revisions, bundle: &Bundle, directory: &Directory) -> Result<(), LedgerError> {
-    let files: Vec<(String, Bytes)> =
-        bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-    revisions.keep(&bundle.revision, &files)?;
-    if revisions.has(&directory.revision)? {
-        return Ok(());
+pub fn keep(
+    supply: &Supply,
+    revisions: &Revisions,
+    bundle: &Bundle,
+    directory: &Directory,
+) -> Result<(), AcceptError> {
+    if !revisions.has(&directory.revision)? {
+        let snapshot = Bytes::from(directory.snapshot());
+        revisions.keep(&directory.revision, &[("directory.json".to_owned(), snapshot)])?;
     }
-    revisions.keep(&directory.revision, &[("directory.json".to_owned(), Bytes::from(directory.snapshot()))])
+    supply.accept(revisions, bundle)
 }
 
 async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
@@ -249,19 +299,19 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for what in PARTS {
-        let revision = Revision {
-            what,
-            hash: revision_of(&serving, what).to_owned(),
-            previous: None,
-            result: RevisionResult::Active,
-            problems: 0,
-            author: "unsigned".to_owned(),
-            policies: policy_changes(None, &snapshot.bundle).filter(|_| what == RevisionOf::Bundle),
-            part: None,
-        };
+        let mut revision = revision(what, revision_of(&serving, what).to_owned(), RevisionResult::Active);
+        if what == RevisionOf::Bundle {
+            revision.policies = policy_changes(None, &snapshot.bundle);
+            vouch(&mut revision, &snapshot.bundle.provenance);
+        }
         record(Entry::Revision(revision)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+async fn fetching(supply: Arc<Supply>, reloader: Arc<Reloader>, shutdown: impl Future<Output = ()>) {
+    let clock = reloader.clock();
+    supply.watch(reloader, clock, shutdown).await;
 }
 
 fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
@@ -297,14 +347,6 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
             () = &mut shutdown => return,
         }
     }
-}
-
-fn ledger_options(ledger: &LedgerConfig, boot: String) -> LedgerOptions {
-    let mut options = LedgerOptions::new(&ledger.path, boot);
-    options.segment_bytes_max = ledger.segment_bytes_max;
-    options.queue_entries_max = ledger.queue_entries_max;
-    options.write_timeout_ms = ledger.write_timeout_ms;
-    options
 }
 
 fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {

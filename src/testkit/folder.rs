@@ -15,7 +15,9 @@ use crate::cli::demo::FILES;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
-use crate::service::load::{Loaded, load as load_all};
+use crate::service::load::{Loaded, load_from};
+use crate::service::supply::Supply;
+use crate::telemetry::clock::Clock;
 
 /// What differs from the demo.
 #[derive(Default)]
@@ -23,6 +25,7 @@ pub struct Options {
     settings: BTreeMap<(&'static str, &'static str), String>,
     edits: Vec<(String, Edit)>,
     people: Vec<String>,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 type Edit = Box<dyn FnOnce(String) -> String>;
@@ -39,6 +42,13 @@ impl Options {
     #[must_use]
     pub fn edit(mut self, name: &str, change: impl FnOnce(String) -> String + 'static) -> Self {
         self.edits.push((name.to_owned(), Box::new(change)));
+        self
+    }
+
+    /// Adds a file that is not text.
+    #[must_use]
+    pub fn file(mut self, name: &str, content: Vec<u8>) -> Self {
+        self.files.push((name.to_owned(), content));
         self
     }
 
@@ -77,6 +87,9 @@ impl TestFolder {
         folder.write("api-keys.toml", &keys);
         folder.write("crm.key", CRM_KEY);
         folder.write("lockkeeper.toml", &configuration(options.settings, crm));
+        for (name, content) in options.files {
+            folder.write_bytes(&name, &content);
+        }
         for (name, change) in options.edits {
             folder.edit(&name, change);
         }
@@ -100,10 +113,15 @@ impl TestFolder {
 
     /// Writes a file.
     pub fn write(&self, name: &str, text: &str) {
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    /// Writes a file that need not be text.
+    pub fn write_bytes(&self, name: &str, content: &[u8]) {
         let path = self.path().join(name);
         let parent = path.parent().expect("a file lies in a folder");
         std::fs::create_dir_all(parent).expect("the folder of a file");
-        std::fs::write(&path, text).expect("a file");
+        std::fs::write(&path, content).expect("a file");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its permissions");
     }
 
@@ -121,10 +139,29 @@ impl TestFolder {
     pub fn load(&self) -> (ServiceConfig, Loaded) {
         let mut problems = Problems::default();
         let config = load::load(&self.path().join("lockkeeper.toml"), &mut problems);
-        let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
+        let loaded = config
+            .as_ref()
+            .and_then(|config| load_from(config, Supply::new(config, None), super::NOW_MS, &mut problems));
         match (config, loaded) {
             (Some(config), Some(loaded)) => (config, loaded),
             _ => panic!("the files of the test do not load: {problems}"),
+        }
+    }
+
+    /// Fetches and loads, as `serve` does, at the clock's time; with `revision`, as `serve --revision` does.
+    pub async fn load_at(
+        &self,
+        clock: &Clock,
+        revision: Option<String>,
+    ) -> Result<(ServiceConfig, Loaded), Problems> {
+        let mut problems = Problems::default();
+        let config = load::load(&self.path().join("lockkeeper.toml"), &mut problems);
+        let Some(config) = config else { return Err(problems) };
+        let supply = Supply::new(&config, revision);
+        supply.fetch_first(clock, &mut problems).await;
+        match load_from(&config, supply, clock.now_ms(), &mut problems) {
+            Some(loaded) => Ok((config, loaded)),
+            None => Err(problems),
         }
     }
 
@@ -162,6 +199,9 @@ fn configuration(mut settings: BTreeMap<(&'static str, &'static str), String>, c
     ];
     for (section, key, value) in fixed {
         settings.entry((section, key)).or_insert(value);
+    }
+    if settings.contains_key(&("bundle", "url")) {
+        settings.remove(&("bundle", "path"));
     }
     let mut text = String::new();
     let mut open = "";

@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "edge: the demo CRM's listener, and connections of callers")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+pub mod archive;
 pub mod client;
 pub mod folder;
 pub mod issuer;
@@ -28,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::config::author::Problems;
 use crate::demo::crm::{DemoCrm, server};
 use crate::model::reason::Reason;
 use crate::service::reload::Reloaded;
@@ -94,12 +96,22 @@ impl TestSidecar {
     }
 
     async fn run(folder: &TestFolder, now_ms: &Arc<AtomicI64>) -> Running {
-        let (config, loaded) = folder.load();
+        Self::try_run(folder, now_ms, None)
+            .await
+            .unwrap_or_else(|problems| panic!("the files of the test do not load: {problems}"))
+    }
+
+    async fn try_run(
+        folder: &TestFolder,
+        now_ms: &Arc<AtomicI64>,
+        revision: Option<String>,
+    ) -> Result<Running, Problems> {
         let now_ms = Arc::clone(now_ms);
         let clock = Clock::from_fn(move || now_ms.load(Ordering::SeqCst));
-        start(config, loaded, clock)
+        let (config, loaded) = folder.load_at(&clock, revision).await?;
+        Ok(start(config, loaded, clock)
             .await
-            .unwrap_or_else(|error| panic!("the sidecar did not start: {error}"))
+            .unwrap_or_else(|error| panic!("the sidecar did not start: {error}")))
     }
 
     /// A caller with a person's key.
@@ -207,11 +219,18 @@ impl TestSidecar {
 
     /// Ends the service in good order and starts it again on the same folder.
     pub async fn restart(self) -> Self {
+        self.try_restart(None)
+            .await
+            .unwrap_or_else(|problems| panic!("the files of the test do not load: {problems}"))
+    }
+
+    /// The same; with `revision`, as `serve --revision` starts. The error is what stopped the start.
+    pub async fn try_restart(self, revision: Option<&str>) -> Result<Self, Problems> {
         let Self { running, crm, folder, now_ms, watch } = self;
         // The ledger may have been broken on purpose.
         let _ = running.stop().await;
-        let running = Self::run(&folder, &now_ms).await;
-        Self { running, crm, folder, now_ms, watch }
+        let running = Self::try_run(&folder, &now_ms, revision.map(str::to_owned)).await?;
+        Ok(Self { running, crm, folder, now_ms, watch })
     }
 
     /// Ends the service; its ledger must count these refusals before identity and no others.

@@ -5,6 +5,7 @@
 mod run;
 
 mod author;
+mod bundle;
 mod check;
 mod demo;
 mod draft;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lockkeeper::config::author::{Problems, SourceFile};
+use lockkeeper::config::service::BundleOrigin;
 use lockkeeper::config::service::{self, ServiceConfig};
 use serde_json::Value;
 
@@ -134,7 +135,8 @@ fn probes_ask_what_answers() {
     let mounts = lockkeeper["volumeMounts"].as_array().unwrap();
     mounts.iter().for_each(|mount| _ = named(volumes, mount["name"].as_str().unwrap()));
     let config = config();
-    let files = [&config.directory.file, &config.bundle.path, &config.admin.as_ref().unwrap().token_file];
+    let BundleOrigin::Path(bundle) = &config.bundle.origin else { panic!("the bundle is a folder here") };
+    let files = [&config.directory.file, bundle, &config.admin.as_ref().unwrap().token_file];
     for file in files {
         let is_mounted = mounts.iter().any(|mount| file.starts_with(mount["mountPath"].as_str().unwrap()));
         assert!(is_mounted, "{} is in no volume", file.display());

@@ -83,7 +83,10 @@ const STAGES: &[(&str, &[&str])] = &[
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
     ("serving", &["identify"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "map", "observe", "record", "serving", "trail"]),
+    (
+        "sidecar",
+        &["canonical", "decide::gate", "forward", "map", "observe", "record", "serving", "standing", "trail"],
+    ),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown", "observe"]),
 ];
 

@@ -13,6 +13,12 @@ pub struct AdminConfig {
     pub address: SocketAddr,
     /// The file that holds its token.
     pub token_file: PathBuf,
+    /// How other services reach it, if that is not by its address.
+    pub url: Option<String>,
+    /// Bytes of an AuthZEN question.
+    pub question_bytes_max: usize,
+    /// AuthZEN questions in one request.
+    pub questions_max: usize,
 }
 
 /// Reads the section.
@@ -20,8 +26,10 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<AdminConfig> {
     let settings = Settings::of(root, &SECTION, folder)?;
     let address = settings.address(&ADDRESS);
     let token_file = settings.path(&TOKEN_FILE);
+    let url = settings.text(&URL).map(|text| text.value);
+    let (question_bytes_max, questions_max) = (settings.size(&QUESTION_BYTES), settings.size(&QUESTIONS));
     settings.finish();
-    Some(AdminConfig { address: address?, token_file: token_file? })
+    Some(AdminConfig { address: address?, token_file: token_file?, url, question_bytes_max, questions_max })
 }
 
 /// The section.
@@ -29,7 +37,7 @@ pub const SECTION: Section = Section {
     name: "admin",
     meaning: "The admin listener. Without this section there is none. See [admin.md](admin.md).",
     presence: Presence::Optional,
-    keys: &[&ADDRESS, &TOKEN_FILE],
+    keys: &[&ADDRESS, &TOKEN_FILE, &URL, &QUESTION_BYTES, &QUESTIONS],
     inner: &[],
 };
 const ADDRESS: Key =
@@ -40,3 +48,11 @@ const TOKEN_FILE: Key = Key::required(
     "Paths are taken from the folder of the configuration file.",
     "file with the token: its first line, without white space around it",
 );
+const URL: Key = Key::optional(
+    "url",
+    Kind::Text("`http://` and the address"),
+    "how other services reach it, e.g. `https://pdp.example`: stands in the AuthZEN metadata",
+);
+const QUESTION_BYTES: Key =
+    Key::integer("question_bytes", 1 << 20, 1 << 10, 1 << 26, "of the body of an AuthZEN request");
+const QUESTIONS: Key = Key::integer("questions", 100, 1, 10_000, "evaluations in one AuthZEN request");

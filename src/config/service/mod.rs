@@ -5,6 +5,7 @@ mod admin;
 mod upstream;
 mod identity;
 mod sources;
+pub mod bundle;
 mod ledger;
 pub mod observe;
 mod limits;
@@ -19,6 +20,7 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
+pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
 pub use identity::{
     Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
     KeyConfig, KeySetPlace, LevelConfig, NamedBy, Place, Shown, TypeConfig,
@@ -27,7 +29,7 @@ pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
-pub use sources::{BundleConfig, DirectoryConfig};
+pub use sources::DirectoryConfig;
 pub use telemetry::TracesConfig;
 pub use upstream::UpstreamConfig;
 
@@ -81,7 +83,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let upstream = upstream::read(root, folder);
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
-    let bundle = sources::read_bundle(root, folder);
+    let bundle = bundle::read(root, folder);
     let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
@@ -119,7 +121,8 @@ pub const SECTIONS: &[&Section] = &[
     &identity::gateway::SECTION,
     &identity::introspection::SECTION,
     &sources::DIRECTORY,
-    &sources::BUNDLE,
+    &bundle::SECTION,
+    &bundle::SIGNING,
     &observe::SECTION,
     &ledger::SECTION,
     &limits::SECTION,

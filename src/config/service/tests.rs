@@ -33,7 +33,9 @@ fn a_dozen_lines_are_enough() {
     let config = check(SMALL, &[]).unwrap();
     assert_eq!(config.upstream.origin, "http://127.0.0.1:18100");
     assert_eq!(config.upstream.base_path, "");
-    assert_eq!(config.bundle.path, Path::new("/etc/lockkeeper/bundle"));
+    let BundleOrigin::Path(path) = &config.bundle.origin else { panic!("{config:?}") };
+    assert_eq!(path, Path::new("/etc/lockkeeper/bundle"));
+    assert!(config.bundle.signing.is_none());
     assert_eq!(config.identity.keys.len(), 1);
 }
 
@@ -118,5 +120,85 @@ fn traces_need_a_collector_that_is_spoken_to_safely() {
         ),
     ] {
         check(&with(lines), &[&expected]);
+    }
+}
+
+/// A base64 key and its id.
+const KEY: &str = "F/nEvpuPqj5RAH85kmroasbobp8zZ4XgnmwLSrvKzsw=";
+const KEY_ID: &str = "805b98f3d3e06d4693b3b6a78061f2a6";
+
+#[test]
+fn a_signed_bundle_from_a_url_is_configured() {
+    let revision = "0f".repeat(32);
+    let signing = format!(
+        "url = \"https://bundles.example/crm.lkb\"\n[bundle.signing]\ntrusted_keys = \"{KEY}\"\nsignatures_min = 1\n\
+         revoked_keys = [\"{KEY_ID}\"]\nrevoked_revisions = [\"{revision}\"]\n"
+    );
+    let config = check(&SMALL.replace("path = \"bundle\"\n", &signing), &[]).unwrap();
+    assert!(matches!(config.bundle.origin, BundleOrigin::Url { poll_ms: 60_000, .. }), "{config:?}");
+    let signing = config.bundle.signing.unwrap();
+    assert_eq!(signing.strictness, crate::bundle::archive::trust::Strictness::Required);
+    assert_eq!((signing.keys.len(), signing.signatures_min, signing.grace_ms), (1, 1, 0));
+    assert!(signing.keys.keys().eq(&signing.revoked.keys));
+    assert!(signing.revoked.revisions.contains(&revision));
+}
+
+#[test]
+fn each_mistake_in_signing_has_its_message() {
+    let in_bundle = |text: &str, expected: &[&str]| {
+        check(&SMALL.replace("path = \"bundle\"\n", text), expected);
+    };
+    let origin =
+        "Write `path` for a folder or an archive on this machine, or `url` for an archive that is fetched.";
+    in_bundle("", &[&format!("lockkeeper.toml:9 `path` is missing | {origin}")]);
+    in_bundle(
+        "path = \"bundle\"\nurl = \"https://a.example/b\"\n",
+        &[&format!("lockkeeper.toml:11 `path` and `url` exclude each other | {origin}")],
+    );
+    in_bundle(
+        "url = \"http://a.example/b\"\n",
+        &[
+            "lockkeeper.toml:10 `http://a.example/b` cannot be fetched: only https is fetched from another machine | Write `url = \"https://…/crm.lkb\"`.",
+        ],
+    );
+    let known =
+        "Name public keys in `trusted_keys` or `trusted_keys_file`; `lockkeeper bundle keygen` makes some.";
+    in_bundle(
+        "path = \"a.lkb\"\n[bundle.signing]\n",
+        &[&format!("lockkeeper.toml:11 1 signatures are needed, but 0 trusted keys are known | {known}")],
+    );
+    in_bundle(
+        &format!(
+            "path = \"a.lkb\"\n[bundle.signing]\ntrusted_keys = [\"{KEY}\", \"{KEY}\"]\nsignatures_min = 2\n"
+        ),
+        &[&format!("lockkeeper.toml:11 2 signatures are needed, but 1 trusted keys are known | {known}")],
+    );
+    let forms = "`lockkeeper bundle keygen` prints both forms of a key.";
+    in_bundle(
+        "path = \"a.lkb\"\n[bundle.signing]\ntrusted_keys_file = \"k\"\ntrusted_keys = \"AAAA\"\nrevoked_keys = \"anna\"\nrevoked_revisions = \"7\"\nrequierd = true\n",
+        &[
+            &format!("lockkeeper.toml:13 `AAAA` is not a public Ed25519 key | {forms}"),
+            &format!("lockkeeper.toml:14 `anna` is not a key id: 32 hex digits in lower case | {forms}"),
+            "lockkeeper.toml:15 `7` is not a revision | A revision is 64 hex digits in lower case, as `check` prints it.",
+            "lockkeeper.toml:16 `requierd` is not a known key | Did you mean `required`?",
+        ],
+    );
+}
+
+#[test]
+fn a_list_of_what_was_called_back_is_read_line_by_line() {
+    let revision = "0f".repeat(32);
+    let revoked =
+        bundle::read_revoked(&format!("# anna left\n\nkey {KEY_ID}\n revision  {revision}\n")).unwrap();
+    assert_eq!((revoked.keys.len(), revoked.revisions.len()), (1, 1));
+    for (text, expected) in [
+        ("key\n", "line 1 is neither"),
+        ("\nkey anna\n", "line 2: `anna` is not a key id"),
+        ("revision 12\n", "line 1 is neither"),
+        (&format!("keys {KEY_ID}\n"), "line 1 is neither"),
+        (&format!("key {KEY_ID} # anna\n"), "line 1 is neither"),
+    ] {
+        let error = bundle::read_revoked(text).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
     }
 }

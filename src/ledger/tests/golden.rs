@@ -138,10 +138,33 @@ fn the_service() {
             result: RevisionResult::Active,
             problems: 0,
             author: "unsigned".into(),
+            approver: None,
+            ticket: None,
+            version: None,
+            signers: vec![],
+            pinned: None,
             policies: Some(PolicyChanges { added: vec!["p".into()], ..PolicyChanges::default() }),
             part: None,
         }),
         r#","what":"bundle","hash":"h2","previous":"h1","result":"active","problems":0,"author":"unsigned","policies":{"added":["p"]}"#,
+    );
+    check_entry(
+        &Entry::Revision(Revision {
+            what: RevisionOf::Bundle,
+            hash: "h1".into(),
+            previous: None,
+            result: RevisionResult::Active,
+            problems: 0,
+            author: "anna".into(),
+            approver: Some("ben".into()),
+            ticket: Some("CRM-1".into()),
+            version: Some(7),
+            signers: vec!["0123456789abcdef0123456789abcdef".into()],
+            pinned: Some(true),
+            policies: None,
+            part: None,
+        }),
+        r#","what":"bundle","hash":"h1","result":"active","problems":0,"author":"anna","approver":"ben","ticket":"CRM-1","version":7,"signers":["0123456789abcdef0123456789abcdef"],"pinned":true"#,
     );
     check_entry(&Entry::Read(Read { command: "audit query".into() }), r#","command":"audit query""#);
     check(Prepared::stop().kind, &Prepared::stop().objects[0], "");

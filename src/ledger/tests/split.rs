@@ -142,6 +142,11 @@ fn outcomes_and_the_rest_split_alike() {
         result,
         problems: 0,
         author: "unsigned".into(),
+        approver: None,
+        ticket: None,
+        version: None,
+        signers: Vec::new(),
+        pinned: None,
         policies: Some(policies),
         part: None,
     };
