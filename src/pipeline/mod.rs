@@ -98,6 +98,9 @@ async fn path(
         listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
     let passage = exchange.passage.with(route);
     let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+    // Routes of one path may be told apart by their bodies.
+    let route = mapped.route;
+    trail.route = Some(route.label());
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
@@ -113,7 +116,7 @@ async fn path(
         limits: &limits,
     };
     let principal = &identity.principal.entity;
-    trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
+    trail.verdict = decide_request(snapshot, &gate, principal, &mapped, now_ms);
     if trail.verdict.problem.is_none() {
         let images = stage.images().await?;
         decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
@@ -261,7 +264,11 @@ impl Stage<'_> {
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
             Described::Body(document, shape) => {
-                let filtered = self.filtered(response, &document, shape, trail).await;
+                let filtered = self.filtered(response, &document, shape, None, trail).await;
+                filtered.map_err(|problem| answer::unreleased(problem, response.status))
+            }
+            Described::Table(document, shape, layout) => {
+                let filtered = self.filtered(response, &document, shape, Some(&layout), trail).await;
                 filtered.map_err(|problem| answer::unreleased(problem, response.status))
             }
         }
@@ -272,11 +279,13 @@ impl Stage<'_> {
         response: &UpstreamResponse,
         document: &Document,
         shape: &crate::bundle::profile::shape::Shape,
+        layout: Option<&enforce::csv::Layout>,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
         let profile = &self.serving.snapshot.bundle.profile;
         let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
-        let filter = judged.filter(profile, shape, self.mapped);
+        let mut filter = judged.filter(profile, shape, self.mapped);
+        filter.layout = layout;
         match enforce::response::filter(document, &filter).map_err(Problem::new)? {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;

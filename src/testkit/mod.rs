@@ -18,6 +18,7 @@ pub mod client;
 pub mod folder;
 pub mod ledger;
 pub mod panics;
+pub mod replay;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

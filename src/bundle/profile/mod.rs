@@ -10,6 +10,7 @@ pub mod tree;
 pub mod source;
 pub mod shape;
 pub mod query;
+pub mod csv;
 pub mod route;
 mod link;
 
@@ -21,6 +22,7 @@ use crate::config::author::{Problems, SourceFile};
 use crate::config::reader::{Reading, Table, Text};
 
 use route::Route;
+use route::condition::Condition;
 use stages::StageCatalogue;
 use template::{Parameters, PathCase};
 use tree::FieldTree;
@@ -124,9 +126,12 @@ impl Profile {
         method: &http::Method,
         segments: &[String],
         has_trailing_slash: bool,
+        fulfils: &dyn Fn(&Condition) -> bool,
     ) -> Option<(usize, &Route, Parameters)> {
         let found =
-            self.routes.iter().enumerate().filter(|(_, route)| route.template.methods.contains(method));
+            self.routes.iter().enumerate().filter(|(_, route)| {
+                route.template.methods.contains(method) && route.when.iter().all(fulfils)
+            });
         let mut found = found.filter_map(|(index, route)| {
             let parameters = route.template.match_path(segments, has_trailing_slash, self.path_case)?;
             Some((index, route, parameters))

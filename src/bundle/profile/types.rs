@@ -41,6 +41,8 @@ pub struct AttributeSpec {
     pub span: std::ops::Range<usize>,
     /// Where the value is: the first path that leads to a scalar wins.
     pub at: Vec<KeyPath>,
+    /// For lists of objects: where each item holds its value, tried in order; the empty path is the item itself.
+    pub inside: Vec<KeyPath>,
     /// How it becomes a Cedar value.
     pub conversion: Conversion,
     /// How a caller's projection must name it so that the CRM carries it.
@@ -198,14 +200,46 @@ fn read_attributes(table: &Table<'_>) -> Vec<AttributeSpec> {
     let read_one = |(name, item): (Text, Item<'_>)| -> Option<AttributeSpec> {
         let table = item.table()?;
         let at = table.texts("at").unwrap_or_else(|| vec![name.clone()]);
-        let at: Vec<KeyPath> = at.iter().filter_map(|text| key_path(&table, text)).collect();
+        let (at, inside) = attribute_places(&table, &at);
         let select = table.text("select").map(|text| text.value);
         let conversion = convert::read(&table);
         table.finish();
         let select = select.or_else(|| at.first().and_then(|path| path.first()).cloned())?;
-        Some(AttributeSpec { name: name.value, span: name.span, at, conversion: conversion?, select })
+        let conversion = conversion?;
+        if !inside.is_empty() && !conversion.is_set {
+            let help = "Write `as = \"set of …\"`, or a place without `[*]`.";
+            table.reading().error(
+                name.span.clone(),
+                format!("`{}` has many places and one value", name.value),
+                help,
+            );
+        }
+        Some(AttributeSpec { name: name.value, span: name.span, at, inside, conversion, select })
     };
     table.entries().into_iter().filter_map(read_one).collect()
+}
+
+/// The places of an attribute: paths of keys, or paths into the items of one list.
+fn attribute_places(table: &Table<'_>, texts: &[Text]) -> (Vec<KeyPath>, Vec<KeyPath>) {
+    let split = |text: &Text| -> Option<(Text, Text)> {
+        let (list, item) = text.value.split_once("[*]")?;
+        let part = |value: &str| Text { value: value.to_owned(), span: text.span.clone() };
+        Some((part(list), part(item.strip_prefix('.').unwrap_or(item))))
+    };
+    let parts: Vec<(Text, Text)> = texts.iter().filter_map(split).collect();
+    let Some((list, _)) = parts.first() else {
+        return (texts.iter().filter_map(|text| key_path(table, text)).collect(), Vec::new());
+    };
+    if parts.len() != texts.len() || parts.iter().any(|(other, _)| other.value != list.value) {
+        let help =
+            "Write e.g. `at = [\"members[*].id\", \"members[*]\"]`: one list, and places in its items.";
+        table.reading().error(list.span.clone(), "these places are not in the items of one list", help);
+    }
+    let inside = parts.iter().filter_map(|(_, item)| match item.value.is_empty() {
+        true => Some(Vec::new()),
+        false => key_path(table, item),
+    });
+    (key_path(table, list).into_iter().collect(), inside.collect())
 }
 
 fn read_fields(table: &Table<'_>) -> Vec<FieldSpec> {

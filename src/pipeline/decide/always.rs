@@ -15,7 +15,17 @@ use crate::model::principal::EntityRef;
 
 /// Whether the principal may view every record of a type.
 pub fn views_every_record(snapshot: &Snapshot, principal: &EntityRef, type_name: &str, now_ms: i64) -> bool {
-    is_allowed_on_every_record(snapshot, principal, "view", type_name, None, now_ms).unwrap_or(false)
+    views_every_record_by(snapshot, principal, type_name, now_ms).is_some()
+}
+
+/// The policies by which the principal may view every record of a type; `None` if they may not.
+pub fn views_every_record_by(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    type_name: &str,
+    now_ms: i64,
+) -> Option<Vec<String>> {
+    allowed_on_every_record(snapshot, principal, "view", type_name, None, now_ms)
 }
 
 /// Whether the principal may read a field on every record of a type; the field by its full name.
@@ -26,18 +36,29 @@ pub fn reads_on_every_record(
     field: &str,
     now_ms: i64,
 ) -> bool {
-    is_allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms)
-        .unwrap_or(false)
+    allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms).is_some()
 }
 
-fn is_allowed_on_every_record(
+/// The same for its mask.
+pub fn reads_masked_on_every_record(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    type_name: &str,
+    field: &str,
+    now_ms: i64,
+) -> bool {
+    allowed_on_every_record(snapshot, principal, "readFieldMasked", type_name, Some(field), now_ms).is_some()
+}
+
+/// The determining policies, if they allow whatever the record.
+fn allowed_on_every_record(
     snapshot: &Snapshot,
     principal: &EntityRef,
     action: &str,
     type_name: &str,
     field: Option<&str>,
     now_ms: i64,
-) -> Option<bool> {
+) -> Option<Vec<String>> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
     let mut gathering = Gathering::new(snapshot);
@@ -64,7 +85,10 @@ fn is_allowed_on_every_record(
     // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
     let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
     let no_error = response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
-    Some(response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error)
+    let is_allowed = response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error;
+    let mut determining: Vec<String> = response.true_permits().map(ToString::to_string).collect();
+    determining.sort();
+    is_allowed.then_some(determining)
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.

@@ -77,8 +77,11 @@ pub fn decide(
 pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Reason> {
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     let attributes = record_type.attributes.iter().zip(&facts.attributes);
-    let mut needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
-    needed.find_map(|(_, attribute)| why_unusable(attribute))
+    let needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
+    let reasons: Vec<Reason> = needed.filter_map(|(_, attribute)| why_unusable(attribute)).collect();
+    // What cannot be read outweighs what is not there.
+    let worst = reasons.iter().find(|reason| **reason != Reason::AttributeNotCarried);
+    worst.or(reasons.first()).copied()
 }
 
 /// The same for what a write proposes: a value that is there and cannot be read would look as if there were none.

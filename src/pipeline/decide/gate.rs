@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entities::{EntitiesError, Gathering};
 use super::evaluate::{self, authorize, unusable};
+use super::whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::dependencies::Dependencies;
@@ -49,6 +50,7 @@ pub struct RecordVerdict {
 /// The cache of verdicts, shared by all requests.
 pub struct VerdictCache {
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
+    whatever: moka::sync::Cache<(u64, EntityRef, String, i64), Arc<RecordVerdict>>,
     hits: AtomicU64,
     misses: AtomicU64,
     bypasses: AtomicU64,
@@ -79,7 +81,14 @@ impl VerdictCache {
     /// A cache of at most so many verdicts.
     pub fn new(entries_max: u64) -> Self {
         let entries = moka::sync::Cache::new(entries_max);
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0), bypasses: AtomicU64::new(0) }
+        let whatever = moka::sync::Cache::new(WHATEVER_MAX);
+        Self {
+            entries,
+            whatever,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            bypasses: AtomicU64::new(0),
+        }
     }
 
     /// How often it was asked since the start.
@@ -96,6 +105,9 @@ pub struct RecordGate {
     now_ms: i64,
     cache: Arc<VerdictCache>,
 }
+
+/// Verdicts on every record of a type that are kept: they are made anew for each moment, so few are in use at once.
+const WHATEVER_MAX: u64 = 1_000;
 
 /// The actions that a gate asks about.
 pub const GATE_ACTIONS: &[&str] = &["view", "readField", "readFieldMasked"];
@@ -133,8 +145,11 @@ impl RecordGate {
             return RecordVerdict::denied(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
-        if let Some(reason) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            return RecordVerdict::denied(Decision::deny(reason), hidden);
+        match unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
+            None => {}
+            // What was not carried may be anything, so only what holds for any value is said.
+            Some(Reason::AttributeNotCarried) => return (*self.whatever(record_type)).clone(),
+            Some(reason) => return RecordVerdict::denied(Decision::deny(reason), hidden),
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
@@ -145,6 +160,25 @@ impl RecordGate {
                 RecordVerdict::denied(Decision::deny(Reason::AttributeNonconforming), hidden)
             }
         }
+    }
+
+    /// Whether the principal may see all of every record of a type, so that no attribute can matter.
+    pub fn sees_everything(&self, record_type: &RecordType) -> bool {
+        let verdict = self.whatever(record_type);
+        verdict.view.is_allow() && verdict.fields.iter().all(|field| *field == Visibility::Shown)
+    }
+
+    /// The same of all fields that are described; keys that no field claims do not count.
+    pub fn sees_all_fields(&self, record_type: &RecordType) -> bool {
+        let verdict = self.whatever(record_type);
+        let mut fields = verdict.fields.iter().take(record_type.fields.len());
+        verdict.view.is_allow() && fields.all(|field| *field == Visibility::Shown)
+    }
+
+    fn whatever(&self, record_type: &RecordType) -> Arc<RecordVerdict> {
+        let key = (self.snapshot.generation, self.principal.clone(), record_type.name.clone(), self.now_ms);
+        let make = || Arc::new(whatever::verdict(&self.snapshot, &self.principal, record_type, self.now_ms));
+        self.cache.whatever.get_with(key, make)
     }
 
     fn judge_usable(

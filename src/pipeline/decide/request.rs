@@ -34,12 +34,14 @@ impl RequestVerdict {
 /// whether a record exists cannot show in who is denied.
 pub fn decide_request(
     snapshot: &Snapshot,
+    gate: &RecordGate,
     principal: &EntityRef,
     mapped: &Mapped<'_>,
     now_ms: i64,
 ) -> RequestVerdict {
     let mut verdict = RequestVerdict::default();
     let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
+        .and_then(|()| references::check_required(snapshot, gate, mapped.route))
         .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
     verdict.problem = result.err();
     verdict
@@ -80,10 +82,9 @@ pub fn decide_records(
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
     }
     // What is left out of the body must be the same for all records of a request: one body is forwarded.
-    let first = verdict.writes.first().map(|write| write.leave_out.clone());
-    if verdict.problem.is_none()
-        && verdict.writes.iter().any(|write| Some(&write.leave_out) != first.as_ref())
-    {
+    let forwarded = |write: &WriteVerdict| (write.leave_out.clone(), write.send_along.clone());
+    let first = verdict.writes.first().map(forwarded);
+    if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(forwarded(write)) != first) {
         verdict.problem = Some(Reason::FieldsDenied.into());
     }
 }

@@ -131,7 +131,7 @@ impl DryRun<'_> {
         let gate = RecordGate::new(Arc::clone(snapshot), self.principal.clone(), self.now_ms, cache);
         let stage = Stage { dry: self, mapped: &mapped, gate: &gate, limits: &limits };
         told.references = stage.references();
-        let mut verdict = decide_request(snapshot, self.principal, &mapped, self.now_ms);
+        let mut verdict = decide_request(snapshot, &gate, self.principal, &mapped, self.now_ms);
         if verdict.problem.is_none() {
             let images = stage.images(told)?;
             decide_records(snapshot, &gate, self.principal, &mapped, &images, self.now_ms, &mut verdict);

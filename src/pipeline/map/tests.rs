@@ -242,7 +242,7 @@ fn bodies_are_json_or_nothing() {
         ("application/json; charset=utf-16", false),
         ("text/json", false),
     ] {
-        assert_eq!(is_json(content_type), expected, "{content_type}");
+        assert_eq!(body::is_json(content_type), expected, "{content_type}");
     }
 }
 
