@@ -279,7 +279,7 @@ pub fn lacking<'p>(profile: &'p Profile, gate: &RecordGate, facts: &RecordFacts)
     let mut attributes = record_type.attributes.iter().zip(&facts.attributes);
     let lacks = attributes
         .any(|(spec, attribute)| *attribute == Attribute::NotCarried && needed.contains(&spec.name));
-    (lacks && !gate.sees_everything(record_type)).then_some(record_type)
+    (lacks && !gate.sees_alike(record_type)).then_some(record_type)
 }
 
 /// The facts of a record, with what they lack taken from other facts of it.

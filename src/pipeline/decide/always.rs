@@ -50,6 +50,30 @@ pub fn reads_masked_on_every_record(
     allowed_on_every_record(snapshot, principal, "readFieldMasked", type_name, Some(field), now_ms).is_some()
 }
 
+/// Whether an action on a field has one outcome on every record, whatever that is.
+pub fn is_settled(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    action: &str,
+    type_name: &str,
+    field: &str,
+    now_ms: i64,
+) -> bool {
+    let outcome = on_every_record(snapshot, principal, action, type_name, Some(field), now_ms);
+    outcome.is_some_and(|outcome| outcome != Outcome::Depends)
+}
+
+/// What is known of a decision without the record.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Allow, by these policies.
+    Allow(Vec<String>),
+    /// Deny.
+    Deny,
+    /// It depends on the record.
+    Depends,
+}
+
 /// The determining policies, if they allow whatever the record.
 fn allowed_on_every_record(
     snapshot: &Snapshot,
@@ -59,6 +83,20 @@ fn allowed_on_every_record(
     field: Option<&str>,
     now_ms: i64,
 ) -> Option<Vec<String>> {
+    match on_every_record(snapshot, principal, action, type_name, field, now_ms)? {
+        Outcome::Allow(determining) => Some(determining),
+        Outcome::Deny | Outcome::Depends => None,
+    }
+}
+
+fn on_every_record(
+    snapshot: &Snapshot,
+    principal: &EntityRef,
+    action: &str,
+    type_name: &str,
+    field: Option<&str>,
+    now_ms: i64,
+) -> Option<Outcome> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
     let mut gathering = Gathering::new(snapshot);
@@ -85,10 +123,13 @@ fn allowed_on_every_record(
     // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
     let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
     let no_error = response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
-    let is_allowed = response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error;
     let mut determining: Vec<String> = response.true_permits().map(ToString::to_string).collect();
     determining.sort();
-    is_allowed.then_some(determining)
+    Some(match response.decision() {
+        Some(cedar::Decision::Allow) if no_forbid_may_apply && no_error => Outcome::Allow(determining),
+        Some(cedar::Decision::Deny) => Outcome::Deny,
+        _ => Outcome::Depends,
+    })
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entities::{EntitiesError, Gathering};
 use super::evaluate::{self, authorize, unusable};
-use super::whatever;
+use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::dependencies::Dependencies;
@@ -50,7 +50,7 @@ pub struct RecordVerdict {
 /// The cache of verdicts, shared by all requests.
 pub struct VerdictCache {
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
-    whatever: moka::sync::Cache<(u64, EntityRef, String, i64), Arc<RecordVerdict>>,
+    whatever: moka::sync::Cache<(u64, EntityRef, String, i64), Arc<Whatever>>,
     hits: AtomicU64,
     misses: AtomicU64,
     bypasses: AtomicU64,
@@ -148,7 +148,7 @@ impl RecordGate {
         match unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
             None => {}
             // What was not carried may be anything, so only what holds for any value is said.
-            Some(Reason::AttributeNotCarried) => return (*self.whatever(record_type)).clone(),
+            Some(Reason::AttributeNotCarried) => return (*self.whatever(record_type).verdict).clone(),
             Some(reason) => return RecordVerdict::denied(Decision::deny(reason), hidden),
         }
         match self.judge_usable(record_type, facts) {
@@ -162,22 +162,21 @@ impl RecordGate {
         }
     }
 
-    /// Whether the principal may see all of every record of a type, so that no attribute can matter.
-    pub fn sees_everything(&self, record_type: &RecordType) -> bool {
-        let verdict = self.whatever(record_type);
-        verdict.view.is_allow() && verdict.fields.iter().all(|field| *field == Visibility::Shown)
+    /// Whether what the principal may see of a record of a type is the same for every record, so that no attribute matters.
+    pub fn sees_alike(&self, record_type: &RecordType) -> bool {
+        self.whatever(record_type).is_settled
     }
 
-    /// The same of all fields that are described; keys that no field claims do not count.
+    /// Whether the principal may see every record of a type and all its described fields.
     pub fn sees_all_fields(&self, record_type: &RecordType) -> bool {
-        let verdict = self.whatever(record_type);
+        let verdict = Arc::clone(&self.whatever(record_type).verdict);
         let mut fields = verdict.fields.iter().take(record_type.fields.len());
         verdict.view.is_allow() && fields.all(|field| *field == Visibility::Shown)
     }
 
-    fn whatever(&self, record_type: &RecordType) -> Arc<RecordVerdict> {
+    fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
         let key = (self.snapshot.generation, self.principal.clone(), record_type.name.clone(), self.now_ms);
-        let make = || Arc::new(whatever::verdict(&self.snapshot, &self.principal, record_type, self.now_ms));
+        let make = || Arc::new(Whatever::new(&self.snapshot, &self.principal, record_type, self.now_ms));
         self.cache.whatever.get_with(key, make)
     }
 

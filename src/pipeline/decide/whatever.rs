@@ -3,6 +3,8 @@
 //!
 //! Promises: shows nothing that a decision on the record could hide; what depends on the record is hidden.
 
+use std::sync::Arc;
+
 use super::always;
 use super::gate::{RecordVerdict, Visibility};
 use crate::bundle::current::Snapshot;
@@ -11,33 +13,38 @@ use crate::model::decision::Decision;
 use crate::model::principal::EntityRef;
 use crate::model::reason::Reason;
 
-/// What the principal may see of every record of a type.
-pub fn verdict(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    record_type: &RecordType,
-    now_ms: i64,
-) -> RecordVerdict {
-    let count = record_type.fields.len() + 1;
-    let determining = always::views_every_record_by(snapshot, principal, &record_type.name, now_ms);
-    let Some(determining) = determining else {
-        return RecordVerdict::denied(Decision::deny(Reason::AttributeNotCarried), count);
-    };
-    let field = |index: usize| {
-        let name = record_type.field_name(index);
-        let type_name = &record_type.name;
-        if always::reads_on_every_record(snapshot, principal, type_name, &name, now_ms) {
-            Visibility::Shown
-        } else if always::reads_masked_on_every_record(snapshot, principal, type_name, &name, now_ms) {
-            Visibility::Masked
-        } else {
-            Visibility::Hidden
+/// What a principal may see of every record of a type.
+pub struct Whatever {
+    /// The verdict.
+    pub verdict: Arc<RecordVerdict>,
+    /// Whether knowing the record could change nothing.
+    pub is_settled: bool,
+}
+
+impl Whatever {
+    /// Asks for a principal and a moment.
+    pub fn new(snapshot: &Snapshot, principal: &EntityRef, record_type: &RecordType, now_ms: i64) -> Self {
+        let (type_name, count) = (&record_type.name, record_type.fields.len() + 1);
+        let Some(determining) = always::views_every_record_by(snapshot, principal, type_name, now_ms) else {
+            let denied = RecordVerdict::denied(Decision::deny(Reason::AttributeNotCarried), count);
+            return Self { verdict: Arc::new(denied), is_settled: false };
+        };
+        let mut fields = Vec::new();
+        let mut is_settled = true;
+        for index in 0..count {
+            let name = record_type.field_name(index);
+            if always::reads_on_every_record(snapshot, principal, type_name, &name, now_ms) {
+                fields.push(Visibility::Shown);
+                continue;
+            }
+            let is_masked =
+                always::reads_masked_on_every_record(snapshot, principal, type_name, &name, now_ms);
+            fields.push(if is_masked { Visibility::Masked } else { Visibility::Hidden });
+            let settled = |action| always::is_settled(snapshot, principal, action, type_name, &name, now_ms);
+            is_settled = is_settled && settled("readField") && settled("readFieldMasked");
         }
-    };
-    RecordVerdict {
-        view: Decision::allow(determining.clone()),
-        fields: (0..count).map(field).collect(),
-        policies: determining,
-        errors: Vec::new(),
+        let view = Decision::allow(determining.clone());
+        let verdict = RecordVerdict { view, fields, policies: determining, errors: Vec::new() };
+        Self { verdict: Arc::new(verdict), is_settled }
     }
 }
