@@ -45,6 +45,8 @@ pub struct Profile {
     pub path_case: PathCase,
     /// Request headers that go to the CRM.
     pub request_headers: Vec<String>,
+    /// Request headers by which the CRM would take a caller for somebody: never forwarded.
+    pub identity_headers: Vec<String>,
     /// The `Accept` that the CRM is sent, if not `application/json`.
     pub accept: Option<String>,
     /// Response headers that leave.
@@ -178,6 +180,7 @@ fn read(table: &Table<'_>) -> Profile {
             names.into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
         };
         profile.accept = headers.text("accept").map(|text| text.value);
+        profile.identity_headers = names("identity");
         (profile.request_headers, profile.response_headers) = (names("request"), names("response"));
         headers.finish();
     }

@@ -20,7 +20,7 @@ email  = { sets = ["public"], mask = "***" }
 "address.city" = { sets = ["public"], hide = "branch" }
 "address.zip"  = { sets = ["public"] }
 contact  = { sets = ["public"], is = "Contact", hide = "null" }
-contacts = { sets = ["public"], is = "Contact" }
+contacts = { sets = ["public"], is = "Contact", hide = "remove" }
 [types.Contact]
 id = "id"
 [types.Contact.fields]

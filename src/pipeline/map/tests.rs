@@ -21,7 +21,7 @@ stage  = { sets = ["public"] }
 amount = { sets = ["public"], twins = ["amount_text"] }
 "address.city" = { sets = ["public"] }
 "address.zip"  = { sets = ["public"] }
-contact = { sets = ["public"], is = "Contact" }
+contact = { sets = ["public"], is = "Contact", hide = "remove" }
 [types.Contact]
 id = "id"
 [types.Contact.fields]
