@@ -14,6 +14,7 @@
 pub mod canonical;
 pub mod listen;
 pub mod outgoing;
+mod panics;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -23,6 +24,7 @@ pub mod forward;
 pub mod respond;
 pub mod trail;
 pub mod record;
+pub mod serving;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -50,7 +52,8 @@ use identify::{Identity, identify};
 use listen::Exchange;
 use map::Mapped;
 use respond::Reply;
-use sidecar::{Serving, Sidecar};
+use serving::Serving;
+use sidecar::Sidecar;
 use trail::{End, Trail};
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
@@ -65,7 +68,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         ..Trail::default()
     };
     let source = exchange.peer.address.to_string();
-    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
 }
 
@@ -88,7 +91,7 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
-    let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
+    let identity = identify(&head.headers, &serving.identity.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     let (route, parameters) = map::route(profile, &head)?;
@@ -104,7 +107,8 @@ async fn path(
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
-    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let asker = identity.principal.asking(now_ms);
+    let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
     let stage = Stage {
         sidecar,
@@ -115,11 +119,10 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-    let principal = &identity.principal.entity;
-    trail.verdict = decide_request(snapshot, &gate, principal, &mapped, now_ms);
+    trail.verdict = decide_request(snapshot, &gate, &asker, &mapped);
     if trail.verdict.problem.is_none() {
         let images = stage.images().await?;
-        decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
+        decide_records(snapshot, &gate, &asker, &mapped, &images, &mut trail.verdict);
     }
     let missing = fetch::missing_names(&mapped, profile, &gate);
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;

@@ -8,58 +8,39 @@ use std::str::FromStr;
 use cedar_policy as cedar;
 
 use super::entities::Gathering;
+use super::evaluate::shared_context;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
-use crate::bundle::instant;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, EntityRef};
 
 /// Whether the principal may view every record of a type.
-pub fn views_every_record(snapshot: &Snapshot, principal: &EntityRef, type_name: &str, now_ms: i64) -> bool {
-    views_every_record_by(snapshot, principal, type_name, now_ms).is_some()
+pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
+    views_every_record_by(snapshot, asker, type_name).is_some()
 }
 
 /// The policies by which the principal may view every record of a type; `None` if they may not.
-pub fn views_every_record_by(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    type_name: &str,
-    now_ms: i64,
-) -> Option<Vec<String>> {
-    allowed_on_every_record(snapshot, principal, "view", type_name, None, now_ms)
+pub fn views_every_record_by(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> Option<Vec<String>> {
+    allowed_on_every_record(snapshot, asker, "view", type_name, None)
 }
 
 /// Whether the principal may read a field on every record of a type; the field by its full name.
-pub fn reads_on_every_record(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    type_name: &str,
-    field: &str,
-    now_ms: i64,
-) -> bool {
-    allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms).is_some()
+pub fn reads_on_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str, field: &str) -> bool {
+    allowed_on_every_record(snapshot, asker, "readField", type_name, Some(field)).is_some()
 }
 
 /// The same for its mask.
 pub fn reads_masked_on_every_record(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     type_name: &str,
     field: &str,
-    now_ms: i64,
 ) -> bool {
-    allowed_on_every_record(snapshot, principal, "readFieldMasked", type_name, Some(field), now_ms).is_some()
+    allowed_on_every_record(snapshot, asker, "readFieldMasked", type_name, Some(field)).is_some()
 }
 
 /// Whether an action on a field has one outcome on every record, whatever that is.
-pub fn is_settled(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    action: &str,
-    type_name: &str,
-    field: &str,
-    now_ms: i64,
-) -> bool {
-    let outcome = on_every_record(snapshot, principal, action, type_name, Some(field), now_ms);
+pub fn is_settled(snapshot: &Snapshot, asker: &Asker, action: &str, type_name: &str, field: &str) -> bool {
+    let outcome = on_every_record(snapshot, asker, action, type_name, Some(field));
     outcome.is_some_and(|outcome| outcome != Outcome::Depends)
 }
 
@@ -77,13 +58,12 @@ enum Outcome {
 /// The determining policies, if they allow whatever the record.
 fn allowed_on_every_record(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     action: &str,
     type_name: &str,
     field: Option<&str>,
-    now_ms: i64,
 ) -> Option<Vec<String>> {
-    match on_every_record(snapshot, principal, action, type_name, field, now_ms)? {
+    match on_every_record(snapshot, asker, action, type_name, field)? {
         Outcome::Allow(determining) => Some(determining),
         Outcome::Deny | Outcome::Depends => None,
     }
@@ -91,18 +71,19 @@ fn allowed_on_every_record(
 
 fn on_every_record(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     action: &str,
     type_name: &str,
     field: Option<&str>,
-    now_ms: i64,
 ) -> Option<Outcome> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
     let mut gathering = Gathering::new(snapshot);
-    gathering.add(principal).ok()?;
-    let now = instant::to_cedar_datetime(now_ms)?;
-    let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+    gathering.add(&asker.entity).ok()?;
+    if let Some(person) = &asker.attested.on_behalf_of {
+        gathering.add(person).ok()?;
+    }
+    let mut pairs = shared_context(asker).ok()?;
     if let Some(field) = field {
         let field = EntityRef::new("Field", field);
         gathering.add(&field).ok()?;
@@ -110,7 +91,7 @@ fn on_every_record(
     }
     let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
     let request = cedar::PartialRequest::new(
-        cedar::PartialEntityUid::from_concrete(to_uid(principal)?),
+        cedar::PartialEntityUid::from_concrete(to_uid(&asker.entity)?),
         to_uid(&EntityRef::new("Action", action))?,
         cedar::PartialEntityUid::new(cedar::EntityTypeName::from_str(type_name).ok()?, None),
         Some(cedar::Context::from_pairs(pairs).ok()?),

@@ -1,8 +1,8 @@
 //! The gate that each record of an answer passes (PDP): may it be viewed, and which of its fields?
 //!
 //! A verdict may come from the cache only if the key holds everything that the decision read: the snapshot, the
-//! principal, the values of the attributes, the record's identity if a policy looks at it, and where the time stands
-//! among the points that it is compared with.
+//! principal with what is attested of them, the values of the attributes, the record's identity if a policy looks at it,
+//! and where the time stands among the points that it is compared with.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::dependencies::Dependencies;
-use crate::bundle::instant;
 use crate::bundle::profile::types::RecordType;
 use crate::bundle::slices::Slice;
 use crate::model::decision::Decision;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use cedar_policy as cedar;
@@ -50,7 +49,7 @@ pub struct RecordVerdict {
 /// The cache of verdicts, shared by all requests.
 pub struct VerdictCache {
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
-    whatever: moka::sync::Cache<(u64, EntityRef, String, i64), Arc<Whatever>>,
+    whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
     hits: AtomicU64,
     misses: AtomicU64,
     bypasses: AtomicU64,
@@ -60,6 +59,7 @@ pub struct VerdictCache {
 struct VerdictKey {
     generation: u64,
     principal: EntityRef,
+    attested: Attested,
     type_name: String,
     identity: Option<String>,
     time: Vec<i8>,
@@ -101,21 +101,26 @@ impl VerdictCache {
 /// A gate for one principal at one moment.
 pub struct RecordGate {
     snapshot: Arc<Snapshot>,
-    principal: EntityRef,
-    now_ms: i64,
+    asker: Asker,
     cache: Arc<VerdictCache>,
 }
 
+/// Generation, who asks and when, and the record type.
+type WhateverKey = (u64, (EntityRef, Attested, i64), String);
+
 /// Verdicts on every record of a type that are kept: they are made anew for each moment, so few are in use at once.
 const WHATEVER_MAX: u64 = 1_000;
+
+/// What of the context is part of a verdict's key.
+const KEPT_CONTEXT: &[&str] = &["now", "field", "authLevel", "onBehalfOf"];
 
 /// The actions that a gate asks about.
 pub const GATE_ACTIONS: &[&str] = &["view", "readField", "readFieldMasked"];
 
 impl RecordGate {
-    /// A gate for a principal.
-    pub fn new(snapshot: Arc<Snapshot>, principal: EntityRef, now_ms: i64, cache: Arc<VerdictCache>) -> Self {
-        Self { snapshot, principal, now_ms, cache }
+    /// A gate for whoever asks.
+    pub fn new(snapshot: Arc<Snapshot>, asker: Asker, cache: Arc<VerdictCache>) -> Self {
+        Self { snapshot, asker, cache }
     }
 
     /// The attributes of a type that the gate needs.
@@ -145,11 +150,12 @@ impl RecordGate {
             return RecordVerdict::denied(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
-        match unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            None => {}
+        if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
             // What was not carried may be anything, so only what holds for any value is said.
-            Some(Reason::AttributeNotCarried) => return (*self.whatever(record_type).verdict).clone(),
-            Some(reason) => return RecordVerdict::denied(Decision::deny(reason), hidden),
+            let whatever = self.whatever(record_type);
+            let holds =
+                denied.reason == Some(Reason::AttributeNotCarried) && whatever.verdict.view.is_allow();
+            return if holds { (*whatever.verdict).clone() } else { RecordVerdict::denied(denied, hidden) };
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
@@ -175,8 +181,10 @@ impl RecordGate {
     }
 
     fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
-        let key = (self.snapshot.generation, self.principal.clone(), record_type.name.clone(), self.now_ms);
-        let make = || Arc::new(Whatever::new(&self.snapshot, &self.principal, record_type, self.now_ms));
+        let asker = &self.asker;
+        let who = (asker.entity.clone(), asker.attested.clone(), asker.now_ms);
+        let key = (self.snapshot.generation, who, record_type.name.clone());
+        let make = || Arc::new(Whatever::new(&self.snapshot, asker, record_type));
         self.cache.whatever.get_with(key, make)
     }
 
@@ -192,7 +200,10 @@ impl RecordGate {
             return Ok(RecordVerdict::denied(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
         };
         let mut gathering = Gathering::new(&self.snapshot);
-        gathering.add(&self.principal)?;
+        gathering.add(&self.asker.entity)?;
+        if let Some(person) = &self.asker.attested.on_behalf_of {
+            gathering.add(person)?;
+        }
         gathering.add_record(facts, &self.needed(&facts.type_name))?;
         for class in read.field_classes.iter().chain(&masked.field_classes) {
             if let Some(index) = class.first() {
@@ -244,15 +255,13 @@ impl RecordGate {
         field: Option<String>,
         entities: &cedar::Entities,
     ) -> Result<Decision, EntitiesError> {
-        let out_of_range = || EntitiesError::Nonconforming("the clock is out of range".to_owned());
-        let now = instant::to_cedar_datetime(self.now_ms).ok_or_else(out_of_range)?;
-        let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+        let mut pairs = evaluate::shared_context(&self.asker)?;
         if let Some(uid) = field.and_then(|field| to_uid(&EntityRef::new("Field", field))) {
             pairs.push(("field".to_owned(), cedar::RestrictedExpression::new_entity_uid(uid)));
         }
         let context = cedar::Context::from_pairs(pairs);
         let context = context.map_err(|error| EntitiesError::Nonconforming(error.to_string()))?;
-        let request = evaluate::request(&self.snapshot, &self.principal, action, resource, context)?;
+        let request = evaluate::request(&self.snapshot, &self.asker.entity, action, resource, context)?;
         Ok(authorize(&request, slice, entities))
     }
 
@@ -263,8 +272,9 @@ impl RecordGate {
         for action in GATE_ACTIONS {
             let Some(slice) = self.snapshot.bundle.slices.of(action, &facts.type_name) else { continue };
             let dependencies = &slice.dependencies;
-            // Only the time and the field are part of the key; whatever else of the context a policy reads is not.
-            let reads_more = dependencies.context_keys.iter().any(|key| key != "now" && key != "field");
+            // Whatever else of the context a policy reads is not part of the key.
+            let is_kept = |key: &String| KEPT_CONTEXT.contains(&key.as_str());
+            let reads_more = !dependencies.context_keys.iter().all(is_kept);
             if dependencies.now.is_opaque || dependencies.reads_whole_context || reads_more {
                 return None;
             }
@@ -278,7 +288,8 @@ impl RecordGate {
         let values = values.iter().map(|(spec, value)| (&spec.name, value)).collect::<Vec<_>>();
         Some(VerdictKey {
             generation: self.snapshot.generation,
-            principal: self.principal.clone(),
+            principal: self.asker.entity.clone(),
+            attested: self.asker.attested.clone(),
             type_name: facts.type_name.clone(),
             identity: reads_identity.then(|| facts.id.clone()),
             time,
@@ -294,9 +305,9 @@ impl RecordGate {
         facts: &RecordFacts,
         places: &mut Vec<i8>,
     ) -> Option<()> {
-        let mut place = |point: i64| places.push(self.now_ms.cmp(&point) as i8);
+        let mut place = |point: i64| places.push(self.asker.now_ms.cmp(&point) as i8);
         dependencies.now.literals.iter().for_each(|point| place(*point));
-        let person = self.snapshot.directory.person(&self.principal)?;
+        let person = self.snapshot.directory.person(&self.asker.entity)?;
         for name in &dependencies.now.principal_attributes {
             match name.as_str() {
                 "accessFrom" => person.access_from.into_iter().for_each(&mut place),

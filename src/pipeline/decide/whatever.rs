@@ -10,7 +10,7 @@ use super::gate::{RecordVerdict, Visibility};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::types::RecordType;
 use crate::model::decision::Decision;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::reason::Reason;
 
 /// What a principal may see of every record of a type.
@@ -23,9 +23,9 @@ pub struct Whatever {
 
 impl Whatever {
     /// Asks for a principal and a moment.
-    pub fn new(snapshot: &Snapshot, principal: &EntityRef, record_type: &RecordType, now_ms: i64) -> Self {
+    pub fn new(snapshot: &Snapshot, asker: &Asker, record_type: &RecordType) -> Self {
         let (type_name, count) = (&record_type.name, record_type.fields.len() + 1);
-        let Some(determining) = always::views_every_record_by(snapshot, principal, type_name, now_ms) else {
+        let Some(determining) = always::views_every_record_by(snapshot, asker, type_name) else {
             let denied = RecordVerdict::denied(Decision::deny(Reason::AttributeNotCarried), count);
             return Self { verdict: Arc::new(denied), is_settled: false };
         };
@@ -33,14 +33,13 @@ impl Whatever {
         let mut is_settled = true;
         for index in 0..count {
             let name = record_type.field_name(index);
-            if always::reads_on_every_record(snapshot, principal, type_name, &name, now_ms) {
+            if always::reads_on_every_record(snapshot, asker, type_name, &name) {
                 fields.push(Visibility::Shown);
                 continue;
             }
-            let is_masked =
-                always::reads_masked_on_every_record(snapshot, principal, type_name, &name, now_ms);
+            let is_masked = always::reads_masked_on_every_record(snapshot, asker, type_name, &name);
             fields.push(if is_masked { Visibility::Masked } else { Visibility::Hidden });
-            let settled = |action| always::is_settled(snapshot, principal, action, type_name, &name, now_ms);
+            let settled = |action| always::is_settled(snapshot, asker, action, type_name, &name);
             is_settled = is_settled && settled("readField") && settled("readFieldMasked");
         }
         let view = Decision::allow(determining.clone());

@@ -155,7 +155,7 @@ fn find_entity(
     }
     for attribute in by {
         match directory.find(type_name, attribute, text) {
-            Some(Lookup::One(id)) => return entity(id),
+            Some(Lookup::One(id)) => return entity(&id),
             Some(Lookup::Ambiguous) => {
                 return Err(format!("several of type {type_name} have this {attribute}"));
             }
