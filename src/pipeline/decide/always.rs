@@ -15,38 +15,17 @@ use crate::model::principal::{Asker, EntityRef};
 
 /// Whether the principal may view every record of a type.
 pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
-    views_every_record_by(snapshot, asker, type_name).is_some()
-}
-
-/// The policies by which the principal may view every record of a type; `None` if they may not.
-pub fn views_every_record_by(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> Option<Vec<String>> {
-    allowed_on_every_record(snapshot, asker, "view", type_name, None)
+    on_every_record(snapshot, asker, "view", type_name, None).is_allow()
 }
 
 /// Whether the principal may read a field on every record of a type; the field by its full name.
 pub fn reads_on_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str, field: &str) -> bool {
-    allowed_on_every_record(snapshot, asker, "readField", type_name, Some(field)).is_some()
-}
-
-/// The same for its mask.
-pub fn reads_masked_on_every_record(
-    snapshot: &Snapshot,
-    asker: &Asker,
-    type_name: &str,
-    field: &str,
-) -> bool {
-    allowed_on_every_record(snapshot, asker, "readFieldMasked", type_name, Some(field)).is_some()
-}
-
-/// Whether an action on a field has one outcome on every record, whatever that is.
-pub fn is_settled(snapshot: &Snapshot, asker: &Asker, action: &str, type_name: &str, field: &str) -> bool {
-    let outcome = on_every_record(snapshot, asker, action, type_name, Some(field));
-    outcome.is_some_and(|outcome| outcome != Outcome::Depends)
+    on_every_record(snapshot, asker, "readField", type_name, Some(field)).is_allow()
 }
 
 /// What is known of a decision without the record.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+pub enum Outcome {
     /// Allow, by these policies.
     Allow(Vec<String>),
     /// Deny.
@@ -55,21 +34,25 @@ enum Outcome {
     Depends,
 }
 
-/// The determining policies, if they allow whatever the record.
-fn allowed_on_every_record(
+impl Outcome {
+    /// Whether it is allow.
+    pub fn is_allow(&self) -> bool {
+        matches!(self, Outcome::Allow(_))
+    }
+}
+
+/// What a decision on a record of a type is, whatever the record.
+pub fn on_every_record(
     snapshot: &Snapshot,
     asker: &Asker,
     action: &str,
     type_name: &str,
     field: Option<&str>,
-) -> Option<Vec<String>> {
-    match on_every_record(snapshot, asker, action, type_name, field)? {
-        Outcome::Allow(determining) => Some(determining),
-        Outcome::Deny | Outcome::Depends => None,
-    }
+) -> Outcome {
+    evaluate(snapshot, asker, action, type_name, field).unwrap_or(Outcome::Depends)
 }
 
-fn on_every_record(
+fn evaluate(
     snapshot: &Snapshot,
     asker: &Asker,
     action: &str,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::always;
+use super::always::{Outcome, on_every_record};
 use super::gate::{RecordVerdict, Visibility};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::types::RecordType;
@@ -24,26 +24,42 @@ pub struct Whatever {
 impl Whatever {
     /// Asks for a principal and a moment.
     pub fn new(snapshot: &Snapshot, asker: &Asker, record_type: &RecordType) -> Self {
-        let (type_name, count) = (&record_type.name, record_type.fields.len() + 1);
-        let Some(determining) = always::views_every_record_by(snapshot, asker, type_name) else {
+        let count = record_type.fields.len() + 1;
+        let view = on_every_record(snapshot, asker, "view", &record_type.name, None);
+        let Outcome::Allow(determining) = view else {
             let denied = RecordVerdict::denied(Decision::deny(Reason::AttributeNotCarried), count);
             return Self { verdict: Arc::new(denied), is_settled: false };
         };
-        let mut fields = Vec::new();
-        let mut is_settled = true;
-        for index in 0..count {
-            let name = record_type.field_name(index);
-            if always::reads_on_every_record(snapshot, asker, type_name, &name) {
-                fields.push(Visibility::Shown);
-                continue;
+        let mut whatever = Fields { fields: vec![Visibility::Hidden; count], is_settled: true };
+        for (action, shown) in [("readFieldMasked", Visibility::Masked), ("readField", Visibility::Shown)] {
+            let Some(slice) = snapshot.bundle.slices.of(action, &record_type.name) else { continue };
+            // What the slice cannot tell apart has one outcome.
+            for class in &slice.field_classes {
+                let Some(first) = class.first() else { continue };
+                let name = record_type.field_name(*first);
+                let outcome = on_every_record(snapshot, asker, action, &record_type.name, Some(&name));
+                whatever.note(class, &outcome, shown);
             }
-            let is_masked = always::reads_masked_on_every_record(snapshot, asker, type_name, &name);
-            fields.push(if is_masked { Visibility::Masked } else { Visibility::Hidden });
-            let settled = |action| always::is_settled(snapshot, asker, action, type_name, &name);
-            is_settled = is_settled && settled("readField") && settled("readFieldMasked");
         }
+        let Fields { fields, is_settled } = whatever;
         let view = Decision::allow(determining.clone());
         let verdict = RecordVerdict { view, fields, policies: determining, errors: Vec::new() };
         Self { verdict: Arc::new(verdict), is_settled }
+    }
+}
+
+struct Fields {
+    fields: Vec<Visibility>,
+    is_settled: bool,
+}
+
+impl Fields {
+    fn note(&mut self, class: &[usize], outcome: &Outcome, shown: Visibility) {
+        self.is_settled = self.is_settled && *outcome != Outcome::Depends;
+        for index in class.iter().filter(|_| outcome.is_allow()) {
+            if let Some(field) = self.fields.get_mut(*index) {
+                *field = shown;
+            }
+        }
     }
 }

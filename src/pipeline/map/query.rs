@@ -232,6 +232,7 @@ impl MappedProjection {
         let names: Vec<&str> = self.names.iter().chain(missing).map(String::as_str).collect();
         match self.form {
             Form::Repeated => names.iter().map(|name| (self.parameter.clone(), (*name).to_owned())).collect(),
+            Form::JsonList => vec![(self.parameter.clone(), serde_json::json!(names).to_string())],
             _ => vec![(self.parameter.clone(), names.join(","))],
         }
     }
