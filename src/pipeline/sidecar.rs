@@ -9,6 +9,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::trail::Trail;
@@ -35,6 +36,8 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
     pub metrics: Metrics,
     slots: Arc<Semaphore>,
@@ -130,7 +133,14 @@ impl Sidecar {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        Self { current, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        let observing = Observing::default();
+        Self { current, upstream, recorder, cache, clock, limits, observing, metrics, slots, locks }
+    }
+
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
     /// What serves now.

@@ -6,6 +6,7 @@ mod upstream;
 mod identity;
 mod sources;
 mod ledger;
+pub mod observe;
 mod limits;
 mod log;
 
@@ -40,6 +41,8 @@ pub struct ServiceConfig {
     pub directory: DirectoryConfig,
     /// The bundle.
     pub bundle: BundleConfig,
+    /// Routes that are not enforced yet.
+    pub observe: Vec<observe::ObserveGroup>,
     /// The ledger.
     pub ledger: LedgerConfig,
     /// Limits.
@@ -72,6 +75,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
     let bundle = sources::read_bundle(root, folder);
+    let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
@@ -82,6 +86,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         identity: identity?,
         directory: directory?,
         bundle: bundle?,
+        observe,
         ledger: ledger?,
         limits,
         log,
@@ -98,6 +103,7 @@ pub const SECTIONS: &[&Section] = &[
     &identity::API_KEYS,
     &sources::DIRECTORY,
     &sources::BUNDLE,
+    &observe::SECTION,
     &ledger::SECTION,
     &limits::SECTION,
     &log::SECTION,

@@ -102,6 +102,9 @@ pub fn read<'p>(
     body: Bytes,
     limits: &Limits,
 ) -> Result<Mapped<'p>, Problem> {
+    if route.refuse.is_some() {
+        return Err(Reason::RouteUndescribed.into());
+    }
     let body = body::read(&route.body, &head.headers, body, &limits.json)?;
     let document = body.as_ref().map(|body| &body.document);
     let (route, parameters) = match document {
@@ -110,6 +113,9 @@ pub fn read<'p>(
         None if route.when.iter().any(Condition::is_on_body) => return Err(Reason::RouteUnmapped.into()),
         None => (route, parameters),
     };
+    if route.refuse.is_some() {
+        return Err(Reason::RouteUndescribed.into());
+    }
     let request = Request { parameters: &parameters, head, body: document };
     let record_type = record_type(profile, route, &request)?;
     let verb = verb(route, &request)?;
