@@ -60,14 +60,16 @@ pub fn lookups(profile: &Profile, source: &Arc<SourceFile>, schema: &BundleSchem
         for attribute in &record_type.attributes {
             let Kind::Entity { type_name, by } = &attribute.conversion.kind else { continue };
             let name = format!("{}.{}", record_type.name, attribute.name);
-            let (message, help) = match (schema.entity_attributes.get(type_name), by) {
+            let declared = schema.entity_attributes.get(type_name);
+            let unknown = by.iter().find(|by| declared.is_some_and(|declared| !declared.contains(*by)));
+            let (message, help) = match (declared, unknown) {
                 (None, _) => {
                     let near = nearest(type_name, schema.entity_attributes.keys().map(String::as_str));
                     let help =
                         did_you_mean(near, "Name an entity type of the base schema or of the bundle's own.");
                     (format!("`{name}` is a `{type_name}`, which no schema declares"), help)
                 }
-                (Some(declared), Some(by)) if !declared.contains(by) => {
+                (Some(declared), Some(by)) => {
                     let near = nearest(by, declared.iter().map(String::as_str));
                     let help = did_you_mean(
                         near,
@@ -80,7 +82,7 @@ pub fn lookups(profile: &Profile, source: &Arc<SourceFile>, schema: &BundleSchem
                         help,
                     )
                 }
-                (Some(_), _) => continue,
+                (Some(_), None) => continue,
             };
             problems.push(AuthorProblem::error(message).at(source, attribute.span.clone()).help(help));
         }

@@ -43,6 +43,12 @@ impl Reading {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Notes a warning at a place of this file.
+    pub fn warning(&self, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        let problem = AuthorProblem::warning(message).at(&self.source, span).help(help);
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Ends the reading and hands out what was found.
     pub fn into_problems(self) -> Problems {
         self.problems.into_inner()

@@ -52,6 +52,15 @@ pub fn replace_in(doc: &Document, edits: &[(NodeId, Option<Vec<u8>>)]) -> Vec<u8
     out
 }
 
+/// One value with edits inside of it, as [`replace_in`] makes them.
+#[must_use]
+pub fn edited(value: Value<'_>, edits: &[(NodeId, Option<Vec<u8>>)]) -> Vec<u8> {
+    let edits: Edits<'_> = edits.iter().map(|(node, text)| (*node, text.as_deref())).collect();
+    let mut out = Vec::new();
+    copy_edited(value.document(), value, &edits, &mut out);
+    out
+}
+
 type Edits<'e> = BTreeMap<NodeId, Option<&'e [u8]>>;
 
 fn write_value(value: Value<'_>, keep: &Keep, out: &mut Vec<u8>) {

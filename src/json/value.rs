@@ -119,6 +119,10 @@ impl<'d> Value<'d> {
         self.node.kind
     }
 
+    pub(super) fn document(&self) -> &'d Document {
+        self.document
+    }
+
     /// The exact source slice, quotes and inner white space included.
     #[must_use]
     pub fn raw(&self) -> &'d str {
@@ -163,6 +167,15 @@ impl<'d> Value<'d> {
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
         (self.kind() == Kind::Bool).then(|| self.bytes() == b"true")
+    }
+
+    /// Whether the value is that of a JSON text: the same text in any spelling, or the same source.
+    #[must_use]
+    pub fn is(&self, json_text: &str) -> bool {
+        match self.text() {
+            Some(found) => serde_json::from_str::<String>(json_text).is_ok_and(|wanted| wanted == found),
+            None => self.raw() == json_text,
+        }
     }
 
     /// Whether this is `null`.

@@ -50,7 +50,8 @@ impl Problem {
     /// The status that the caller receives: the CRM's own where it rejected the request, else the reason's.
     pub fn status(&self) -> u16 {
         match (self.reason, self.upstream_status) {
-            (Reason::CrmRejected, Some(status)) => status,
+            // A CRM that says no inside of a success says it of the request.
+            (Reason::CrmRejected, Some(status @ 400..=499)) => status,
             _ => self.reason.status(),
         }
     }

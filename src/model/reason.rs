@@ -91,12 +91,15 @@ reasons! {
     MethodOverride "method-override" Refuse Client 400 "The request tries to override its method.";
     UpgradeRefused "upgrade-refused" Refuse Client 400 "Protocol upgrades are not accepted.";
     BodyCoding "body-coding" Refuse Client 415 "The request body has a coding that is not accepted.";
-    BodyType "body-type" Refuse Client 415 "The request body must be JSON.";
+    BodyType "body-type" Refuse Client 415 "The request body is of a type that this route does not take.";
     BodyUnexpected "body-unexpected" Refuse Client 400 "This route takes no request body.";
-    BodyMissing "body-missing" Refuse Client 400 "This route needs a JSON request body.";
+    BodyMissing "body-missing" Refuse Client 400 "This route needs a request body.";
     BodyTooLarge "body-too-large" Refuse Client 413 "The request body is too large.";
     BodyUnreadable "body-unreadable" Refuse Client 400 "The request body could not be read to its end.";
     BodyTimeout "body-timeout" Refuse Client 408 "The request body did not arrive in time.";
+    FormSyntax "form-syntax" Refuse Client 400 "The request body is not a form that can be read in one way.";
+    FormDuplicateKey "form-duplicate-key" Refuse Client 400 "The form repeats a key that may occur once.";
+    FormFile "form-file" Refuse Client 415 "The form carries a file, which is not accepted.";
     JsonSyntax "json-syntax" Refuse Client 400 "The request body is not valid JSON.";
     JsonDuplicateKey "json-duplicate-key" Refuse Client 400 "The request body has a duplicate key.";
     JsonDepth "json-depth" Refuse Client 400 "The request body is nested too deep or has too many parts.";

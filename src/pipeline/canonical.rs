@@ -52,11 +52,16 @@ pub fn read(
     let headers = read_headers(headers)?;
     let (segments, has_trailing_slash) = read_path(uri.path())?;
     let query = read_query(uri.query().unwrap_or(""), limits)?;
-    if query.iter().any(|(name, _)| METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()))
-    {
-        return Err(Reason::MethodOverride.into());
-    }
+    query.iter().try_for_each(|(name, _)| check_method_override(name))?;
     Ok(CanonicalHead { method, segments, has_trailing_slash, query, headers })
+}
+
+/// Refuses a parameter that some CRM takes for the method.
+pub(super) fn check_method_override(name: &str) -> Result<(), Reason> {
+    match METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+        true => Err(Reason::MethodOverride),
+        false => Ok(()),
+    }
 }
 
 fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLimits) -> Result<(), Problem> {
@@ -197,13 +202,17 @@ fn read_query_text(raw: &str) -> Result<String, Problem> {
     }
 }
 
+/// What a plus sign stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Plus {
+pub(super) enum Plus {
+    /// Itself.
     Literal,
+    /// A space.
     Space,
 }
 
-fn decode(raw: &str, plus: Plus) -> Option<Vec<u8>> {
+/// Decodes percent escapes; `None` if one is broken.
+pub(super) fn decode(raw: &str, plus: Plus) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {
@@ -258,7 +267,8 @@ pub fn write_query(pairs: &[(String, String)]) -> String {
     query
 }
 
-fn encode_into(target: &mut String, text: &str, also_plain: &[u8]) {
+/// Adds a text with all but unreserved characters escaped.
+pub(super) fn encode_into(target: &mut String, text: &str, also_plain: &[u8]) {
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || also_plain.contains(&byte);
         match plain {

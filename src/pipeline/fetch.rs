@@ -15,7 +15,7 @@ use super::enforce::response::Filter;
 use super::forward::{Passage, Probe};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
-use super::hydrate::records::{self, FoundRecord, Within};
+use super::hydrate::records::{self, Asked, FoundRecord, Within};
 use super::map::query::{MappedProjection, default_projection};
 use super::map::selection::Selection;
 use super::map::{Mapped, can_be_fetched};
@@ -74,6 +74,7 @@ impl Judged {
             ids: &self.ids,
             selection: projection.map(|projection| &projection.selection),
             watch: None,
+            layout: None,
         }
     }
 
@@ -128,10 +129,11 @@ impl Fetcher<'_> {
         let misshapen =
             |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
         let records_max = self.limits.records_max;
-        let found = records::find(document, shape, mapped.record_type, self.lookups(), records_max)
-            .map_err(misshapen)?;
+        let found =
+            records::find(document, shape, asked(mapped), self.lookups(), records_max).map_err(misshapen)?;
         check_identity(&found, shape, mapped)?;
         let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
+        let carried = carried(&found);
         let mut judged = Judged::default();
         for record in &found {
             // What stands in a hidden place leaves with it, unjudged: it must not use up fetches that others need, else
@@ -139,7 +141,7 @@ impl Fetcher<'_> {
             if !judged.shows(record.within) {
                 continue;
             }
-            let facts = self.completed(&record.facts, &mut fetched).await;
+            let facts = self.completed(&complete_from(&record.facts, &carried), &mut fetched).await;
             judged.add(record, self.gate.judge(&facts));
         }
         Ok(judged)
@@ -201,10 +203,14 @@ impl Fetcher<'_> {
             passage: self.passage,
         };
         let response = probe.fetch(route, &parameters, &pairs).await?;
-        let document = match open(&response, &self.limits.json)? {
+        let document = match open(&response, route, &self.limits.json)? {
             Answer::Success(document) => document,
             Answer::NotFound => return Err(Reason::NotFound.into()),
-            Answer::Empty => return Err(Problem::new(Reason::UpstreamShape).upstream(response.status)),
+            Answer::Empty | Answer::Table(..) => {
+                return Err(Problem::new(Reason::UpstreamShape).upstream(response.status));
+            }
+            // No inside of a success: there is no such record, as far as the caller may know.
+            Answer::Rejected(200..=299, _) => return Err(Reason::NotFound.into()),
             Answer::Rejected(status, _) => return Err(Problem::new(Reason::CrmRejected).upstream(status)),
         };
         let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
@@ -232,7 +238,7 @@ impl Fetcher<'_> {
         // Where a record stands and whose it is goes into the ledger, whether or not a policy looks at it.
         needed.extend(["stage", "pipeline", "owner", "team"].map(str::to_owned));
         let mut names = select_names(self.profile(), &record_type.name, &needed);
-        let body = mapped.body.as_ref().zip(mapped.route.writes.as_ref());
+        let body = mapped.document().zip(mapped.route.writes.as_ref());
         let object = body.and_then(|(body, writes)| writes.at.first(body.root()));
         for member in object.into_iter().flat_map(|object| object.members()) {
             let key = member.key().into_owned();
@@ -274,7 +280,7 @@ pub fn lacking<'p>(profile: &'p Profile, gate: &RecordGate, facts: &RecordFacts)
     let mut attributes = record_type.attributes.iter().zip(&facts.attributes);
     let lacks = attributes
         .any(|(spec, attribute)| *attribute == Attribute::NotCarried && needed.contains(&spec.name));
-    lacks.then_some(record_type)
+    (lacks && !gate.sees_alike(record_type)).then_some(record_type)
 }
 
 /// The facts of a record, with what they lack taken from other facts of it.
@@ -286,6 +292,34 @@ pub fn complete(facts: &RecordFacts, other: &RecordFacts) -> RecordFacts {
         }
     }
     completed
+}
+
+/// What a request asks about.
+pub fn asked<'m>(mapped: &'m Mapped<'_>) -> Asked<'m> {
+    let id = match mapped.ids.as_slice() {
+        [id] if mapped.alternate_key.is_none() => Some(id.as_str()),
+        _ => None,
+    };
+    Asked { record_type: mapped.record_type, id }
+}
+
+/// What all the records of one answer carry, by record.
+pub fn carried(found: &[FoundRecord]) -> HashMap<(String, String), RecordFacts> {
+    let mut carried: HashMap<(String, String), RecordFacts> = HashMap::new();
+    for record in found {
+        let key = (record.facts.type_name.clone(), record.facts.id.clone());
+        let known = carried.entry(key).or_insert_with(|| record.facts.clone());
+        *known = complete(known, &record.facts);
+    }
+    carried
+}
+
+/// The facts of a record with what the same answer says of it in other places: one answer, one moment.
+pub fn complete_from(facts: &RecordFacts, carried: &HashMap<(String, String), RecordFacts>) -> RecordFacts {
+    match carried.get(&(facts.type_name.clone(), facts.id.clone())) {
+        Some(other) => complete(facts, other),
+        None => facts.clone(),
+    }
 }
 
 /// Names that the caller's projection lacks and policy needs.
@@ -326,7 +360,7 @@ pub fn proposed(
     limits: &JsonLimits,
 ) -> Result<Image, Problem> {
     let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
-    let object = match (&mapped.body, &mapped.route.writes) {
+    let object = match (mapped.document(), &mapped.route.writes) {
         (Some(body), Some(writes)) => with_defaults(body, writes)?,
         _ => Bytes::from_static(b"{}"),
     };

@@ -115,6 +115,8 @@ async fn path(
     let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
     let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
     let mapped = observe::stage::mapped(mapped, route, trail)?;
+    // Routes of one path may be told apart by their bodies.
+    trail.route = trail.route.take().map(|_| mapped.route.label());
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
 
@@ -245,7 +247,7 @@ impl Stage<'_> {
     /// All that is decided before the CRM is asked.
     async fn decide(&self, asker: &Asker, trail: &mut Trail) -> Result<(), Problem> {
         let snapshot = &self.serving.snapshot;
-        trail.verdict = decide_request(snapshot, asker, self.mapped);
+        trail.verdict = decide_request(snapshot, self.gate, asker, self.mapped);
         if trail.verdict.problem.is_none() {
             let images = self.images(trail).await.map(Some);
             trail.enter("decide");
@@ -329,7 +331,11 @@ impl Stage<'_> {
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
             Described::Body(document, shape) => {
-                let filtered = self.filtered(response, &document, shape, trail).await;
+                let filtered = self.filtered(response, &document, shape, None, trail).await;
+                filtered.map_err(|problem| answer::unreleased(problem, response.status))
+            }
+            Described::Table(document, shape, layout) => {
+                let filtered = self.filtered(response, &document, shape, Some(&layout), trail).await;
                 filtered.map_err(|problem| answer::unreleased(problem, response.status))
             }
         }
@@ -340,11 +346,13 @@ impl Stage<'_> {
         response: &UpstreamResponse,
         document: &Document,
         shape: &crate::bundle::profile::shape::Shape,
+        layout: Option<&enforce::csv::Layout>,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
         let profile = &self.serving.snapshot.bundle.profile;
         let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
-        let filter = judged.filter(profile, shape, self.mapped);
+        let mut filter = judged.filter(profile, shape, self.mapped);
+        filter.layout = layout;
         match enforce::response::filter(document, &filter).map_err(Problem::new)? {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;

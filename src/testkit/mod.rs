@@ -20,6 +20,7 @@ pub mod folder;
 pub mod issuer;
 pub mod ledger;
 pub mod panics;
+pub mod replay;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

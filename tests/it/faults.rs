@@ -59,6 +59,28 @@ fn check(reply: &TestReply, expected: Told, what: &str) {
     }
 }
 
+/// The same bytes as for a record that does not exist.
+async fn check_missing(sidecar: &TestSidecar, person: &str, reply: &TestReply) {
+    sidecar.crm().set_fault(None);
+    let missing = sidecar.as_person(person).get("/api/deals/9007").await;
+    assert_eq!((missing.status, missing.observable()), (404, reply.observable()), "{person}");
+}
+
+#[tokio::test]
+async fn a_status_that_tells_of_a_record_is_that_of_a_missing_one() {
+    let sidecar = TestSidecar::start().await;
+    for status in [403, 404, 409, 410, 412, 423, 424, 428, 451] {
+        for (method, body) in [("GET", ""), ("PATCH", r#"{"title":"x"}"#)] {
+            sidecar.crm().set_fault(Some(Fault::Status(status)));
+            let reply = sidecar.as_person("rep-east").send(method, "/api/deals/42", body).await;
+            sidecar.crm().set_fault(None);
+            let missing = sidecar.as_person("rep-east").send(method, "/api/deals/9007", body).await;
+            assert_eq!(reply.observable(), missing.observable(), "{method} {status}");
+        }
+    }
+    assert_eq!(sidecar.crm_writes(), Vec::<String>::new());
+}
+
 async fn small_answers() -> TestSidecar {
     TestSidecar::with(|options| options.set("limits", "answer_bytes", 200_000)).await
 }
@@ -73,7 +95,12 @@ async fn reads() {
             sidecar.crm().reset();
             sidecar.crm().set_fault(Some(*fault));
             let reply = sidecar.as_person(person).get(target).await;
-            check(&reply, *expected, &format!("{fault:?} {person} {target}"));
+            let is_record = target != "/api/deals";
+            match (is_record, fault) {
+                // It would tell that there is a record.
+                (true, Fault::Conflict409) => check_missing(&sidecar, person, &reply).await,
+                _ => check(&reply, *expected, &format!("{fault:?} {person} {target}")),
+            }
             sidecar.crm().set_fault(None);
             assert_eq!(sidecar.as_person(person).get(target).await.status, 200, "after {fault:?}");
         }

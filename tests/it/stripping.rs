@@ -103,9 +103,10 @@ fn deal() -> impl Strategy<Value = String> {
 fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Option<Bytes> {
     let profile = &snapshot.bundle.profile;
     let path: Vec<String> = ["api", "deals"].map(str::to_owned).to_vec();
-    let (_, route, _) = profile.match_route(&Method::GET, &path, false).unwrap();
+    let (_, route, _) = profile.match_route(&Method::GET, &path, false, &|_| true).unwrap();
     let lookups = Lookups { profile, directory: &snapshot.directory };
-    let found = records::find(document, &route.shape, None, lookups, 1000).ok()?;
+    let asked = records::Asked { record_type: None, id: None };
+    let found = records::find(document, &route.shape, asked, lookups, 1000).ok()?;
     let principal = EntityRef::new("User", person);
     let asker = Asker::plain(principal, NOW_MS);
     let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::new(VerdictCache::new(100)));
@@ -119,6 +120,7 @@ fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Opti
         ids: &ids,
         selection: None,
         watch: None,
+        layout: None,
     };
     match filter(document, &question).ok()? {
         Filtered::Released(released, _) => Some(released.into_body()),

@@ -103,7 +103,7 @@ impl SeenPath {
         };
         let segments: Vec<String> = self.pieces.iter().map(sample).collect();
         let method = http::Method::from_bytes(self.method.as_bytes()).ok()?;
-        let found = profile.match_route(&method, &segments, self.has_trailing_slash);
+        let found = profile.match_route(&method, &segments, self.has_trailing_slash, &|_| true);
         found.map(|(_, route, _)| route)
     }
 

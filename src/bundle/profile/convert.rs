@@ -39,8 +39,9 @@ pub enum Kind {
     Entity {
         /// The Cedar type.
         type_name: String,
-        /// The directory attribute that holds the wire value; `None` means that the wire value is the id itself.
-        by: Option<String>,
+        /// The directory attributes that may hold the wire value, tried in order; none means that the wire value is the
+        /// id itself.
+        by: Vec<String>,
     },
     /// A stage of the catalogue.
     Stage,
@@ -85,7 +86,7 @@ pub fn read(table: &Table<'_>) -> Option<Conversion> {
         Some(name) => (name, true),
         None => (kind_name.value.as_str(), false),
     };
-    let by = table.text("by");
+    let by = table.texts("by").unwrap_or_default();
     let kind = match name {
         "bool" => Kind::Bool { yes: json_texts(table, "yes"), no: json_texts(table, "no") },
         "long" => Kind::Long,
@@ -95,7 +96,7 @@ pub fn read(table: &Table<'_>) -> Option<Conversion> {
         "Stage" => Kind::Stage,
         "Pipeline" => Kind::Pipeline,
         name if name.starts_with(|c: char| c.is_ascii_uppercase()) => {
-            let by = by.as_ref().map(|text| text.value.clone()).filter(|by| by != "id");
+            let by = by.iter().map(|text| text.value.clone()).filter(|by| by != "id").collect();
             Kind::Entity { type_name: name.to_owned(), by }
         }
         _ => {
@@ -107,7 +108,7 @@ pub fn read(table: &Table<'_>) -> Option<Conversion> {
             return None;
         }
     };
-    if let (Some(by), false) = (&by, matches!(kind, Kind::Entity { .. })) {
+    if let (Some(by), false) = (by.first(), matches!(kind, Kind::Entity { .. })) {
         table.reading().error(by.span.clone(), "`by` is for entity types only", "");
     }
     let map = table.table("map").map(|map| {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::Profile;
+use super::route::condition::Condition;
 use super::route::{HiddenRows, Route};
 use super::shape::{RecordLocation, Shape};
 use super::source::{ActionSource, IdSource, StageSource, TypeSource, ValueSource};
@@ -57,7 +58,11 @@ fn link_types(profile: &mut Profile, reading: &Reading) {
 fn link_labels(profile: &mut Profile, reading: &Reading) {
     for (index, route) in profile.routes.iter().enumerate() {
         if profile.labels.insert(route.label(), index).is_some() {
-            reading.error(route.span.clone(), format!("the route `{}` stands twice", route.label()), "");
+            reading.error(
+                route.span.clone(),
+                format!("the route `{}` stands twice", route.label()),
+                "Give one of them a name of its own: `label = \"…\"`.",
+            );
         }
     }
     let labels = || profile.labels.keys().map(String::as_str);
@@ -148,6 +153,14 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     support::check(route, reading);
     let many = route.shape.records.iter().any(RecordLocation::is_many);
     let lists = route.actions().iter().any(|action| matches!(action, Action::List | Action::Search));
+    let has_records = !route.shape.records.is_empty();
+    if has_records && !many && (lists || route.actions().contains(&Action::Export)) {
+        let help = "Write where each record is, e.g. `$.data[*]`, or use the action `view`.";
+        reading.error(span(), format!("`{}` lists records and describes one", route.label()), help);
+    }
+    for name in &route.requires {
+        require_type(profile, &name.value, name.span.clone(), reading);
+    }
     if many && lists && route.hidden_rows == HiddenRows::Unstated {
         let help = "Rows that a caller may not see are removed, which shows in the page's length. Accept that with `hidden_rows = \"visible\"`, or `\"visible-when-paged\"` if the CRM answers every match where no page is asked for.";
         reading.error(span(), format!("`{}` does not say what hidden rows do", route.label()), help);
@@ -173,6 +186,10 @@ fn check_type(profile: &Profile, route: &Route, reading: &Reading) {
 
 fn check_shape(profile: &Profile, route: &Route, shape: &Shape, reading: &Reading) {
     for location in &shape.records {
+        if location.is_asked && location.is_many() {
+            let help = "Only one record can be the one that the request names.";
+            reading.error(location.span.clone(), "many records cannot have one id", help);
+        }
         match &location.type_source {
             TypeSource::Constant(name) => require_type(profile, &name.value, name.span.clone(), reading),
             TypeSource::Route if route.type_source.is_none() => {
@@ -222,7 +239,7 @@ fn check_sources(route: &Route, reading: &Reading) {
         let help = "Say where the move goes: `to = { at = \"$.stage\" }`, or `to` for each verb.";
         reading.error(route.span.clone(), format!("`{}` moves to no stage", route.label()), help);
     }
-    if let (Some(StageSource::Body(_)), super::route::BodyForm::Empty) = (&route.to, route.body) {
+    if matches!(route.to, Some(StageSource::Body(_))) && route.body.is_none() {
         error(
             route.span.clone(),
             format!("`{}` takes its stage from a body that it does not have", route.label()),
@@ -233,16 +250,29 @@ fn check_sources(route: &Route, reading: &Reading) {
 fn check_overlaps(profile: &Profile, reading: &Reading) {
     for (index, route) in profile.routes.iter().enumerate() {
         for other in profile.routes.iter().skip(index + 1) {
-            if !route.template.overlaps(&other.template, profile.path_case) {
+            let meets = route.template.overlaps(&other.template, profile.path_case);
+            if !meets || route.is_told_from(other) {
+                check_siblings(route, other, meets, reading);
                 continue;
             }
             let names = |a: &Route, b: &Route| a.over.iter().any(|label| label.value == b.label());
             if names(route, other) == names(other, route) {
                 let message = format!("`{}` and `{}` can match one request", route.label(), other.label());
-                let help = "Narrow a parameter, e.g. `{id:int}`, or state the order: `over = [\"GET /deals/{id}\"]` in the route that goes first.";
+                let help = "Narrow a parameter, e.g. `{id:int}`, or state the order: `over = [\"GET /deals/{id}\"]` in the route that goes first. Or tell them apart: `when = { query = \"format\", is = \"csv\" }`.";
                 reading.error(other.span.clone(), message, help);
             }
         }
+    }
+}
+
+/// Routes that only their bodies tell apart read their bodies alike, since that comes before the choice.
+fn check_siblings(route: &Route, other: &Route, meets: bool, reading: &Reading) {
+    let looks_at_bodies = |route: &Route| route.when.iter().any(Condition::is_on_body);
+    let differs = route.body != other.body || route.limits != other.limits;
+    if meets && (looks_at_bodies(route) || looks_at_bodies(other)) && differs {
+        let help = "Give both the same `body` and `limits`: they are read before the routes are told apart.";
+        let message = format!("`{}` and `{}` read their bodies differently", route.label(), other.label());
+        reading.error(other.span.clone(), message, help);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod tree;
 pub mod source;
 pub mod shape;
 pub mod query;
+pub mod csv;
 pub mod route;
 mod link;
 
@@ -21,6 +22,7 @@ use crate::config::author::{Problems, SourceFile};
 use crate::config::reader::{Reading, Table, Text};
 
 use route::Route;
+use route::condition::Condition;
 use stages::StageCatalogue;
 use template::{Parameters, PathCase};
 use tree::FieldTree;
@@ -43,6 +45,8 @@ pub struct Profile {
     pub path_case: PathCase,
     /// Request headers that go to the CRM.
     pub request_headers: Vec<String>,
+    /// Request headers by which the CRM would take a caller for somebody: never forwarded.
+    pub identity_headers: Vec<String>,
     /// The `Accept` that the CRM is sent, if not `application/json`.
     pub accept: Option<String>,
     /// Response headers that leave.
@@ -124,9 +128,12 @@ impl Profile {
         method: &http::Method,
         segments: &[String],
         has_trailing_slash: bool,
+        fulfils: &dyn Fn(&Condition) -> bool,
     ) -> Option<(usize, &Route, Parameters)> {
         let found =
-            self.routes.iter().enumerate().filter(|(_, route)| route.template.methods.contains(method));
+            self.routes.iter().enumerate().filter(|(_, route)| {
+                route.template.methods.contains(method) && route.when.iter().all(fulfils)
+            });
         let mut found = found.filter_map(|(index, route)| {
             let parameters = route.template.match_path(segments, has_trailing_slash, self.path_case)?;
             Some((index, route, parameters))
@@ -173,6 +180,7 @@ fn read(table: &Table<'_>) -> Profile {
             names.into_iter().map(|name| name.value.to_ascii_lowercase()).collect()
         };
         profile.accept = headers.text("accept").map(|text| text.value);
+        profile.identity_headers = names("identity");
         (profile.request_headers, profile.response_headers) = (names("request"), names("response"));
         headers.finish();
     }

@@ -18,6 +18,8 @@ pub struct QueryRule {
     pub values: Vec<String>,
     /// Fields that an implicit search covers, by logical name.
     pub over: Vec<Text>,
+    /// The one field that the parameter is about, by its place in a record, if its name does not say so.
+    pub field: Option<String>,
     /// For a projection: what the CRM answers without it.
     pub default: Projection,
 }
@@ -64,6 +66,12 @@ pub enum Form {
     Key,
     /// The parameter's name is field and operator: `amount__gte`.
     OperatorSuffix,
+    /// `amount desc,name`
+    DirectionList,
+    /// The parameter's name has field and operator in brackets: `filter[amount][gte]`.
+    Bracketed,
+    /// `["a","b"]`
+    JsonList,
 }
 
 /// What the CRM answers where the caller selects nothing.
@@ -133,6 +141,7 @@ fn read_rule(name: Text, item: Item<'_>) -> Option<QueryRule> {
         form: Form::Opaque,
         values: Vec::new(),
         over: Vec::new(),
+        field: None,
         default: Projection::All,
     };
     if item.is_text() {
@@ -142,6 +151,7 @@ fn read_rule(name: Text, item: Item<'_>) -> Option<QueryRule> {
         rule.role = read_role(item, &table.required("role", "Say what the parameter does.")?)?;
         rule.form = table.text("form").map_or(Some(Form::Opaque), |form| read_form(item, &form))?;
         rule.values = table.texts("values").unwrap_or_default().into_iter().map(|text| text.value).collect();
+        rule.field = table.text("field").map(|text| text.value);
         rule.over = table.texts("over").unwrap_or_default();
         if let Some(default) = table.item("default") {
             rule.default = read_projection(default)?;
@@ -164,17 +174,26 @@ fn read_projection(item: Item<'_>) -> Option<Projection> {
 
 fn check_form(item: Item<'_>, name: &Text, rule: &QueryRule) -> bool {
     let fits = match rule.role {
-        Role::Select | Role::Expand => matches!(rule.form, Form::CommaList | Form::Repeated),
-        Role::Filter => matches!(rule.form, Form::Key | Form::OperatorSuffix),
+        Role::Select | Role::Expand => {
+            matches!(rule.form, Form::CommaList | Form::Repeated | Form::JsonList)
+        }
+        Role::Filter => matches!(rule.form, Form::Key | Form::OperatorSuffix | Form::Bracketed),
         Role::Sort | Role::Group | Role::Aggregate => {
-            matches!(rule.form, Form::CommaList | Form::Repeated | Form::SignedList)
+            matches!(
+                rule.form,
+                Form::CommaList | Form::Repeated | Form::SignedList | Form::DirectionList | Form::JsonList
+            )
         }
         Role::Search | Role::Paging | Role::Harmless | Role::Ignored | Role::Refused => {
             rule.form == Form::Opaque
         }
     };
+    if rule.field.is_some() && rule.form != Form::Key {
+        let help = "Only a parameter with `form = \"key\"` stands for one field.";
+        item.reading().error(name.span.clone(), format!("`{}` names its fields itself", name.value), help);
+    }
     if !fits {
-        let help = "A select, expand, sort, group or aggregate takes comma-list, repeated (or signed-list to sort); a filter takes key or operator-suffix; the others take no form. A filter in any other form must be refused.";
+        let help = "A select, expand, sort, group or aggregate takes comma-list, repeated or json-list (or signed-list or direction-list to sort); a filter takes key, operator-suffix or bracketed; the others take no form. A filter in any other form must be refused.";
         item.reading().error(
             name.span.clone(),
             format!("the form of `{}` does not fit its role", name.value),
@@ -213,8 +232,11 @@ fn read_form(item: Item<'_>, text: &Text) -> Option<Form> {
         "signed-list" => Form::SignedList,
         "key" => Form::Key,
         "operator-suffix" => Form::OperatorSuffix,
+        "direction-list" => Form::DirectionList,
+        "bracketed" => Form::Bracketed,
+        "json-list" => Form::JsonList,
         other => {
-            let help = "There are comma-list, repeated, signed-list, key and operator-suffix.";
+            let help = "There are comma-list, repeated, signed-list, direction-list, json-list, key, operator-suffix and bracketed.";
             item.reading().error(text.span.clone(), format!("`{other}` is not a form"), help);
             return None;
         }

@@ -1,18 +1,25 @@
 //! Routes: what a request to the CRM's API means, where its parts are, and what may leave of the answer. Plain data, read
 //! from the profile by `read`; never decides.
 
+pub mod body;
+pub mod condition;
 pub mod read;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use body::BodySpec;
+use condition::Condition;
+
+use super::csv::CsvSpec;
 use super::query::{HeaderRule, QueryRule};
 use super::shape::Shape;
 use super::source::{ActionSource, IdSource, StageSource, TypeSource};
 use super::template::Template;
+use super::types::KeyPath;
 use crate::config::reader::Text;
 use crate::json::path::JsonPath;
-use crate::model::access::Action;
+use crate::model::access::{Action, Scope};
 
 /// One route of the CRM's API.
 #[derive(Clone, Debug)]
@@ -21,6 +28,10 @@ pub struct Route {
     pub template: Template,
     /// Where the route stands in the profile.
     pub span: Range<usize>,
+    /// What the route is called, if not by its methods and path.
+    pub name: Option<String>,
+    /// What else a request must fulfil.
+    pub when: Vec<Condition>,
     /// Labels of routes that this one precedes where both match.
     pub over: Vec<Text>,
     /// Why the route passes unfiltered; `None` for routes that are decided.
@@ -50,9 +61,15 @@ pub struct Route {
     /// Where a stage move goes.
     pub to: Option<StageSource>,
     /// What the request body is.
-    pub body: BodyForm,
+    pub body: BodySpec,
     /// Whether hidden rows may shape the page: they show as shorter pages.
     pub hidden_rows: HiddenRows,
+    /// How a success is written, if it is a table of text and not JSON.
+    pub csv: Option<CsvSpec>,
+    /// What a success says of itself, if a status alone does not tell.
+    pub success: Option<Success>,
+    /// Types of which the caller must see everything, since the answer cannot be filtered.
+    pub requires: Vec<Text>,
     /// Narrower limits than the service's.
     pub limits: RouteLimits,
 }
@@ -86,6 +103,10 @@ pub struct Writes {
     pub at: JsonPath,
     /// Merge or replace.
     pub semantics: WriteSemantics,
+    /// Keys that the CRM erases where a merge leaves them out.
+    pub clears: Vec<KeyPath>,
+    /// Those of them that are sent along as they stand, with the place of what a write takes, from the field's value.
+    pub resend: BTreeMap<String, JsonPath>,
     /// What the CRM assumes where a body for a new record leaves a key out, as JSON text by wire key.
     pub defaults: BTreeMap<String, String>,
 }
@@ -99,17 +120,6 @@ pub enum WriteSemantics {
     Replace,
 }
 
-/// What a route's request body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyForm {
-    /// There is none.
-    Empty,
-    /// JSON.
-    Json,
-    /// JSON or nothing.
-    Optional,
-}
-
 /// What hidden rows do to a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HiddenRows {
@@ -119,6 +129,15 @@ pub enum HiddenRows {
     Visible,
     /// They show in page lengths, but without a paging parameter the CRM answers every match.
     VisibleWhenPaged,
+}
+
+/// What an answer must say of itself to be a success.
+#[derive(Clone, Debug)]
+pub struct Success {
+    /// Where.
+    pub at: JsonPath,
+    /// One of these JSON texts.
+    pub is: Vec<String>,
 }
 
 /// What may leave of an error.
@@ -131,7 +150,7 @@ pub struct ErrorRule {
 }
 
 /// A route's own limits; `None` means the service's.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouteLimits {
     /// Bytes of a request body.
     pub body_bytes: Option<usize>,
@@ -152,8 +171,24 @@ impl Route {
         own.into_iter().chain(self.also.iter().map(|also| also.action)).collect()
     }
 
+    /// Whether no request can match both by their conditions.
+    pub fn is_told_from(&self, other: &Route) -> bool {
+        self.when.iter().any(|mine| other.when.iter().any(|theirs| mine.excludes(theirs)))
+    }
+
+    /// Whether the route answers one record that already is: its errors are those of the record.
+    pub fn reads_one_record(&self) -> bool {
+        let actions = self.actions();
+        !actions.is_empty() && actions.iter().all(|action| action.scope() == Scope::RecordRead)
+    }
+
     /// The label, e.g. `GET /deals/{id}`.
     pub fn label(&self) -> String {
-        self.template.to_string()
+        self.name.clone().unwrap_or_else(|| self.template.to_string())
     }
+}
+
+/// Statuses by which a CRM says that there is a record, though not for this caller or not now.
+pub fn tells_of_records(status: u16) -> bool {
+    matches!(status, 403 | 409 | 412 | 423 | 424 | 428 | 451)
 }

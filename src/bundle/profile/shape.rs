@@ -31,6 +31,8 @@ pub struct RecordLocation {
     pub is_complete: bool,
     /// Whether the place may be missing or null.
     pub is_optional: bool,
+    /// Whether the record is the one that the request names and does not say so itself.
+    pub is_asked: bool,
 }
 
 /// A count or sum over rows.
@@ -89,8 +91,14 @@ fn read_location(item: Item<'_>) -> Option<RecordLocation> {
     let type_source = TypeSource::read(&table, "type");
     let is_complete = table.boolean("complete").unwrap_or(false);
     let is_optional = table.boolean("optional").unwrap_or(false);
+    let id = table.text("id");
     table.finish();
+    if let Some(id) = id.as_ref().filter(|id| id.value != "request") {
+        let help = "Leave it out where the record has its id, or write `id = \"request\"`.";
+        table.reading().error(id.span.clone(), format!("`{}` is not where a record's id is", id.value), help);
+    }
     Some(RecordLocation {
+        is_asked: id.is_some(),
         at: json_path(&table, &at)?,
         span: at.span,
         type_source: type_source.unwrap_or(TypeSource::Route),

@@ -82,3 +82,95 @@ fn a_change_needs_a_before_image() {
         &["profile.toml:11 `DELETE /deals/{id}` changes records without a before image"],
     );
 }
+
+#[track_caller]
+fn check_route(route: &str, expected: &[&str]) {
+    let image =
+        "[[routes]]\nmatch = 'GET /deals/{id:int}'\naction = 'view'\nrecords = { at = '$', type = 'Deal' }\n";
+    check(&format!("{DEAL}\n{image}[[routes]]\n{route}"), expected);
+}
+
+#[test]
+fn a_list_describes_many_records() {
+    check_route(
+        "match = 'GET /deals'\naction = 'list'\nrecords = { at = '$.data', type = 'Deal' }\nhidden_rows = 'visible'\n",
+        &["profile.toml:15 `GET /deals` lists records and describes one"],
+    );
+}
+
+#[test]
+fn conditions_tell_routes_apart_or_do_not() {
+    let one = "match = 'GET /export'\nlabel = 'json'\naction = 'export'\ntype = 'Deal'\nwhen = { query = 'format', is = 'json' }\nquery = { format = 'harmless' }\n";
+    let other = |when: &str| {
+        format!(
+            "{one}[[routes]]\nmatch = 'GET /export'\nlabel = 'csv'\naction = 'export'\ntype = 'Deal'\n{when}\n"
+        )
+    };
+    check_route(&other("when = { query = 'format', is = ['csv', 'xls'] }"), &[]);
+    check_route(&other("when = { query = 'format', absent = true }"), &[]);
+    for when in
+        ["", "when = { query = 'format', present = true }", "when = { header = 'x-format', is = 'csv' }"]
+    {
+        check_route(&other(when), &["profile.toml:22 `json` and `csv` can match one request"]);
+    }
+    check_route(
+        "match = 'GET /export'\naction = 'export'\ntype = 'Deal'\nwhen = { query = 'format', is = 'csv', absent = true }\n",
+        &["profile.toml:18 this is no condition"],
+    );
+}
+
+#[test]
+fn errors_that_tell_of_a_record_stay_in() {
+    check_route(
+        "match = 'GET /deals/{id:int}/more'\naction = 'view'\nrecords = { at = '$', type = 'Deal' }\nerrors = [{ status = [409], keep = ['$.code'] }]\n",
+        &["profile.toml:15 `GET /deals/{id:int}/more` lets the error 409 out"],
+    );
+}
+
+#[test]
+fn an_embedded_record_says_what_hides_it_and_a_derived_field_where_it_stands() {
+    let text = |field: &str| format!("{DEAL}{field}\n");
+    check(
+        &text("next = { sets = ['public'], is = 'Deal' }"),
+        &["profile.toml:9 `next` does not say what stands in the place of a hidden record"],
+    );
+    check(&text("next = { sets = ['public'], is = 'Deal', hide = 'null' }"), &[]);
+    check(
+        &text("odds = { sets = ['public'], derived_from = ['amount'] }"),
+        &["profile.toml:9 `odds` derives from `amount` and shares no field set with it"],
+    );
+    check(&text("odds = { sets = ['Deal.financial'], derived_from = ['amount'] }"), &[]);
+    check(
+        &text("odds = { sets = ['public'], derived_from = ['nope'] }"),
+        &["profile.toml:9 no field is called `nope`"],
+    );
+}
+
+#[test]
+fn headers_that_say_who_asks_are_never_forwarded() {
+    let text = |headers: &str| format!("{DEAL}[headers]\n{headers}\n");
+    check(&text("identity = ['x-crm-as']"), &[]);
+    check(
+        &text("identity = ['x-crm-as']\nrequest = ['X-CRM-As']"),
+        &["profile.toml:1 the header `x-crm-as` is one of `identity` and never forwarded"],
+    );
+    check(
+        &text("request = ['MSCRMCallerID']"),
+        &["profile.toml:1 the header `mscrmcallerid` cannot be on a list of the profile"],
+    );
+}
+
+#[test]
+fn a_list_of_objects_is_an_attribute_with_one_place_in_each() {
+    let text =
+        |owner: &str| DEAL.replace("owner = { at = \"owner_id\", as = \"User\", by = \"crmId\" }", owner);
+    check(&text("who = { at = ['m[*].id', 'm[*]'], as = 'set of User', by = 'crmId' }"), &[]);
+    check(
+        &text("who = { at = 'm[*].id', as = 'User' }"),
+        &["profile.toml:5 `who` has many places and one value"],
+    );
+    check(
+        &text("who = { at = ['m[*].id', 'n[*].id'], as = 'set of User' }"),
+        &["profile.toml:5 these places are not in the items of one list"],
+    );
+}

@@ -41,6 +41,8 @@ pub struct AttributeSpec {
     pub span: std::ops::Range<usize>,
     /// Where the value is: the first path that leads to a scalar wins.
     pub at: Vec<KeyPath>,
+    /// For lists of objects: where each item holds its value, tried in order; the empty path is the item itself.
+    pub inside: Vec<KeyPath>,
     /// How it becomes a Cedar value.
     pub conversion: Conversion,
     /// How a caller's projection must name it so that the CRM carries it.
@@ -60,6 +62,8 @@ pub struct FieldSpec {
     pub sets: Vec<String>,
     /// Wire keys beside it that say the same in another form; `*` at one end is a wildcard.
     pub twins: Vec<KeyPattern>,
+    /// Fields that it tells of, by name.
+    pub derived_from: Vec<Text>,
     /// What happens to it where it may not be seen.
     pub hide: Hide,
     /// The JSON text shown where only the masked value may be seen.
@@ -198,19 +202,52 @@ fn read_attributes(table: &Table<'_>) -> Vec<AttributeSpec> {
     let read_one = |(name, item): (Text, Item<'_>)| -> Option<AttributeSpec> {
         let table = item.table()?;
         let at = table.texts("at").unwrap_or_else(|| vec![name.clone()]);
-        let at: Vec<KeyPath> = at.iter().filter_map(|text| key_path(&table, text)).collect();
+        let (at, inside) = attribute_places(&table, &at);
         let select = table.text("select").map(|text| text.value);
         let conversion = convert::read(&table);
         table.finish();
         let select = select.or_else(|| at.first().and_then(|path| path.first()).cloned())?;
-        Some(AttributeSpec { name: name.value, span: name.span, at, conversion: conversion?, select })
+        let conversion = conversion?;
+        if !inside.is_empty() && !conversion.is_set {
+            let help = "Write `as = \"set of …\"`, or a place without `[*]`.";
+            table.reading().error(
+                name.span.clone(),
+                format!("`{}` has many places and one value", name.value),
+                help,
+            );
+        }
+        Some(AttributeSpec { name: name.value, span: name.span, at, inside, conversion, select })
     };
     table.entries().into_iter().filter_map(read_one).collect()
+}
+
+/// The places of an attribute: paths of keys, or paths into the items of one list.
+fn attribute_places(table: &Table<'_>, texts: &[Text]) -> (Vec<KeyPath>, Vec<KeyPath>) {
+    let split = |text: &Text| -> Option<(Text, Text)> {
+        let (list, item) = text.value.split_once("[*]")?;
+        let part = |value: &str| Text { value: value.to_owned(), span: text.span.clone() };
+        Some((part(list), part(item.strip_prefix('.').unwrap_or(item))))
+    };
+    let parts: Vec<(Text, Text)> = texts.iter().filter_map(split).collect();
+    let Some((list, _)) = parts.first() else {
+        return (texts.iter().filter_map(|text| key_path(table, text)).collect(), Vec::new());
+    };
+    if parts.len() != texts.len() || parts.iter().any(|(other, _)| other.value != list.value) {
+        let help =
+            "Write e.g. `at = [\"members[*].id\", \"members[*]\"]`: one list, and places in its items.";
+        table.reading().error(list.span.clone(), "these places are not in the items of one list", help);
+    }
+    let inside = parts.iter().filter_map(|(_, item)| match item.value.is_empty() {
+        true => Some(Vec::new()),
+        false => key_path(table, item),
+    });
+    (key_path(table, list).into_iter().collect(), inside.collect())
 }
 
 fn read_fields(table: &Table<'_>) -> Vec<FieldSpec> {
     let fields: Vec<FieldSpec> =
         table.entries().into_iter().filter_map(|(name, item)| read_field(name, item.table()?)).collect();
+    fields.iter().for_each(|field| check_derived(table, field, &fields));
     let mut claimed: BTreeMap<&KeyPath, &FieldSpec> = BTreeMap::new();
     for field in &fields {
         if let Some(other) = claimed.insert(&field.at, field) {
@@ -219,6 +256,22 @@ fn read_fields(table: &Table<'_>) -> Vec<FieldSpec> {
         }
     }
     fields
+}
+
+/// Warns of a field that tells of another one and may be seen by more people.
+fn check_derived(table: &Table<'_>, field: &FieldSpec, fields: &[FieldSpec]) {
+    for source in &field.derived_from {
+        let Some(other) = fields.iter().find(|other| other.name == source.value) else {
+            table.reading().error(source.span.clone(), format!("no field is called `{}`", source.value), "");
+            continue;
+        };
+        if !other.sets.iter().any(|set| field.sets.contains(set)) {
+            let help = format!("Put both into one set, or make it a twin of `{}`.", other.name);
+            let message =
+                format!("`{}` derives from `{}` and shares no field set with it", field.name, other.name);
+            table.reading().warning(field.span.clone(), message, help);
+        }
+    }
 }
 
 fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
@@ -236,6 +289,12 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
         pattern
     });
     let twins = twins.collect();
+    if table.item("is").is_some() && table.item("hide").is_none() {
+        let help = "State `hide = \"null\"` if that is what the CRM writes where there is none, or `hide = \"remove\"`.";
+        let message = format!("`{}` does not say what stands in the place of a hidden record", name.value);
+        table.reading().warning(name.span.clone(), message, help);
+    }
+    let derived_from = table.texts("derived_from").unwrap_or_default();
     let hide = table.item("hide").map_or(Some(Hide::Remove), |item| read_hide(&table, item));
     let mask = table.item("mask").and_then(Item::scalar_json);
     let is_complete = table.boolean("complete").unwrap_or(false);
@@ -245,7 +304,17 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
         let help = "Name at least one field set, or leave the field out: what is not described is hidden.";
         table.reading().error(name.span.clone(), format!("the field `{}` is in no set", name.value), help);
     }
-    Some(FieldSpec { name: name.value, span: name.span, at: at?, sets, twins, hide: hide?, mask, embeds })
+    Some(FieldSpec {
+        name: name.value,
+        span: name.span,
+        at: at?,
+        sets,
+        twins,
+        derived_from,
+        hide: hide?,
+        mask,
+        embeds,
+    })
 }
 
 fn read_hide(table: &Table<'_>, item: Item<'_>) -> Option<Hide> {

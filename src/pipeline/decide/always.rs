@@ -15,21 +15,50 @@ use crate::model::principal::{Asker, EntityRef};
 
 /// Whether the principal may view every record of a type.
 pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
-    is_allowed_on_every_record(snapshot, asker, "view", type_name, None).unwrap_or(false)
+    on_every_record(snapshot, asker, "view", type_name, None).is_allow()
 }
 
 /// Whether the principal may read a field on every record of a type; the field by its full name.
 pub fn reads_on_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str, field: &str) -> bool {
-    is_allowed_on_every_record(snapshot, asker, "readField", type_name, Some(field)).unwrap_or(false)
+    on_every_record(snapshot, asker, "readField", type_name, Some(field)).is_allow()
 }
 
-fn is_allowed_on_every_record(
+/// What is known of a decision without the record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Allow, by these policies.
+    Allow(Vec<String>),
+    /// Deny.
+    Deny,
+    /// It depends on the record.
+    Depends,
+}
+
+impl Outcome {
+    /// Whether it is allow.
+    pub fn is_allow(&self) -> bool {
+        matches!(self, Outcome::Allow(_))
+    }
+}
+
+/// What a decision on a record of a type is, whatever the record.
+pub fn on_every_record(
     snapshot: &Snapshot,
     asker: &Asker,
     action: &str,
     type_name: &str,
     field: Option<&str>,
-) -> Option<bool> {
+) -> Outcome {
+    evaluate(snapshot, asker, action, type_name, field).unwrap_or(Outcome::Depends)
+}
+
+fn evaluate(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    action: &str,
+    type_name: &str,
+    field: Option<&str>,
+) -> Option<Outcome> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
     let mut gathering = Gathering::new(snapshot);
@@ -58,7 +87,13 @@ fn is_allowed_on_every_record(
     // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
     let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
     let no_error = response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
-    Some(response.decision() == Some(cedar::Decision::Allow) && no_forbid_may_apply && no_error)
+    let mut determining: Vec<String> = response.true_permits().map(ToString::to_string).collect();
+    determining.sort();
+    Some(match response.decision() {
+        Some(cedar::Decision::Allow) if no_forbid_may_apply && no_error => Outcome::Allow(determining),
+        Some(cedar::Decision::Deny) => Outcome::Deny,
+        _ => Outcome::Depends,
+    })
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.

@@ -86,8 +86,12 @@ pub fn decide(
 pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Decision> {
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     let attributes = record_type.attributes.iter().zip(&facts.attributes);
-    let mut needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
-    needed.find_map(|(spec, attribute)| Some(Decision::unusable(why_unusable(attribute)?, &spec.name)))
+    let needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
+    let unusable = needed.filter_map(|(spec, attribute)| Some((why_unusable(attribute)?, &spec.name)));
+    let mut unusable: Vec<(Reason, &String)> = unusable.collect();
+    // What cannot be read outweighs what is not there.
+    unusable.sort_by_key(|(reason, _)| *reason == Reason::AttributeNotCarried);
+    unusable.first().map(|(reason, name)| Decision::unusable(*reason, name))
 }
 
 /// The same for what a write proposes: a value that is there and cannot be read would look as if there were none.

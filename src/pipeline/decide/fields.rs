@@ -5,6 +5,7 @@ use super::gate::Visibility;
 use super::keys::{Claim, PlannedKey, unclaimed};
 use super::write::{Change, Judge};
 use crate::bundle::profile::route::WriteSemantics;
+use crate::json::path::Segment;
 use crate::json::same::same_value;
 use crate::json::value::{Kind, Value};
 use crate::model::problem::Problem;
@@ -19,15 +20,31 @@ impl Judge<'_, '_> {
         for key in &change.plan.keys {
             let name = self.name_of(key);
             if self.is_stage_key(key) {
-                self.verdict.asked.insert(name);
+                self.verdict.asked.insert(name.clone());
+                // No move: sent on, it would move back what somebody else moves in the meantime.
+                if change.image.is_some()
+                    && self.verdict.stage.is_none()
+                    && change.semantics == WriteSemantics::Merge
+                {
+                    self.verdict.unchanged.insert(name);
+                    self.verdict.leave_out.extend(key.node);
+                }
             } else if !self.is_settled(key, &name, change) {
                 self.verdict.refused.insert(name);
                 refused.push(key.wire());
             }
         }
         match change.semantics {
-            WriteSemantics::Replace => refused.extend(self.erased(change)),
-            WriteSemantics::Merge => refused.extend(self.erased_in_composites(change)),
+            WriteSemantics::Replace => {
+                refused.extend(self.erased(change, &|_| true));
+                let unclaimed = self.unclaimed_left_out(change);
+                refused.extend(self.refuse_unclaimed(unclaimed, change));
+            }
+            WriteSemantics::Merge => {
+                let cleared = if change.image.is_some() { self.erased_if_left_out() } else { Vec::new() };
+                refused.extend(self.erased(change, &|at| cleared.iter().any(|key| at.starts_with(key))));
+                refused.extend(self.erased_in_composites(change));
+            }
         }
         refused.sort();
         refused.dedup();
@@ -47,13 +64,22 @@ impl Judge<'_, '_> {
                 return true;
             }
         }
-        if echo == Echo::No {
+        let is_erased_without = self.is_cleared(key);
+        // A mask can neither be sent on nor, where leaving out erases, be left out.
+        if echo == Echo::No || (echo == Echo::Mask && is_erased_without) {
             return false;
         }
         self.verdict.unchanged.insert(name.to_owned());
         // What a full replacement leaves out it erases, so there it stays as it was sent.
-        self.verdict.leave_out.extend(key.node.filter(|_| change.semantics == WriteSemantics::Merge));
+        let may_be_left_out = change.semantics == WriteSemantics::Merge && !is_erased_without;
+        self.verdict.leave_out.extend(key.node.filter(|_| may_be_left_out));
         true
+    }
+
+    /// Whether leaving a key out of a merge erases it.
+    fn is_cleared(&self, key: &PlannedKey) -> bool {
+        let writes = self.question.mapped.route.writes.as_ref();
+        writes.is_some_and(|writes| writes.clears.iter().any(|cleared| key.path.starts_with(cleared)))
     }
 
     fn name_of(&self, key: &PlannedKey) -> String {
@@ -108,8 +134,8 @@ impl Judge<'_, '_> {
         mask.is_some() && mask.as_deref() == proposed.text().as_deref()
     }
 
-    /// A full replacement erases what it leaves out, so leaving a value out is writing it.
-    fn erased(&mut self, change: &Change<'_>) -> Vec<String> {
+    /// What a request erases by leaving it out, it writes: all of a full replacement, and what the CRM clears.
+    fn erased(&mut self, change: &Change<'_>, is_erasable: &dyn Fn(&[String]) -> bool) -> Vec<String> {
         let mut refused = Vec::new();
         let record_type = self.question.record_type;
         for (index, field) in record_type.fields.iter().enumerate() {
@@ -117,7 +143,7 @@ impl Judge<'_, '_> {
             let holds = change.image.and_then(|image| walk(image.record(), &field.at));
             // Whether a field with records inside holds any may itself be hidden.
             let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
-            if is_stated || holds_nothing {
+            if is_stated || holds_nothing || !is_erasable(&field.at) {
                 continue;
             }
             let name = record_type.field_name(index);
@@ -127,9 +153,25 @@ impl Judge<'_, '_> {
                 refused.push(field.at.join("."));
             }
         }
-        let unclaimed = self.unclaimed_left_out(change);
-        refused.extend(self.refuse_unclaimed(unclaimed, change));
         refused
+    }
+
+    /// Adds to a merge what the CRM would erase, as it stands.
+    pub(super) fn send_along(&mut self, change: &Change<'_>) {
+        let writes = self.question.mapped.route.writes.as_ref();
+        let (Some(writes), Some(image)) = (writes, change.image) else { return };
+        for (key, place) in &writes.resend {
+            let is_stated = change.plan.keys.iter().any(|planned| planned.path.first() == Some(key));
+            let Some(held) = image.record().member(key).filter(|_| !is_stated) else { continue };
+            let values: Vec<&str> = place.find(held).iter().map(|value| value.raw()).collect();
+            let text = match (place.segments().contains(&Segment::EachItem), values.as_slice()) {
+                // An empty list is not erased by leaving it out.
+                (_, []) => continue,
+                (true, values) => format!("[{}]", values.join(",")),
+                (false, values) => values.concat(),
+            };
+            self.verdict.send_along.push((key.clone(), text));
+        }
     }
 
     /// A composite value may replace the whole composite, and with it keys inside that no field claims.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::entities::{EntitiesError, Gathering};
 use super::evaluate::{self, authorize, unusable};
+use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::dependencies::Dependencies;
@@ -48,6 +49,7 @@ pub struct RecordVerdict {
 /// The cache of verdicts, shared by all requests.
 pub struct VerdictCache {
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
+    whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
     hits: AtomicU64,
     misses: AtomicU64,
     bypasses: AtomicU64,
@@ -79,7 +81,14 @@ impl VerdictCache {
     /// A cache of at most so many verdicts.
     pub fn new(entries_max: u64) -> Self {
         let entries = moka::sync::Cache::new(entries_max);
-        Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0), bypasses: AtomicU64::new(0) }
+        let whatever = moka::sync::Cache::new(WHATEVER_MAX);
+        Self {
+            entries,
+            whatever,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            bypasses: AtomicU64::new(0),
+        }
     }
 
     /// How often it was asked since the start.
@@ -95,6 +104,12 @@ pub struct RecordGate {
     asker: Asker,
     cache: Arc<VerdictCache>,
 }
+
+/// Generation, who asks and when, and the record type.
+type WhateverKey = (u64, (EntityRef, Attested, i64), String);
+
+/// Verdicts on every record of a type that are kept: they are made anew for each moment, so few are in use at once.
+const WHATEVER_MAX: u64 = 1_000;
 
 /// What of the context is part of a verdict's key.
 const KEPT_CONTEXT: &[&str] = &["now", "field", "authLevel", "onBehalfOf"];
@@ -136,7 +151,11 @@ impl RecordGate {
         };
         let hidden = record_type.fields.len() + 1;
         if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            return RecordVerdict::denied(denied, hidden);
+            // What was not carried may be anything, so only what holds for any value is said.
+            let whatever = self.whatever(record_type);
+            let holds =
+                denied.reason == Some(Reason::AttributeNotCarried) && whatever.verdict.view.is_allow();
+            return if holds { (*whatever.verdict).clone() } else { RecordVerdict::denied(denied, hidden) };
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
@@ -147,6 +166,26 @@ impl RecordGate {
                 RecordVerdict::denied(Decision::deny(Reason::AttributeNonconforming), hidden)
             }
         }
+    }
+
+    /// Whether what the principal may see of a record of a type is the same for every record, so that no attribute matters.
+    pub fn sees_alike(&self, record_type: &RecordType) -> bool {
+        self.whatever(record_type).is_settled
+    }
+
+    /// Whether the principal may see every record of a type and all its described fields.
+    pub fn sees_all_fields(&self, record_type: &RecordType) -> bool {
+        let verdict = Arc::clone(&self.whatever(record_type).verdict);
+        let mut fields = verdict.fields.iter().take(record_type.fields.len());
+        verdict.view.is_allow() && fields.all(|field| *field == Visibility::Shown)
+    }
+
+    fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
+        let asker = &self.asker;
+        let who = (asker.entity.clone(), asker.attested.clone(), asker.now_ms);
+        let key = (self.snapshot.generation, who, record_type.name.clone());
+        let make = || Arc::new(Whatever::new(&self.snapshot, asker, record_type));
+        self.cache.whatever.get_with(key, make)
     }
 
     fn judge_usable(

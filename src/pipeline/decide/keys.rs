@@ -66,7 +66,7 @@ impl KeyPlan {
         profile: &Profile,
     ) -> Result<Self, Problem> {
         let mut plan = KeyPlan::default();
-        let Some(body) = mapped.body.as_ref() else { return Ok(plan) };
+        let Some(body) = mapped.document() else { return Ok(plan) };
         let declared = declared_paths(mapped, writes);
         check_outside(body.root(), &declared.iter().map(|path| path.segments()).collect::<Vec<_>>())?;
         let Some(writes) = writes else { return Ok(plan) };
@@ -139,8 +139,14 @@ fn claim(index: usize, path: &[String], value: Value<'_>, record_type: &RecordTy
     if field.at != path {
         return Claim::Twin(index);
     }
-    let nests_records = field.embeds.is_some() && matches!(value.kind(), Kind::Object | Kind::Array);
+    let nests_records = field.embeds.is_some() && !is_reference(value);
     if nests_records { Claim::Nested(index) } else { Claim::Field(index) }
+}
+
+/// Whether a value only names other records: by a bare id, or by a list of them.
+fn is_reference(value: Value<'_>) -> bool {
+    let is_bare = |value: Value<'_>| !matches!(value.kind(), Kind::Object | Kind::Array);
+    is_bare(value) || (value.kind() == Kind::Array && value.items().all(is_bare))
 }
 
 /// The paths of a record's keys that no field claims and that hold something.

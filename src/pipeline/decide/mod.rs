@@ -4,6 +4,7 @@
 
 pub mod entities;
 pub mod evaluate;
+pub mod whatever;
 pub mod gate;
 pub mod always;
 pub mod references;

@@ -4,6 +4,7 @@
 //! record, and no row may be hidden that could shape the page. Refusals are uniform and come before anything ran.
 
 use super::always::{reads_on_every_record, views_every_record};
+use super::gate::RecordGate;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::model::principal::Asker;
@@ -22,6 +23,18 @@ pub enum ReferenceVerdict {
     NotReadable,
     /// Rows that the caller may not view could shape the page.
     HiddenRows,
+}
+
+/// Checks that a principal sees everything of the types whose values an answer holds in a form that cannot be filtered.
+pub fn check_required(snapshot: &Snapshot, gate: &RecordGate, route: &Route) -> Result<(), Problem> {
+    let sees = |name: &str| {
+        let found = snapshot.bundle.profile.type_named(name);
+        found.is_some_and(|(_, record_type)| gate.sees_all_fields(record_type))
+    };
+    match route.requires.iter().all(|name| sees(&name.value)) {
+        true => Ok(()),
+        false => Err(Reason::Denied.into()),
+    }
 }
 
 /// Checks every reference of a query.

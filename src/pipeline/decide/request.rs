@@ -32,9 +32,15 @@ impl RequestVerdict {
 
 /// Decides what needs no record: the collection, and what the query refers to. Comes before any record is fetched, so that
 /// whether a record exists cannot show in who is denied.
-pub fn decide_request(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> RequestVerdict {
+pub fn decide_request(
+    snapshot: &Snapshot,
+    gate: &RecordGate,
+    asker: &Asker,
+    mapped: &Mapped<'_>,
+) -> RequestVerdict {
     let mut verdict = RequestVerdict::default();
     let result = decide_collection(snapshot, asker, mapped, &mut verdict)
+        .and_then(|()| references::check_required(snapshot, gate, mapped.route))
         .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query));
     verdict.problem = result.err();
     verdict
@@ -74,10 +80,9 @@ pub fn decide_records(
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
     }
     // What is left out of the body must be the same for all records of a request: one body is forwarded.
-    let first = verdict.writes.first().map(|write| write.leave_out.clone());
-    if verdict.problem.is_none()
-        && verdict.writes.iter().any(|write| Some(&write.leave_out) != first.as_ref())
-    {
+    let forwarded = |write: &WriteVerdict| (write.leave_out.clone(), write.send_along.clone());
+    let first = verdict.writes.first().map(forwarded);
+    if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(forwarded(write)) != first) {
         verdict.problem = Some(Reason::FieldsDenied.into());
     }
 }

@@ -24,6 +24,7 @@ impl Judge<'_, '_> {
         });
         if action == Action::MoveStage {
             let to = self.question.mapped.target_stage.clone().ok_or(Reason::StageUnknown)?;
+            self.check_pipeline(&to, &change.after)?;
             return Ok(Some((from?, to)));
         }
         // A full replacement that leaves the stage out would erase it.

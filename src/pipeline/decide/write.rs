@@ -10,9 +10,9 @@ use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
 use super::keys::KeyPlan;
 use crate::bundle::current::Snapshot;
-use crate::bundle::profile::route::{Also, When, WriteSemantics};
+use crate::bundle::profile::route::{Also, When, WriteSemantics, Writes};
 use crate::bundle::profile::tree::Meaning;
-use crate::bundle::profile::types::RecordType;
+use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::path::Segment;
 use crate::json::same::same_value;
 use crate::json::value::{NodeId, Value};
@@ -55,6 +55,9 @@ pub struct WriteVerdict {
     pub unchanged: BTreeSet<String>,
     /// Body nodes to leave out of what is forwarded.
     pub leave_out: Vec<NodeId>,
+    /// Members to add to the object that holds the fields, as JSON texts by key: what the CRM would otherwise erase. They
+    /// come from the before image, and go to the CRM alone.
+    pub send_along: Vec<(String, String)>,
     /// Cedar ids of the stages of a move.
     pub stage: Option<(String, String)>,
     /// Owner before and after, by entity id, where it changes.
@@ -148,6 +151,7 @@ impl Judge<'_, '_> {
             self.require_move(&change, from, to)?;
         }
         self.fields(&change)?;
+        self.send_along(&change);
         self.note_people(&change);
         Ok(())
     }
@@ -187,7 +191,7 @@ impl Judge<'_, '_> {
     /// The part of the body that holds fields.
     pub(super) fn written(&self) -> Option<Value<'_>> {
         let mapped = self.question.mapped;
-        mapped.route.writes.as_ref()?.at.first(mapped.body.as_ref()?.root())
+        mapped.route.writes.as_ref()?.at.first(mapped.document()?.root())
     }
 
     /// The record as it would become: attributes that the body speaks of, over those that it holds now.
@@ -201,12 +205,30 @@ impl Judge<'_, '_> {
             WriteSemantics::Merge => Completeness::Partial,
         };
         for (spec, value) in self.question.record_type.attributes.iter().zip(&mut after.attributes) {
-            let proposed = attribute(spec, body, completeness, lookups);
+            let proposed = attribute(spec, body, self.completeness_of(spec, completeness), lookups);
             if proposed != Attribute::NotCarried {
                 *value = proposed;
             }
         }
         after
+    }
+
+    /// What a merge leaves out stays, but for the keys that the CRM erases then.
+    fn completeness_of(&self, spec: &AttributeSpec, otherwise: Completeness) -> Completeness {
+        let cleared = self.erased_if_left_out();
+        let is_cleared = spec.at.iter().any(|at| cleared.iter().any(|key| at.starts_with(key)));
+        if is_cleared { Completeness::Complete } else { otherwise }
+    }
+
+    /// Keys that the CRM erases where the body leaves them out, and that are not sent along.
+    pub(super) fn erased_if_left_out(&self) -> Vec<KeyPath> {
+        let writes = self.question.mapped.route.writes.as_ref();
+        let is_resent =
+            |writes: &Writes, key: &KeyPath| key.first().is_some_and(|key| writes.resend.contains_key(key));
+        let keys = writes
+            .into_iter()
+            .flat_map(|writes| writes.clears.iter().filter(move |key| !is_resent(writes, key)).cloned());
+        keys.collect()
     }
 
     fn circumstances(&self, after: &RecordFacts) -> Circumstances {
@@ -217,7 +239,7 @@ impl Judge<'_, '_> {
 
     fn changes(&self, also: &Also, image: &Image) -> bool {
         let mapped = self.question.mapped;
-        let proposed = mapped.body.as_ref().and_then(|body| also.at.first(body.root()));
+        let proposed = mapped.document().and_then(|body| also.at.first(body.root()));
         let prefix = mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
         let inner = also.at.segments().get(prefix..).unwrap_or_default();
         let current = inner.iter().try_fold(image.record(), |value, segment| match segment {

@@ -133,7 +133,7 @@ impl DryRun<'_> {
         let gate = RecordGate::new(Arc::clone(snapshot), self.asker.clone(), cache);
         let stage = Stage { dry: self, mapped: &mapped, gate: &gate, limits: &limits };
         told.references = stage.references();
-        let mut verdict = decide_request(snapshot, self.asker, &mapped);
+        let mut verdict = decide_request(snapshot, &gate, self.asker, &mapped);
         if verdict.problem.is_none() {
             let images = stage.images(told)?;
             decide_records(snapshot, &gate, self.asker, &mapped, &images, &mut verdict);

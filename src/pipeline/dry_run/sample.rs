@@ -18,6 +18,7 @@ use crate::model::record::RecordFacts;
 use crate::pipeline::decide::evaluate::{Circumstances, Resource, decide};
 use crate::pipeline::decide::gate::{RecordVerdict, Visibility};
 use crate::pipeline::enforce::answer::{self, Described};
+use crate::pipeline::enforce::csv::Layout;
 use crate::pipeline::enforce::response::{Filtered, filter};
 use crate::pipeline::enforce::shown::{Seen, Watch};
 use crate::pipeline::fetch::{self, Judged};
@@ -61,21 +62,28 @@ impl Stage<'_> {
         }
         match answer::describe(response, self.mapped.route, &self.limits.json)? {
             Described::Empty => Ok(()),
-            Described::Body(document, shape) => match self.filtered(&document, shape, told) {
-                Err(Stop::Problem(problem)) => Err(answer::unreleased(problem, status).into()),
-                result => result,
-            },
+            Described::Body(document, shape) => told_of(self.filtered(&document, shape, None, told), status),
+            Described::Table(document, shape, layout) => {
+                told_of(self.filtered(&document, shape, Some(&layout), told), status)
+            }
         }
     }
 
-    fn filtered(&self, document: &Document, shape: &Shape, told: &mut Explanation) -> Result<(), Stop> {
+    fn filtered(
+        &self,
+        document: &Document,
+        shape: &Shape,
+        layout: Option<&Layout>,
+        told: &mut Explanation,
+    ) -> Result<(), Stop> {
         let (dry, mapped) = (self.dry, self.mapped);
         let misshapen =
             |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
         let found =
-            records::find(document, shape, mapped.record_type, dry.lookups(), self.limits.records_max)
+            records::find(document, shape, fetch::asked(mapped), dry.lookups(), self.limits.records_max)
                 .map_err(misshapen)?;
         fetch::check_identity(&found, shape, mapped)?;
+        let carried = fetch::carried(&found);
         let mut judged = Judged::default();
         let mut notes = Vec::new();
         for record in &found {
@@ -83,14 +91,14 @@ impl Stage<'_> {
             if !judged.shows(record.within) {
                 continue;
             }
-            let facts = self.completed(&record.facts, told);
+            let facts = self.completed(&fetch::complete_from(&record.facts, &carried), told);
             let verdict = self.gate.judge(&facts);
             judged.add(record, Arc::clone(&verdict));
             notes.push((record, facts, verdict));
         }
         let watch = Watch::default();
         let mut how = judged.filter(dry.profile(), shape, mapped);
-        how.watch = Some(&watch);
+        (how.watch, how.layout) = (Some(&watch), layout);
         let filtered = filter(document, &how);
         let seen = watch.take();
         let notes = notes
@@ -184,5 +192,13 @@ impl Stage<'_> {
         policies.sort();
         policies.dedup();
         Some(FieldNote { name, state, policies })
+    }
+}
+
+/// Of an error of the CRM only the status is told.
+fn told_of(filtered: Result<(), Stop>, status: u16) -> Result<(), Stop> {
+    match filtered {
+        Err(Stop::Problem(problem)) => Err(answer::unreleased(problem, status).into()),
+        result => result,
     }
 }

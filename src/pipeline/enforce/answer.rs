@@ -6,8 +6,9 @@
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::super::forward::UpstreamResponse;
-use super::super::map::is_json;
-use crate::bundle::profile::route::Route;
+use super::super::map::body::{has_charset_utf8_or_none, is_json};
+use super::csv::{self, Layout};
+use crate::bundle::profile::route::{Route, tells_of_records};
 use crate::bundle::profile::shape::Shape;
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
@@ -18,6 +19,8 @@ use crate::model::reason::Reason;
 pub enum Answer {
     /// A success with a JSON body.
     Success(Document),
+    /// A success with a table of text.
+    Table(Document, Layout),
     /// A success without a body.
     Empty,
     /// There is no such record.
@@ -27,17 +30,50 @@ pub enum Answer {
 }
 
 /// Opens an answer.
-pub fn open(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, Problem> {
+pub fn open(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> Result<Answer, Problem> {
+    // A record that is hidden from the service account, locked or in conflict is there, which a status must not tell.
+    if tells_of_records(response.status) && route.reads_one_record() {
+        return Ok(Answer::NotFound);
+    }
+    open_as(response, limits, || success(response, route, limits))
+}
+
+/// Opens the answer of a place that no route describes: JSON, whatever it says.
+pub fn open_json(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, Problem> {
+    open_as(response, limits, || document(response, limits).map(Answer::Success))
+}
+
+fn open_as(
+    response: &UpstreamResponse,
+    limits: &JsonLimits,
+    success: impl FnOnce() -> Result<Answer, Reason>,
+) -> Result<Answer, Problem> {
     let fail = |reason: Reason| Problem::new(reason).upstream(response.status);
     match response.status {
         200..=203 | 207 if response.body.is_empty() => Ok(Answer::Empty),
         204 | 205 => Ok(Answer::Empty),
-        200..=203 | 207 => document(response, limits).map(Answer::Success).map_err(fail),
+        200..=203 | 207 => success().map_err(fail),
         404 | 410 => Ok(Answer::NotFound),
         400..=499 => Ok(Answer::Rejected(response.status, document(response, limits).ok())),
         300..=399 => Err(fail(Reason::UpstreamRedirect)),
         500..=599 => Err(fail(Reason::UpstreamError)),
         _ => Err(fail(Reason::UpstreamShape)),
+    }
+}
+
+fn success(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> Result<Answer, Reason> {
+    if let Some(spec) = &route.csv {
+        let table = text_of(response, is_csv).map(|bytes| csv::read(bytes, spec, limits))?;
+        let (document, layout) = table.ok_or(Reason::UpstreamMalformed)?;
+        return Ok(Answer::Table(document, layout));
+    }
+    let document = document(response, limits)?;
+    let Some(success) = &route.success else { return Ok(Answer::Success(document)) };
+    let says =
+        success.at.first(document.root()).is_some_and(|value| success.is.iter().any(|is| value.is(is)));
+    match says {
+        true => Ok(Answer::Success(document)),
+        false => Ok(Answer::Rejected(response.status, Some(document))),
     }
 }
 
@@ -60,6 +96,8 @@ pub enum Described<'r> {
     Empty,
     /// The body, as far as the shape describes it.
     Body(Document, &'r Shape),
+    /// The same for a table of text.
+    Table(Document, &'r Shape, Layout),
 }
 
 /// Finds what a route says of an answer. An error of the CRM leaves only as far as the profile describes it.
@@ -68,8 +106,9 @@ pub fn describe<'r>(
     route: &'r Route,
     limits: &JsonLimits,
 ) -> Result<Described<'r>, Problem> {
-    match open(response, limits)? {
+    match open(response, route, limits)? {
         Answer::Success(document) => Ok(Described::Body(document, &route.shape)),
+        Answer::Table(document, layout) => Ok(Described::Table(document, &route.shape, layout)),
         Answer::Empty => Ok(Described::Empty),
         Answer::NotFound => Err(Reason::NotFound.into()),
         Answer::Rejected(status, document) => {
@@ -90,7 +129,7 @@ pub fn unreleased(problem: Problem, status: u16) -> Problem {
 /// Why the caller gets no answer though the CRM gave one. If it took a write, the caller must not try again, whatever is
 /// wrong with the answer.
 pub fn withheld(problem: Problem, is_write: bool, status: u16) -> Problem {
-    if !is_write || status >= 300 {
+    if !is_write || status >= 300 || problem.reason == Reason::CrmRejected {
         return problem;
     }
     let why = format!("{}: {}", problem.reason, problem.internal.unwrap_or_default());
@@ -110,14 +149,25 @@ fn rejected(status: u16) -> Problem {
 }
 
 fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document, Reason> {
+    text_of(response, is_json)?;
+    Document::parse(response.body.clone(), limits).map_err(|_| Reason::UpstreamMalformed)
+}
+
+/// The body, if it came as it was written and is of that type.
+fn text_of(response: &UpstreamResponse, is_type: fn(&str) -> bool) -> Result<&[u8], Reason> {
     if has_coding(response) {
         return Err(Reason::UpstreamCoding);
     }
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !content_type.is_some_and(is_json) {
-        return Err(Reason::UpstreamType);
+    match content_type.is_some_and(is_type) {
+        true => Ok(&response.body),
+        false => Err(Reason::UpstreamType),
     }
-    Document::parse(response.body.clone(), limits).map_err(|_| Reason::UpstreamMalformed)
+}
+
+fn is_csv(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("text/csv") && has_charset_utf8_or_none(content_type)
 }
 
 /// Whether the body is in a coding, or in one that is no text: an unreadable header is not the absence of one.

@@ -2,7 +2,9 @@
 //!
 //! Promises: `request` alone makes a Clearance, `response` alone makes a Released; neither has another constructor.
 
+pub mod body;
 pub mod request;
 pub mod answer;
 pub mod shown;
+pub mod csv;
 pub mod response;

@@ -17,8 +17,8 @@ use super::super::canonical::{CanonicalHead, write_path, write_query};
 use super::super::decide::request::RequestVerdict;
 use super::super::map::Mapped;
 use super::super::observe::Observed;
+use super::body;
 use crate::bundle::profile::Profile;
-use crate::json::strip;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
@@ -65,11 +65,12 @@ pub fn clear(
     if let Some(projection) = &mapped.query.projection {
         pairs.extend(projection.pairs(missing));
     }
-    let body = mapped.body.as_ref().map(|document| {
-        let left_out = verdict.writes.first().map(|write| write.leave_out.as_slice()).unwrap_or_default();
-        let edits: Vec<_> = left_out.iter().map(|node| (*node, None)).collect();
-        Bytes::from(strip::replace_in(document, &edits))
-    });
+    let write = verdict.writes.first();
+    let left_out = write.map(|write| write.leave_out.as_slice()).unwrap_or_default();
+    let send_along = write.map(|write| write.send_along.as_slice()).unwrap_or_default();
+    let fields_at = mapped.route.writes.as_ref().map(|writes| &writes.at);
+    let body = mapped.body.as_ref().map(|body| body::write(body, fields_at, left_out, send_along));
+    let body = body.transpose()?;
     // HEAD is answered from GET, so that a length never tells what was held back.
     let method = if mapped.route.action.is_some() && head.method == Method::HEAD {
         Method::GET
@@ -91,8 +92,11 @@ pub fn clear(
             headers.insert(name, value);
         }
     }
-    if let Some(value) = head.headers.get(CONTENT_TYPE).filter(|_| body.is_some()) {
-        headers.insert(CONTENT_TYPE, value.clone());
+    if let Some(body) = &body {
+        let own = body.content_type.as_ref().and_then(|text| HeaderValue::try_from(text.as_str()).ok());
+        headers.extend(
+            own.or_else(|| head.headers.get(CONTENT_TYPE).cloned()).map(|value| (CONTENT_TYPE, value)),
+        );
     }
     // Last, so that no header of the caller's can stand in the credential's place.
     headers.insert(credential.0.clone(), credential.1.clone());
@@ -100,7 +104,7 @@ pub fn clear(
         method,
         target: target(&segments, slash, &pairs),
         headers,
-        body: body.unwrap_or_default(),
+        body: body.map(|body| body.bytes).unwrap_or_default(),
     };
     Ok(Clearance { request })
 }

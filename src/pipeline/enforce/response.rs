@@ -21,6 +21,7 @@ use super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
 use super::super::observe::Observed;
+use super::csv::{self, Layout};
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
@@ -101,6 +102,8 @@ pub struct Filter<'a> {
     pub selection: Option<&'a Selection>,
     /// Who wants to know what each record carried.
     pub watch: Option<&'a Watch>,
+    /// How the answer is written, if it is a table of text.
+    pub layout: Option<&'a Layout>,
 }
 
 /// What became of an answer.
@@ -125,6 +128,10 @@ pub fn filter(document: &Document, filter: &Filter<'_>) -> Result<Filtered, Reas
         return Ok(Filtered::Hidden(pass.sets));
     }
     let body = kept.map(|keep| strip::write(document, &keep)).unwrap_or_default();
+    let body = match filter.layout {
+        Some(layout) => csv::write(body, layout).ok_or(Reason::Internal)?,
+        None => body,
+    };
     let kind = if pass.is_cut { ReleaseKind::Filtered } else { ReleaseKind::All };
     Ok(Filtered::Released(Released { body: Bytes::from(body), kind }, pass.sets))
 }

@@ -20,7 +20,7 @@ email  = { sets = ["public"], mask = "***" }
 "address.city" = { sets = ["public"], hide = "branch" }
 "address.zip"  = { sets = ["public"] }
 contact  = { sets = ["public"], is = "Contact", hide = "null" }
-contacts = { sets = ["public"], is = "Contact" }
+contacts = { sets = ["public"], is = "Contact", hide = "remove" }
 [types.Contact]
 id = "id"
 [types.Contact.fields]
@@ -66,7 +66,8 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
     let directory =
         crate::bundle::directory::load(&SourceFile::new("d", "[]"), &schema, &mut problems).unwrap();
     let lookups = crate::pipeline::hydrate::convert::Lookups { profile: &profile, directory: &directory };
-    let found = crate::pipeline::hydrate::records::find(&document, &route.shape, route_type, lookups, 100)
+    let asked = crate::pipeline::hydrate::records::Asked { record_type: route_type, id: None };
+    let found = crate::pipeline::hydrate::records::find(&document, &route.shape, asked, lookups, 100)
         .map_err(|_| Reason::UpstreamShape)?;
     let (mut verdicts, mut ids) = (HashMap::new(), HashMap::new());
     for record in &found {
@@ -99,6 +100,7 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
             ids: &ids,
             selection: selection.as_ref(),
             watch: None,
+            layout: None,
         },
     )?;
     Ok(match filtered {

@@ -21,7 +21,7 @@ pub struct Lookups<'a> {
 
 /// Converts a value that is there.
 pub fn convert(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) -> Attribute {
-    if value.is_null() || conversion.empty.iter().any(|empty| is_text(value, empty)) {
+    if value.is_null() || conversion.empty.iter().any(|empty| value.is(empty)) {
         return Attribute::Absent;
     }
     if !conversion.is_set {
@@ -30,8 +30,13 @@ pub fn convert(value: Value<'_>, conversion: &Conversion, lookups: Lookups<'_>) 
     if value.kind() != JsonKind::Array {
         return Attribute::Nonconforming("expected a list".to_owned());
     }
+    convert_items(&value.items().collect::<Vec<_>>(), conversion, lookups)
+}
+
+/// Converts the values of a list.
+pub fn convert_items(values: &[Value<'_>], conversion: &Conversion, lookups: Lookups<'_>) -> Attribute {
     let values: Result<Vec<_>, _> =
-        value.items().map(|item| convert_one(item, conversion, lookups)).collect();
+        values.iter().map(|value| convert_one(*value, conversion, lookups)).collect();
     outcome(values.map(AttributeValue::Set))
 }
 
@@ -79,7 +84,7 @@ fn convert_one(
         Kind::Text => Ok(AttributeValue::Text(text)),
         Kind::Decimal(form) => parse_decimal(&text, form).map(AttributeValue::Decimal).map_err(str::to_owned),
         Kind::Datetime(form) => parse_date(&text, form).map(AttributeValue::Datetime).map_err(str::to_owned),
-        Kind::Entity { type_name, by } => find_entity(&text, type_name, by.as_deref(), lookups.directory),
+        Kind::Entity { type_name, by } => find_entity(&text, type_name, by, lookups.directory),
         Kind::Stage => match lookups.profile.stages.by_wire_name(&text) {
             Some(stage) => Ok(AttributeValue::Entity(EntityRef::new("Stage", &stage.id))),
             None => Err("not a stage of the catalogue".to_owned()),
@@ -95,20 +100,13 @@ fn convert_bool(value: Value<'_>, yes: &[String], no: &[String]) -> Result<Attri
     if let Some(truth) = value.boolean() {
         return Ok(AttributeValue::Bool(truth));
     }
-    if yes.iter().any(|text| is_text(value, text)) {
+    if yes.iter().any(|text| value.is(text)) {
         return Ok(AttributeValue::Bool(true));
     }
-    if no.iter().any(|text| is_text(value, text)) {
+    if no.iter().any(|text| value.is(text)) {
         return Ok(AttributeValue::Bool(false));
     }
     Err("not a truth value".to_owned())
-}
-
-fn is_text(value: Value<'_>, json_text: &str) -> bool {
-    match value.text() {
-        Some(text) => serde_json::from_str::<String>(json_text).is_ok_and(|wanted| wanted == text),
-        None => value.raw() == json_text,
-    }
 }
 
 fn convert_parts(value: Value<'_>) -> Result<i64, String> {
@@ -148,20 +146,23 @@ fn parse_date(text: &str, form: &DateForm) -> Result<i64, &'static str> {
 fn find_entity(
     text: &str,
     type_name: &str,
-    by: Option<&str>,
+    by: &[String],
     directory: &Directory,
 ) -> Result<AttributeValue, String> {
-    let id = match by {
-        None => text.to_owned(),
-        Some(attribute) => match directory.find(type_name, attribute, text) {
-            Some(Lookup::One(id)) => id,
+    let entity = |id: &str| Ok(AttributeValue::Entity(EntityRef::new(type_name, id)));
+    if by.is_empty() {
+        return entity(text);
+    }
+    for attribute in by {
+        match directory.find(type_name, attribute, text) {
+            Some(Lookup::One(id)) => return entity(&id),
             Some(Lookup::Ambiguous) => {
                 return Err(format!("several of type {type_name} have this {attribute}"));
             }
-            None => return Err(format!("no {type_name} of the directory has this {attribute}")),
-        },
-    };
-    Ok(AttributeValue::Entity(EntityRef::new(type_name, id)))
+            None => {}
+        }
+    }
+    Err(format!("no {type_name} of the directory has this {}", by.join(" or ")))
 }
 
 /// Reads money as ten-thousandths. Accepts what JSON numbers and decimal strings look like, exponents included.

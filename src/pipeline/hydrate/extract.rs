@@ -2,8 +2,8 @@
 //!
 //! A missing key is Absent only where the profile says that the answer is complete; elsewhere it is NotCarried.
 
-use super::convert::{Lookups, convert, takes_composite};
-use crate::bundle::profile::types::{AttributeSpec, RecordType};
+use super::convert::{Lookups, convert, convert_items, takes_composite};
+use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::value::{Kind, Value};
 use crate::model::record::{Attribute, RecordFacts};
 
@@ -65,7 +65,13 @@ pub fn attribute(
     let mut is_misshapen = false;
     for path in &spec.at {
         match step(record, path) {
-            Step::Found(value) if is_readable(value, spec) => {
+            Step::Found(value) if !spec.inside.is_empty() && value.kind() == Kind::Array => {
+                return match items(value, &spec.inside) {
+                    Some(items) => convert_items(&items, &spec.conversion, lookups),
+                    None => Attribute::Nonconforming("an item of the list holds no value".to_owned()),
+                };
+            }
+            Step::Found(value) if spec.inside.is_empty() && is_readable(value, spec) => {
                 return convert(value, &spec.conversion, lookups);
             }
             Step::Null => return Attribute::Absent,
@@ -78,6 +84,13 @@ pub fn attribute(
         (false, Completeness::Complete) => Attribute::Absent,
         (false, Completeness::Partial) => Attribute::NotCarried,
     }
+}
+
+/// What each item of a list holds: the first of the places that leads to a scalar.
+fn items<'d>(list: Value<'d>, inside: &[KeyPath]) -> Option<Vec<Value<'d>>> {
+    let is_scalar = |value: &Value<'_>| matches!(value.kind(), Kind::String | Kind::Number | Kind::Bool);
+    let one = |item: Value<'d>| inside.iter().filter_map(|path| walk(item, path)).find(is_scalar);
+    list.items().map(one).collect()
 }
 
 /// The value at a path of keys, if it is there.

@@ -51,20 +51,29 @@ pub enum ShapeError {
     TooMany(usize),
 }
 
+/// What the request asked about.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The type that the route is about.
+    pub record_type: Option<&'a RecordType>,
+    /// The one record that the request names.
+    pub id: Option<&'a str>,
+}
+
 /// Finds all records of an answer.
 pub fn find(
     document: &Document,
     shape: &Shape,
-    route_type: Option<&RecordType>,
+    asked: Asked<'_>,
     lookups: Lookups<'_>,
     records_max: usize,
 ) -> Result<Vec<FoundRecord>, ShapeError> {
-    let mut finder = Finder { lookups, found: Vec::new(), records_max };
+    let mut finder = Finder { lookups, asked, found: Vec::new(), records_max };
     for location in &shape.records {
         let mut places = Vec::new();
         descend(document.root(), location.at.segments(), location, &mut places)?;
         for value in places {
-            finder.add_located(value, location, route_type)?;
+            finder.add_located(value, location)?;
         }
     }
     Ok(finder.found)
@@ -125,25 +134,23 @@ pub fn descend<'d>(
 
 struct Finder<'a> {
     lookups: Lookups<'a>,
+    asked: Asked<'a>,
     found: Vec<FoundRecord>,
     records_max: usize,
 }
 
 impl Finder<'_> {
-    fn add_located(
-        &mut self,
-        value: Value<'_>,
-        location: &RecordLocation,
-        route_type: Option<&RecordType>,
-    ) -> Result<(), ShapeError> {
+    fn add_located(&mut self, value: Value<'_>, location: &RecordLocation) -> Result<(), ShapeError> {
         let at = || location.at.to_string();
         if value.kind() != Kind::Object {
             return Err(ShapeError::Place(at()));
         }
         let profile = self.lookups.profile;
-        let record_type =
-            type_at(value, location, route_type, profile).ok_or_else(|| ShapeError::UnknownType(at()))?;
-        let id = record_id(record_type, value).ok_or_else(|| ShapeError::NoId(at()))?;
+        let record_type = type_at(value, location, self.asked.record_type, profile)
+            .ok_or_else(|| ShapeError::UnknownType(at()))?;
+        let stated = record_id(record_type, value);
+        let id = stated.or_else(|| self.asked.id.filter(|_| location.is_asked).map(str::to_owned));
+        let id = id.ok_or_else(|| ShapeError::NoId(at()))?;
         self.add(value, record_type, id, Completeness::from_flag(location.is_complete), None)
     }
 

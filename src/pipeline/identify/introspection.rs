@@ -124,13 +124,13 @@ impl IntrospectionSource {
             nodes_max: self.config.answer_bytes_max,
         };
         let why = |reason: Reason, why: &str| Problem::new(reason).internal(why).upstream(response.status);
-        match answer::open(&response, &limits)? {
+        match answer::open_json(&response, &limits)? {
             Answer::Success(document) => match self.config.id.first(document.root()).and_then(name_of) {
                 Some(name) => Ok(name),
                 None => Err(why(Reason::UpstreamShape, "the CRM's \"who am I\" does not name one person")),
             },
             Answer::Rejected(401 | 403, _) => Err(Reason::CredentialUnknown.into()),
-            Answer::Empty | Answer::NotFound | Answer::Rejected(..) => {
+            Answer::Empty | Answer::Table(..) | Answer::NotFound | Answer::Rejected(..) => {
                 Err(why(Reason::UpstreamError, "the CRM did not say whose credential it is"))
             }
         }

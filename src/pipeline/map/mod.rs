@@ -5,6 +5,9 @@
 
 pub mod query;
 pub mod selection;
+pub mod form;
+pub mod multipart;
+pub mod body;
 
 use bytes::Bytes;
 
@@ -12,15 +15,17 @@ use super::canonical::{CanonicalHead, check_segment};
 use super::hydrate::extract::{canonical_id, is_canonical};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
-use crate::bundle::profile::route::{Also, BodyForm, Route, When, WriteSemantics};
+use crate::bundle::profile::route::condition::{Condition, Place};
+use crate::bundle::profile::route::{Also, Route, When, WriteSemantics};
 use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
 use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::types::{KeyPath, RecordType};
-use crate::json::parse::{JsonError, JsonLimits};
+use crate::json::parse::JsonLimits;
 use crate::json::value::{Document, Value};
 use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use body::ReadBody;
 use query::MappedQuery;
 
 /// A request as the profile reads it.
@@ -46,14 +51,46 @@ pub struct Mapped<'p> {
     /// Headers to forward by the route's own rules.
     pub headers: Vec<(String, String)>,
     /// The body, parsed.
-    pub body: Option<Document>,
+    pub body: Option<ReadBody>,
 }
 
 /// Finds the route of a head.
 pub fn route<'p>(profile: &'p Profile, head: &CanonicalHead) -> Result<(&'p Route, Parameters), Problem> {
-    let found = profile.match_route(&head.method, &head.segments, head.has_trailing_slash);
+    choose(profile, head, None)
+}
+
+/// Chooses by all that is known; what depends on a body that was not read yet stays open.
+fn choose<'p>(
+    profile: &'p Profile,
+    head: &CanonicalHead,
+    body: Option<&Document>,
+) -> Result<(&'p Route, Parameters), Problem> {
+    let fulfils = |condition: &Condition| match (&condition.at, body) {
+        (Place::Query(name), _) => {
+            let pairs = head.query.iter().filter(|(known, _)| known == name);
+            condition.test.accepts(&pairs.map(|(_, value)| value.clone()).collect::<Vec<_>>())
+        }
+        (Place::Header(name), _) => {
+            let values = head.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            condition.test.accepts(&values.map(str::to_owned).collect::<Vec<_>>())
+        }
+        (Place::Body(_), None) => true,
+        (Place::Body(path), Some(body)) => {
+            let text =
+                |value: Value<'_>| value.text().map_or(value.raw().to_owned(), |text| text.into_owned());
+            condition.test.accepts(&path.find(body.root()).into_iter().map(text).collect::<Vec<_>>())
+        }
+    };
+    let found = profile.match_route(&head.method, &head.segments, head.has_trailing_slash, &fulfils);
     let (_, route, parameters) = found.ok_or(Reason::RouteUnmapped)?;
     Ok((route, parameters))
+}
+
+impl Mapped<'_> {
+    /// What the body says.
+    pub fn document(&self) -> Option<&Document> {
+        self.body.as_ref().map(|body| &body.document)
+    }
 }
 
 /// Reads a request by its route.
@@ -68,8 +105,18 @@ pub fn read<'p>(
     if route.refuse.is_some() {
         return Err(Reason::RouteUndescribed.into());
     }
-    let body = read_body(route, head, body, limits)?;
-    let request = Request { parameters: &parameters, head, body: body.as_ref() };
+    let body = body::read(&route.body, &head.headers, body, &limits.json)?;
+    let document = body.as_ref().map(|body| &body.document);
+    let (route, parameters) = match document {
+        Some(document) => choose(profile, head, Some(document))?,
+        // Without a body no condition on it can be looked at, so what needs one is not this route.
+        None if route.when.iter().any(Condition::is_on_body) => return Err(Reason::RouteUnmapped.into()),
+        None => (route, parameters),
+    };
+    if route.refuse.is_some() {
+        return Err(Reason::RouteUndescribed.into());
+    }
+    let request = Request { parameters: &parameters, head, body: document };
     let record_type = record_type(profile, route, &request)?;
     let verb = verb(route, &request)?;
     let action = verb.map(|verb| verb.action).or(match &route.action {
@@ -83,7 +130,7 @@ pub fn read<'p>(
         Some(Action::MoveStage) => Some(target_stage(profile, route, verb, &request)?),
         _ => None,
     };
-    let also = route.also.iter().filter(|also| calls_for(also, route, body.as_ref())).collect();
+    let also = route.also.iter().filter(|also| calls_for(also, route, document)).collect();
     let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
     Ok(Mapped {
         route,
@@ -137,53 +184,6 @@ impl Request<'_> {
             _ => None,
         }
     }
-}
-
-fn read_body(
-    route: &Route,
-    head: &CanonicalHead,
-    body: Bytes,
-    limits: &Limits,
-) -> Result<Option<Document>, Problem> {
-    if body.is_empty() {
-        return match route.body {
-            BodyForm::Json => Err(Reason::BodyMissing.into()),
-            BodyForm::Empty | BodyForm::Optional => Ok(None),
-        };
-    }
-    if route.body == BodyForm::Empty {
-        return Err(Reason::BodyUnexpected.into());
-    }
-    let content_type = head.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !content_type.is_some_and(is_json) {
-        return Err(Reason::BodyType.into());
-    }
-    let coding = head.headers.get(http::header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        return Err(Reason::BodyCoding.into());
-    }
-    Document::parse(body, &limits.json).map(Some).map_err(|error| {
-        let reason = match &error {
-            JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
-            JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,
-            JsonError::TooLarge { .. } => Reason::BodyTooLarge,
-            JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => Reason::JsonSyntax,
-        };
-        Problem::new(reason).detail(format!("byte {} of the body", error.offset()))
-    })
-}
-
-/// Whether a content type is JSON in UTF-8, vendor types included.
-pub fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    let charset_fits = parts.all(|parameter| match parameter.to_ascii_lowercase().split_once('=') {
-        Some(("charset", charset)) => charset.trim_matches('"') == "utf-8",
-        _ => true,
-    });
-    is_json && charset_fits
 }
 
 fn record_type<'p>(
@@ -281,10 +281,7 @@ fn calls_for(also: &Also, route: &Route, body: Option<&Document>) -> bool {
     };
     match &also.when {
         When::Present | When::Changes => true,
-        When::Is(texts) => texts.iter().any(|text| match value.text() {
-            Some(found) => serde_json::from_str::<String>(text).is_ok_and(|wanted| wanted == found),
-            None => value.raw() == text,
-        }),
+        When::Is(texts) => texts.iter().any(|text| value.is(text)),
     }
 }
 

@@ -77,6 +77,10 @@ pub fn read(
         match rule.role {
             Role::Refused => return Err(refused().detail(format!("parameter `{name}`"))),
             Role::Ignored => continue,
+            // Where the profile lists values, another one may mean anything.
+            Role::Paging | Role::Harmless if !rule.values.is_empty() && !rule.values.contains(value) => {
+                return Err(refused().detail(format!("parameter `{name}`")));
+            }
             Role::Paging => mapped.is_paged = true,
             Role::Harmless => {}
             Role::Select
@@ -86,7 +90,7 @@ pub fn read(
             | Role::Aggregate
             | Role::Filter
             | Role::Search => {
-                let fields = named_fields(rule, name, value);
+                let fields = named_fields(rule, name, value).ok_or_else(refused)?;
                 for field in fields.iter().filter(|field| !rule.values.contains(field)) {
                     let hops = record_type.and_then(|t| resolve(profile, t, field)).ok_or_else(refused)?;
                     mapped.references.push(Reference { role: rule.role, hops });
@@ -119,22 +123,42 @@ fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
     exact.or_else(|| route.query.iter().find(|rule| rule.name.matches(name)))
 }
 
-fn named_fields(rule: &QueryRule, name: &str, value: &str) -> Vec<String> {
-    match rule.form {
+/// The fields that a parameter names; `None` if its form is not understood whole.
+fn named_fields(rule: &QueryRule, name: &str, value: &str) -> Option<Vec<String>> {
+    let fields = match rule.form {
         Form::Opaque => Vec::new(),
         Form::CommaList => value.split(',').map(str::to_owned).collect(),
         Form::Repeated => vec![value.to_owned()],
         Form::SignedList => {
             value.split(',').map(|name| name.strip_prefix('-').unwrap_or(name).to_owned()).collect()
         }
-        Form::Key => vec![name.to_owned()],
+        Form::Key => vec![rule.field.clone().unwrap_or_else(|| name.to_owned())],
+        Form::DirectionList => value.split(',').map(directed).collect::<Option<_>>()?,
+        Form::Bracketed => vec![bracketed(name)?],
+        Form::JsonList => serde_json::from_str(value).ok()?,
         // What is not a field and one known operator stays whole, and then names no field: look-ups through relations
         // have the same form.
         Form::OperatorSuffix => vec![match name.split_once("__") {
             Some((field, operator)) if OPERATORS.contains(&operator) => field.to_owned(),
             _ => name.to_owned(),
         }],
-    }
+    };
+    Some(fields)
+}
+
+/// The field of `amount desc`.
+fn directed(text: &str) -> Option<String> {
+    let (field, direction) = text.trim().split_once(' ').unwrap_or((text.trim(), "asc"));
+    let is_direction = ["asc", "desc"].iter().any(|known| direction.eq_ignore_ascii_case(known));
+    (is_direction && !field.is_empty()).then(|| field.to_owned())
+}
+
+/// The field of `filter[amount]` or `filter[amount][gte]`.
+fn bracketed(name: &str) -> Option<String> {
+    let (_, inside) = name.strip_suffix(']')?.split_once('[')?;
+    let (field, operator) = inside.split_once("][").unwrap_or((inside, "eq"));
+    let is_plain = !field.is_empty() && !field.contains(['[', ']']);
+    (is_plain && OPERATORS.contains(&operator)).then(|| field.to_owned())
 }
 
 fn implicit_search(rule: &QueryRule, record_type: Option<&RecordType>) -> Vec<Reference> {
@@ -213,6 +237,7 @@ impl MappedProjection {
         let names: Vec<&str> = self.names.iter().chain(missing).map(String::as_str).collect();
         match self.form {
             Form::Repeated => names.iter().map(|name| (self.parameter.clone(), (*name).to_owned())).collect(),
+            Form::JsonList => vec![(self.parameter.clone(), serde_json::json!(names).to_string())],
             _ => vec![(self.parameter.clone(), names.join(","))],
         }
     }

@@ -21,7 +21,7 @@ stage  = { sets = ["public"] }
 amount = { sets = ["public"], twins = ["amount_text"] }
 "address.city" = { sets = ["public"] }
 "address.zip"  = { sets = ["public"] }
-contact = { sets = ["public"], is = "Contact" }
+contact = { sets = ["public"], is = "Contact", hide = "remove" }
 [types.Contact]
 id = "id"
 [types.Contact.fields]
@@ -42,6 +42,11 @@ fields = { role = "select", form = "comma-list" }
 f      = { role = "expand", form = "repeated", values = ["none"] }
 sort   = { role = "sort", form = "signed-list" }
 title  = { role = "filter", form = "key" }
+who    = { role = "filter", form = "key", field = "contact.name" }
+order  = { role = "sort", form = "direction-list" }
+cols   = { role = "select", form = "json-list" }
+"filter[*" = { role = "filter", form = "bracketed" }
+dir    = { role = "harmless", values = ["asc", "desc"] }
 "amount__*" = { role = "filter", form = "operator-suffix" }
 q      = "search"
 page   = "paging"
@@ -199,6 +204,17 @@ fn references_are_found_wherever_they_are() {
         Ok(vec!["Select Deal.contact/Contact.name".to_owned(), "Select Deal.address.city".to_owned()])
     );
     assert_eq!(references("/deals?f=contact&f=none"), Ok(vec!["Expand Deal.contact".to_owned()]));
+    for (target, expected) in [
+        ("/deals?who=x", &["Filter Deal.contact/Contact.name"][..]),
+        ("/deals?order=amount%20desc,title&dir=asc", &["Sort Deal.amount", "Sort Deal.title"]),
+        ("/deals?cols=%5B%22title%22%5D", &["Select Deal.title"]),
+        (
+            "/deals?filter%5Bamount%5D%5Bgte%5D=1&filter%5Btitle%5D=x",
+            &["Filter Deal.amount", "Filter Deal.title"],
+        ),
+    ] {
+        assert_eq!(references(target).unwrap(), expected, "{target}");
+    }
     // An implicit search may look anywhere, so it refers to everything.
     assert_eq!(references("/deals?q=x").unwrap().len(), 7);
     for target in [
@@ -209,6 +225,14 @@ fn references_are_found_wherever_they_are() {
         "/deals?fields=contact.phone",
         "/deals?secret__gte=1",
         "/deals?fields=address",
+        "/deals?order=amount%20up",
+        "/deals?order=secret%20desc",
+        "/deals?cols=title",
+        "/deals?cols=%5B%22secret%22%5D",
+        "/deals?filter%5Bsecret%5D=1",
+        "/deals?filter%5Bamount%5D%5Bor%5D=1",
+        "/deals?filter%5Bamount%5D%5Bgte%5D%5Bx%5D=1",
+        "/deals?dir=up",
     ] {
         let expected = if target.contains("__") { "query-undeclared" } else { "reference-refused" };
         assert_eq!(references(target), Err(expected), "{target}");
@@ -242,7 +266,7 @@ fn bodies_are_json_or_nothing() {
         ("application/json; charset=utf-16", false),
         ("text/json", false),
     ] {
-        assert_eq!(is_json(content_type), expected, "{content_type}");
+        assert_eq!(body::is_json(content_type), expected, "{content_type}");
     }
 }
 

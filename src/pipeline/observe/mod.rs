@@ -22,7 +22,8 @@ use std::sync::LazyLock;
 use super::canonical::CanonicalHead;
 use super::map::Mapped;
 use super::map::query::MappedQuery;
-use crate::bundle::profile::route::{BodyForm, HiddenRows, Route, RouteLimits};
+use crate::bundle::profile::route::body::BodySpec;
+use crate::bundle::profile::route::{HiddenRows, Route, RouteLimits};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::template::{Parameters, Template};
 use crate::config::service::observe::{Covered, ObserveGroup, Window};
@@ -164,7 +165,12 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     before: None,
     writes: None,
     to: None,
-    body: BodyForm::Empty,
+    body: BodySpec::default(),
+    name: None,
+    when: Vec::new(),
+    csv: None,
+    success: None,
+    requires: Vec::new(),
     hidden_rows: HiddenRows::Unstated,
     limits: RouteLimits::default(),
 });

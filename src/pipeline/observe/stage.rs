@@ -9,8 +9,9 @@ use super::super::canonical::CanonicalHead;
 use super::super::enforce::answer::{Answer, open};
 use super::super::enforce::response::Released;
 use super::super::forward::UpstreamResponse;
+use super::super::map::body::is_json;
 use super::super::map::query::is_declared;
-use super::super::map::{self, Limits, Mapped, is_json};
+use super::super::map::{self, Limits, Mapped};
 use super::super::respond::{self, Reply};
 use super::super::sidecar::Sidecar;
 use super::super::trail::Trail;
@@ -63,7 +64,7 @@ pub fn see_request(
     }
     seen.note_query(head.query.iter().filter(|(name, _)| !is_declared(route, name)));
     let declared_type = || head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match (&mapped.body, route.writes.as_ref()) {
+    match (mapped.document(), route.writes.as_ref()) {
         (Some(document), Some(writes)) => {
             if let Some((value, record_type)) = writes.at.first(document.root()).zip(mapped.record_type) {
                 seen.note_record(value, record_type, profile);
@@ -128,7 +129,8 @@ impl Stage<'_> {
             }
         } else if route.pass.is_none()
             && is_success
-            && let Ok(Answer::Success(document)) = open(response, &self.limits.json)
+            && let Ok(Answer::Success(document) | Answer::Table(document, _)) =
+                open(response, route, &self.limits.json)
         {
             seen.note_records(&document, &route.shape, self.mapped.record_type, profile);
         }
@@ -144,6 +146,9 @@ fn parse(content_type: Option<&str>, body: &Bytes, limits: &JsonLimits) -> Optio
 const UNREAD_BODY: &[Reason] = &[
     Reason::BodyType,
     Reason::BodyUnexpected,
+    Reason::FormSyntax,
+    Reason::FormDuplicateKey,
+    Reason::FormFile,
     Reason::JsonSyntax,
     Reason::JsonDuplicateKey,
     Reason::JsonDepth,

@@ -6,6 +6,14 @@ use crate::config::reader::Reading;
 /// Notes header lists that name what is the proxy's own.
 pub(super) fn check(profile: &Profile, reading: &Reading) {
     let lists = [(&profile.request_headers, NEVER_FORWARDED), (&profile.response_headers, NEVER_RELEASED)];
+    let identities: Vec<&str> = profile.identity_headers.iter().map(String::as_str).collect();
+    let of_routes = profile.routes.iter().flat_map(|route| route.headers.iter().map(|rule| &rule.name));
+    for name in
+        profile.request_headers.iter().chain(of_routes).filter(|name| identities.contains(&name.as_str()))
+    {
+        let help = "It says who asks, which the proxy alone does.";
+        reading.error(0..0, format!("the header `{name}` is one of `identity` and never forwarded"), help);
+    }
     for (names, never) in lists {
         for name in
             names.iter().filter(|name| never.contains(&name.as_str()) || name.starts_with("x-forwarded-"))
@@ -41,6 +49,7 @@ pub(super) const NEVER_FORWARDED: &[&str] = &[
     "accept-encoding",
     "proxy-authorization",
     "x-api-key",
+    "remote-user",
     "x-remote-user",
     "remote-user",
     "x-user",
@@ -61,6 +70,15 @@ pub(super) const NEVER_FORWARDED: &[&str] = &[
     "x-client-cert",
     "x-ssl-client-cert",
     "x-ssl-client-s-dn",
+    "x-user-id",
+    "x-user-email",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-authenticated-userid",
+    "x-proxy-user",
+    "x-ms-client-principal",
+    "x-ms-client-principal-id",
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",

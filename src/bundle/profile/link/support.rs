@@ -2,7 +2,8 @@
 
 use super::headers::NEVER_FORWARDED;
 use crate::bundle::profile::query::Role;
-use crate::bundle::profile::route::{BodyForm, Route};
+use crate::bundle::profile::route::condition::Condition;
+use crate::bundle::profile::route::{Route, tells_of_records};
 use crate::config::reader::Reading;
 use crate::model::access::{Action, Scope};
 
@@ -18,7 +19,7 @@ pub(super) fn check(route: &Route, reading: &Reading) {
         action.scope() == Scope::RecordRead
             || matches!(action, Action::List | Action::Search | Action::Export | Action::Report)
     });
-    if is_read && route.body != BodyForm::Empty {
+    if is_read && !route.body.is_none() {
         let help = "Leave the route out; a body can refer to fields in ways that are not read yet.";
         reading.error(
             span(),
@@ -42,6 +43,22 @@ pub(super) fn check(route: &Route, reading: &Reading) {
         if !is_fit {
             let help = "Stage moves are found by the keys of the stage; further decisions are on the record, such as delete or assign.";
             reading.error(span(), format!("`{}` cannot stand under `also`", also.action.name()), help);
+        }
+    }
+    if route.when.iter().any(Condition::is_on_body) && route.body.is_none() {
+        reading.error(span(), format!("`{}` looks into a body that it does not have", route.label()), "");
+    }
+    for rule in &route.errors {
+        let told = rule.statuses.iter().find(|status| tells_of_records(**status));
+        if let (Some(status), true) = (told, route.reads_one_record()) {
+            let help = "Leave it out: it would tell that there is a record, and is answered like one that does not exist.";
+            reading.error(span(), format!("`{}` lets the error {status} out", route.label()), help);
+        }
+        let in_success = rule.statuses.iter().any(|status| *status < 400);
+        if in_success && route.success.is_none() {
+            let help =
+                "Say how an answer tells that it is none: `success = { at = \"$.success\", is = [true] }`.";
+            reading.error(span(), format!("`{}` has an error inside of a success", route.label()), help);
         }
     }
     for rule in &route.headers {

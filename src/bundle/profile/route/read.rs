@@ -2,14 +2,17 @@
 //!
 //! Promises: a route that cannot be read whole is left out and noted with its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Also, BodyForm, ErrorRule, HiddenRows, Route, RouteLimits, When, WriteSemantics, Writes};
+use super::{Also, ErrorRule, HiddenRows, Route, RouteLimits, Success, When, WriteSemantics, Writes};
+use super::{body, condition};
+use crate::bundle::profile::csv;
 use crate::bundle::profile::query;
 use crate::bundle::profile::shape;
 use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
 use crate::bundle::profile::template::Template;
 use crate::config::reader::{Item, Table, Text};
+use crate::json::path::JsonPath;
 
 /// Reads the `[[routes]]` list: the routes, and the labels of those that could not be read.
 pub fn read(tables: Vec<Table<'_>>) -> (Vec<Route>, BTreeSet<String>) {
@@ -39,6 +42,8 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let route = Route {
         template: template?,
         span: label.map_or(0..0, |label| label.span),
+        name: table.text("label").map(|text| text.value),
+        when: condition::read(table),
         over: table.texts("over").unwrap_or_default(),
         pass: pass.map(|text| text.value),
         refuse: refuse.map(|text| text.value),
@@ -52,8 +57,11 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         before: table.text("before"),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
-        body: read_body(table),
+        body: body::read(table),
         hidden_rows: read_hidden_rows(table),
+        csv: table.table("csv").and_then(|csv| csv::read(&csv)),
+        success: table.table("success").and_then(|success| read_success(&success)),
+        requires: table.texts("requires").unwrap_or_default(),
         limits: table.table("limits").map(|limits| read_limits(&limits)).unwrap_or_default(),
         action,
     };
@@ -112,7 +120,7 @@ fn read_errors(item: Item<'_>) -> Vec<ErrorRule> {
     let read_one = |item: Item<'_>| -> Option<ErrorRule> {
         let table = item.table()?;
         let statuses = table.item("status").map(Item::list).unwrap_or_default();
-        let statuses = statuses.into_iter().filter_map(|item| item.integer(400..=499));
+        let statuses = statuses.into_iter().filter_map(|item| item.integer(200..=499));
         let statuses = statuses.filter_map(|status| u16::try_from(status).ok()).collect();
         let shape = shape::read(&table);
         table.finish();
@@ -121,9 +129,26 @@ fn read_errors(item: Item<'_>) -> Vec<ErrorRule> {
     item.list().into_iter().filter_map(read_one).collect()
 }
 
+fn read_success(table: &Table<'_>) -> Option<Success> {
+    let at = table.required("at", "Say where the answer tells, e.g. `$.success`.");
+    let is = table.item("is").map(Item::list).unwrap_or_default();
+    let is: Vec<String> = is.into_iter().filter_map(Item::scalar_json).collect();
+    table.finish();
+    if is.is_empty() {
+        table.reading().error(
+            table.span(),
+            "`is` is missing",
+            "List what a success says there, e.g. `is = [true]`.",
+        );
+    }
+    Some(Success { at: shape::json_path(table, &at?)?, is })
+}
+
 fn read_writes(table: &Table<'_>) -> Option<Writes> {
     let at = table.text("at").unwrap_or(Text { value: "$".to_owned(), span: table.span() });
     let semantics = table.text("semantics");
+    let clears = table.texts("clears").unwrap_or_default();
+    let resend = table.table("resend").map(|resend| read_resend(&resend, &clears)).unwrap_or_default();
     let defaults = table.table("defaults").map(|defaults| {
         let entries = defaults.entries().into_iter();
         entries.filter_map(|(key, item)| Some((key.value, item.scalar_json()?))).collect()
@@ -142,26 +167,32 @@ fn read_writes(table: &Table<'_>) -> Option<Writes> {
             return None;
         }
     };
-    Some(Writes { at: shape::json_path(table, &at)?, semantics, defaults: defaults.unwrap_or_default() })
+    if let (WriteSemantics::Replace, Some(first)) = (semantics, clears.first()) {
+        table.reading().error(
+            first.span.clone(),
+            "a replacement erases whatever it leaves out",
+            "Leave out `clears`.",
+        );
+    }
+    Some(Writes {
+        at: shape::json_path(table, &at)?,
+        semantics,
+        clears: clears.into_iter().map(|text| vec![text.value]).collect(),
+        resend,
+        defaults: defaults.unwrap_or_default(),
+    })
 }
 
-fn read_body(table: &Table<'_>) -> BodyForm {
-    let writes_or_moves =
-        table.item("writes").is_some() || table.item("to").is_some_and(|item| item.is_table());
-    match table.text("body") {
-        None if writes_or_moves => BodyForm::Json,
-        None => BodyForm::Empty,
-        Some(text) => match text.value.as_str() {
-            "none" => BodyForm::Empty,
-            "json" => BodyForm::Json,
-            "optional" => BodyForm::Optional,
-            other => {
-                let help = "There are none, json and optional; other body types are not read yet.";
-                table.reading().error(text.span, format!("`{other}` is not a kind of body"), help);
-                BodyForm::Empty
-            }
-        },
-    }
+/// Where a write takes what the CRM would otherwise erase.
+fn read_resend(table: &Table<'_>, clears: &[Text]) -> BTreeMap<String, JsonPath> {
+    let read_one = |(key, item): (Text, Item<'_>)| {
+        if !clears.iter().any(|text| text.value == key.value) {
+            let help = "Only a key of `clears` needs to be sent along.";
+            table.reading().error(key.span.clone(), format!("`{}` is not erased", key.value), help);
+        }
+        Some((key.value, shape::json_path(table, &item.text()?)?))
+    };
+    table.entries().into_iter().filter_map(read_one).collect()
 }
 
 fn read_hidden_rows(table: &Table<'_>) -> HiddenRows {

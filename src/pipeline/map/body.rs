@@ -1,0 +1,197 @@
+//! Reads a request body as one document, whatever its kind: a form becomes the object of its keys, and is judged as that.
+//!
+//! Promises: the kind that was parsed is the kind that is written anew; what two readers could take for two different
+//! things is refused; files are refused.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+
+use super::form;
+use super::multipart;
+use crate::bundle::profile::route::body::{BodyKind, BodySpec};
+use crate::json::parse::{JsonError, JsonLimits};
+use crate::json::value::Document;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+
+/// A body that was parsed.
+#[derive(Clone, Debug)]
+pub struct ReadBody {
+    /// What it says.
+    pub document: Document,
+    /// The kind in which it came and is forwarded.
+    pub kind: BodyKind,
+}
+
+/// Reads a body by what the route takes.
+pub fn read(
+    spec: &BodySpec,
+    headers: &HeaderMap,
+    body: Bytes,
+    limits: &JsonLimits,
+) -> Result<Option<ReadBody>, Problem> {
+    if body.is_empty() {
+        return match spec.is_none() || spec.is_optional {
+            true => Ok(None),
+            false => Err(Reason::BodyMissing.into()),
+        };
+    }
+    if spec.is_none() {
+        return Err(Reason::BodyUnexpected.into());
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind_of(content_type).filter(|kind| spec.kinds.contains(kind)).ok_or(Reason::BodyType)?;
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Reason::BodyCoding.into());
+    }
+    let document = match kind {
+        BodyKind::Json => Document::parse(body, limits).map_err(refused)?,
+        BodyKind::Form => object_of(&form::read(&body)?, spec, limits)?,
+        BodyKind::Multipart => object_of(&multipart::read(&body, content_type)?, spec, limits)?,
+    };
+    Ok(Some(ReadBody { document, kind }))
+}
+
+fn kind_of(content_type: &str) -> Option<BodyKind> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-www-form-urlencoded" if has_charset_utf8_or_none(content_type) => Some(BodyKind::Form),
+        "multipart/form-data" => Some(BodyKind::Multipart),
+        _ => is_json(content_type).then_some(BodyKind::Json),
+    }
+}
+
+/// Whether a content type is JSON in UTF-8, vendor types included.
+pub fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    is_json && has_charset_utf8_or_none(content_type)
+}
+
+/// Whether a content type states no other charset than UTF-8.
+pub fn has_charset_utf8_or_none(content_type: &str) -> bool {
+    let mut parameters = content_type.split(';').skip(1).map(|part| part.trim().to_ascii_lowercase());
+    parameters.all(|parameter| match parameter.split_once('=') {
+        Some(("charset", charset)) => charset.trim_matches('"') == "utf-8",
+        _ => true,
+    })
+}
+
+/// The object that a form stands for: texts by key, lists where the profile says that a key repeats, and JSON where it says
+/// that a string holds it.
+fn object_of(pairs: &[(String, String)], spec: &BodySpec, limits: &JsonLimits) -> Result<Document, Problem> {
+    let mut members: Vec<(&str, Vec<String>)> = Vec::new();
+    for (key, value) in pairs {
+        let text = match spec.json_in.contains(key) {
+            // Parsed by itself first: its text must not be able to end the member that it stands in.
+            true => {
+                Document::parse(Bytes::from(value.clone()), limits).map_err(refused)?.root().raw().to_owned()
+            }
+            false => quoted(value),
+        };
+        match members.iter_mut().find(|(known, _)| known == key) {
+            Some((_, values)) if spec.repeatable.contains(key) => values.push(text),
+            Some(_) => return Err(Reason::FormDuplicateKey.into()),
+            None => members.push((key, vec![text])),
+        }
+    }
+    let members: Vec<String> = members
+        .into_iter()
+        .map(|(key, values)| match spec.repeatable.iter().any(|known| known == key) {
+            true => format!("{}:[{}]", quoted(key), values.join(",")),
+            false => format!("{}:{}", quoted(key), values.concat()),
+        })
+        .collect();
+    // The form itself was within the limit; what quoting adds to it is not the caller's.
+    let limits = JsonLimits { bytes_max: limits.bytes_max.saturating_mul(QUOTED_GROWTH_MAX), ..*limits };
+    Document::parse(Bytes::from(format!("{{{}}}", members.join(","))), &limits).map_err(refused)
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+fn refused(error: JsonError) -> Problem {
+    let reason = match &error {
+        JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
+        JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,
+        JsonError::TooLarge { .. } => Reason::BodyTooLarge,
+        JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => Reason::JsonSyntax,
+    };
+    Problem::new(reason).detail(format!("byte {} of the body", error.offset()))
+}
+
+/// By how much quoting can lengthen a text and its separators, at most.
+const QUOTED_GROWTH_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: JsonLimits = JsonLimits { bytes_max: 200, depth_max: 8, nodes_max: 40 };
+
+    #[track_caller]
+    fn check(spec: &BodySpec, content_type: &str, body: &str, expected: Result<&str, Reason>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        let found = read(spec, &headers, Bytes::from(body.to_owned()), &LIMITS);
+        let found =
+            found.map(|body| body.map(|body| body.document.root().raw().to_owned()).unwrap_or_default());
+        let found = found.map_err(|problem| problem.reason);
+        assert_eq!(found.as_deref().map_err(|reason| *reason), expected, "{content_type}: {body}");
+    }
+
+    fn all() -> BodySpec {
+        BodySpec {
+            kinds: vec![BodyKind::Json, BodyKind::Form, BodyKind::Multipart],
+            is_optional: false,
+            repeatable: vec!["tags".to_owned()],
+            json_in: vec!["args".to_owned()],
+        }
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    #[test]
+    fn a_form_is_the_object_of_its_keys() {
+        check(&all(), FORM, "stage=WON&note=a%22b+%C3%A9", Ok(r#"{"stage":"WON","note":"a\"b é"}"#));
+        check(&all(), FORM, "tags=a&x=1&tags=b", Ok(r#"{"tags":["a","b"],"x":"1"}"#));
+        check(&all(), FORM, "tags=a", Ok(r#"{"tags":["a"]}"#));
+        check(&all(), FORM, "args=%5B1,%7B%22a%22:2%7D%5D", Ok(r#"{"args":[1,{"a":2}]}"#));
+    }
+
+    #[test]
+    fn two_meanings_are_refused() {
+        check(&all(), FORM, "stage=WON&stage=LOST", Err(Reason::FormDuplicateKey));
+        check(&all(), FORM, "args=1&args=2", Err(Reason::FormDuplicateKey));
+        check(&all(), FORM, "args=1%7D,%22stage%22:%7B%22a%22:1", Err(Reason::JsonSyntax));
+        check(&all(), FORM, "args=%7B%22a%22:1,%22a%22:2%7D", Err(Reason::JsonDuplicateKey));
+        check(&all(), FORM, "{\"stage\":\"WON\"}", Ok(r#"{"{\"stage\":\"WON\"}":""}"#));
+    }
+
+    #[test]
+    fn only_declared_kinds_are_read() {
+        check(&BodySpec::json(), FORM, "a=1", Err(Reason::BodyType));
+        check(&BodySpec::json(), "application/json", "{\"a\":1}", Ok("{\"a\":1}"));
+        check(&BodySpec::json(), "application/json; charset=latin1", "{}", Err(Reason::BodyType));
+        check(&all(), "application/x-www-form-urlencoded; charset=latin1", "a=1", Err(Reason::BodyType));
+        check(&all(), "text/plain", "a=1", Err(Reason::BodyType));
+        check(&all(), FORM, "", Err(Reason::BodyMissing));
+        check(&BodySpec::default(), FORM, "a=1", Err(Reason::BodyUnexpected));
+    }
+
+    #[test]
+    fn limits_hold_for_forms() {
+        // One node for the object, one for each value.
+        let pairs = |count: usize| (0..count).map(|n| format!("k{n}=")).collect::<Vec<_>>().join("&");
+        let limits = JsonLimits { nodes_max: 4, ..LIMITS };
+        let read = |count| {
+            let pairs = form::read(pairs(count).as_bytes()).unwrap();
+            object_of(&pairs, &all(), &limits).map(|_| ()).map_err(|problem| problem.reason)
+        };
+        assert_eq!(read(3), Ok(()));
+        assert_eq!(read(4), Err(Reason::JsonDepth));
+    }
+}
