@@ -146,6 +146,7 @@ impl Admin {
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,
+            "directoryAgeMs": self.sidecar.directory_age.age_ms(self.sidecar.clock.now_ms()),
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),

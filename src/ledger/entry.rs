@@ -124,6 +124,12 @@ pub struct Access {
     /// The ids of policies that failed to evaluate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// The reason code of a denial that no policy determined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The name of the attribute that could not be used, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
 }
 
 /// Records of one type whose fields were treated alike.
@@ -164,6 +170,9 @@ pub struct RowsHidden {
     /// The reason code, where no policy said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The name of the attribute that could not be used, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
 }
 
 /// What a request wanted to change, by the names of fields.

@@ -145,6 +145,7 @@ reasons! {
     UpstreamError "upstream-error" Fail Upstream 502 "The CRM failed to answer.";
     AnswerWithheld "answer-withheld" Fail Upstream 502 "The CRM took the write, but its answer is withheld. Do not retry.";
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
+    DirectoryStale "directory-stale" Fail Ours 503 "The directory is too old to decide by.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";
 }

@@ -14,6 +14,7 @@
 pub mod canonical;
 pub mod listen;
 pub mod outgoing;
+mod panics;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -24,6 +25,7 @@ pub mod respond;
 pub mod trail;
 pub mod record;
 pub mod serving;
+pub mod age;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -67,7 +69,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         ..Trail::default()
     };
     let source = exchange.peer.address.to_string();
-    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
 }
 
@@ -90,6 +92,7 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    sidecar.directory_age.require_fresh(now_ms)?;
     let identity = identify(&head.headers, &serving.identity.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
@@ -103,7 +106,8 @@ async fn path(
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
-    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let asker = identity.principal.asking(now_ms);
+    let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
     let stage = Stage {
         sidecar,
@@ -114,11 +118,10 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-    let principal = &identity.principal.entity;
-    trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
+    trail.verdict = decide_request(snapshot, &asker, &mapped);
     if trail.verdict.problem.is_none() {
         let images = stage.images().await?;
-        decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
+        decide_records(snapshot, &gate, &asker, &mapped, &images, &mut trail.verdict);
     }
     let missing = fetch::missing_names(&mapped, profile, &gate);
     let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
+use super::age::DirectoryAge;
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
@@ -15,7 +16,7 @@ use super::trail::Trail;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
 use crate::json::parse::JsonLimits;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
 use crate::telemetry::clock::Clock;
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
+    /// How old the directory is.
+    pub directory_age: DirectoryAge,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -121,6 +124,7 @@ impl Sidecar {
     /// Puts the parts together.
     pub fn new(
         current: Current,
+        directory_age: DirectoryAge,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,
@@ -130,7 +134,7 @@ impl Sidecar {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        Self { current, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        Self { current, directory_age, upstream, recorder, cache, clock, limits, metrics, slots, locks }
     }
 
     /// What serves now.
@@ -138,14 +142,19 @@ impl Sidecar {
         self.current.serving()
     }
 
+    /// Whether requests can be decided and recorded.
+    pub fn is_ready(&self) -> bool {
+        self.recorder.ledger().health().writable && self.directory_age.is_fresh(self.clock.now_ms())
+    }
+
     /// A place among the requests under way, or a refusal.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
-    /// The gate for a principal.
-    pub fn gate(&self, snapshot: &Arc<Snapshot>, principal: &EntityRef, now_ms: i64) -> RecordGate {
-        RecordGate::new(Arc::clone(snapshot), principal.clone(), now_ms, Arc::clone(&self.cache))
+    /// The gate for whoever asks.
+    pub fn gate(&self, snapshot: &Arc<Snapshot>, asker: &Asker) -> RecordGate {
+        RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&self.cache))
     }
 
     /// Keeps other changes of the same records waiting, so that what was judged is what is changed as far as this proxy

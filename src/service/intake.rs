@@ -61,6 +61,12 @@ fn note(hasher: &mut Sha256, text: Option<&str>) {
     }
 }
 
+/// When a file was last written, in milliseconds since 1970; long ago if nobody can tell.
+pub fn written_ms(path: &Path) -> i64 {
+    let metadata = std::fs::metadata(path);
+    metadata.map_or(0, |metadata| metadata.mtime() * 1_000 + metadata.mtime_nsec() / 1_000_000)
+}
+
 /// Size, times and place of files on disk: equal as long as nobody touched them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {

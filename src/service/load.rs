@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::intake::{Intake, Look};
+use super::intake::{Intake, Look, written_ms};
 use crate::bundle::compile::{Bundle, compile};
 use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
@@ -29,6 +29,8 @@ pub struct Loaded {
     pub identity: IdentitySources,
     /// What was read, to see later whether it changed.
     pub contents: Contents,
+    /// When the directory's file was last written, in milliseconds since 1970.
+    pub directory_written_ms: i64,
 }
 
 /// A hash over the bytes of each part. Secrets are in it: it stays in the process.
@@ -85,6 +87,7 @@ pub fn offer(config: &ServiceConfig, serving: &Contents) -> Offer {
 
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
+    let directory_written_ms = written_ms(&config.directory.file);
     let Offer { bundle, directory, identity } = offer(config, &Contents::default());
     let contents = Contents {
         bundle: bundle.content.clone(),
@@ -97,7 +100,8 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     if let (Some(directory), Some(identity)) = (&directory, &identity) {
         check_keys(identity, directory, problems);
     }
-    Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
+    let (bundle, directory, identity) = (bundle?, directory?, identity?);
+    Some(Loaded { bundle, directory, identity, contents, directory_written_ms })
 }
 
 /// Loads a bundle's folder.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::intake::Look;
+use super::intake::{Look, written_ms};
 use super::load::{Contents, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
@@ -76,7 +76,11 @@ impl Reloader {
         let work = tokio::task::spawn_blocking(move || {
             // Looked at before it is read: what changes meanwhile is seen at the next look.
             let look = look(&config, now_ms);
-            let mut settled = settle(&serving, &known, offer(&config, &known));
+            let written_ms = written_ms(&config.directory.file);
+            let offer = offer(&config, &known);
+            let directory = offer.directory.content.clone();
+            let mut settled = settle(&serving, &known, offer);
+            settled.directory_written_ms = (settled.contents.directory == directory).then_some(written_ms);
             match keep(&revisions, &settled.bundle, &settled.directory) {
                 Ok(()) => (look, settled),
                 Err(error) => {
@@ -92,6 +96,9 @@ impl Reloader {
             return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
         };
         let after = self.swap(&before, &settled);
+        if let Some(written_ms) = settled.directory_written_ms {
+            self.sidecar.directory_age.note(written_ms, now_ms);
+        }
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
         let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };
         let former = std::mem::replace(&mut *state, next);
@@ -113,6 +120,7 @@ impl Reloader {
         tokio::pin!(shutdown);
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.bundle.reload_poll_ms));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_fresh = true;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -121,6 +129,7 @@ impl Reloader {
             if self.calls_for_reading().await {
                 self.reload().await;
             }
+            was_fresh = self.tell_age(was_fresh);
         }
     }
 
@@ -128,6 +137,19 @@ impl Reloader {
         let (config, now_ms) = (self.config.clone(), self.sidecar.clock.now_ms());
         let Ok(now) = tokio::task::spawn_blocking(move || look(&config, now_ms)).await else { return false };
         now.calls_for_reading(&self.state.lock().await.look)
+    }
+
+    /// Says once that the directory has become too old, and once that it is fresh again.
+    fn tell_age(&self, was_fresh: bool) -> bool {
+        let now_ms = self.sidecar.clock.now_ms();
+        let age_ms = self.sidecar.directory_age.age_ms(now_ms);
+        let is_fresh = self.sidecar.directory_age.is_fresh(now_ms);
+        match (was_fresh, is_fresh) {
+            (true, false) => tracing::error!(age_ms, "the directory is too old: every request is refused"),
+            (false, true) => tracing::info!(age_ms, "the directory is fresh again"),
+            (true, true) | (false, false) => {}
+        }
+        is_fresh
     }
 
     /// Swaps in what changed, all at once; what is the same keeps its verdicts.

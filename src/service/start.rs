@@ -23,6 +23,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
+use crate::pipeline::age::DirectoryAge;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
@@ -102,8 +103,10 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let now_ms = clock.now_ms();
     let sidecar = Arc::new(Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
+        DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, now_ms),
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
         Recorder::new(ledger.clone(), handles),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
@@ -128,7 +131,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let mut tasks = vec![
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
@@ -157,7 +160,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.sidecar.recorder.flush_refusals(&self.sidecar.clock.second());
+        self.sidecar.recorder.flush(&self.sidecar.clock.second());
         self.ledger.close().await
     }
 }
@@ -220,12 +223,12 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
     Ok(())
 }
 
-async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => sidecar.recorder.flush_refusals(&sidecar.clock.second()),
+            _ = ticks.tick() => sidecar.recorder.flush(&sidecar.clock.second()),
             () = &mut shutdown => return,
         }
     }

@@ -13,6 +13,7 @@ mod framing;
 mod faults;
 mod guesses;
 mod ledger;
+mod directory;
 mod reload;
 mod reload_parts;
 mod kill;

@@ -8,7 +8,7 @@ use http::Method;
 use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::json::parse::JsonLimits;
 use lockkeeper::json::value::{Document, Kind, Value};
-use lockkeeper::model::principal::EntityRef;
+use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::pipeline::enforce::response::{Filter, Filtered, filter};
 use lockkeeper::pipeline::hydrate::convert::Lookups;
@@ -107,7 +107,8 @@ fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Opti
     let lookups = Lookups { profile, directory: &snapshot.directory };
     let found = records::find(document, &route.shape, None, lookups, 1000).ok()?;
     let principal = EntityRef::new("User", person);
-    let gate = RecordGate::new(Arc::clone(snapshot), principal, NOW_MS, Arc::new(VerdictCache::new(100)));
+    let asker = Asker::plain(principal, NOW_MS);
+    let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::new(VerdictCache::new(100)));
     let verdicts = found.iter().map(|record| (record.node, gate.judge(&record.facts))).collect();
     let ids: HashMap<_, _> = found.iter().map(|record| (record.node, record.facts.id.clone())).collect();
     let question = Filter {

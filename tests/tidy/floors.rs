@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 1),
     ("bundle", 1),
     ("ledger", 1),
+    ("net", 1),
     ("telemetry", 1),
     ("pipeline", 2),
     ("audit", 3),
@@ -64,7 +65,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
     ("serving", &["identify"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "map", "record", "serving", "trail"]),
+    ("sidecar", &["age", "canonical", "decide::gate", "forward", "map", "record", "serving", "trail"]),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown"]),
 ];
 

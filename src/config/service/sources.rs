@@ -10,6 +10,8 @@ use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 pub struct DirectoryConfig {
     /// Its file.
     pub file: PathBuf,
+    /// Milliseconds after which it is too old to decide by; `None` for never.
+    pub max_age_ms: Option<u64>,
 }
 
 /// The bundle.
@@ -25,8 +27,9 @@ pub struct BundleConfig {
 pub fn read_directory(root: &Table<'_>, folder: &Path) -> Option<DirectoryConfig> {
     let settings = Settings::of(root, &DIRECTORY, folder)?;
     let file = settings.path(&FILE);
+    let max_age_ms = settings.number(&MAX_AGE_MS);
     settings.finish();
-    Some(DirectoryConfig { file: file? })
+    Some(DirectoryConfig { file: file?, max_age_ms })
 }
 
 /// Reads `[bundle]`.
@@ -43,14 +46,19 @@ pub const DIRECTORY: Section = Section {
     name: "directory",
     meaning: "People, roles, teams, territories and positions.",
     presence: Presence::Required,
-    keys: &[&FILE],
+    keys: &[&FILE, &MAX_AGE_MS],
     inner: &[],
 };
 
 /// The section of the bundle.
 pub const BUNDLE: Section = Section {
     name: "bundle",
-    meaning: "Policies, schema and profile.",
+    meaning: "Policies, schema and profile.\n\n\
+              Bundle, directory and keys go live apart, each whole or not at all: what is broken stays as it was, says so \
+              in the log and the ledger, and delays nothing else. A bundle and a directory that do not fit each other \
+              never serve together: the directory goes first, because it is how people lose access. A file counts as \
+              changed when its size, its times or its place on disk differ; then its bytes are compared. SIGHUP and \
+              `POST /reload` look at once.",
     presence: Presence::Required,
     keys: &[&PATH, &RELOAD_POLL_MS],
     inner: &[],
@@ -59,13 +67,18 @@ const FILE: Key = Key::required(
     "file",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "a `.cedarentities.json` file",
+    "Cedar's JSON form of entities, a `.cedarentities.json` file",
+);
+const MAX_AGE_MS: Key = Key::optional(
+    "max_age_ms",
+    Kind::Integer { min: 1_000, max: 31_536_000_000, default: None },
+    "since the file was last written; an older directory refuses all with `directory-stale`",
 );
 const PATH: Key = Key::required(
     "path",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "the bundle's folder",
+    "folder with `profile.toml`, one `.cedarschema` and `.cedar` files",
 );
 const RELOAD_POLL_MS: Key = Key::integer(
     "reload_poll_ms",

@@ -6,7 +6,7 @@ use super::references;
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::hydrate::image::Image;
@@ -32,15 +32,10 @@ impl RequestVerdict {
 
 /// Decides what needs no record: the collection, and what the query refers to. Comes before any record is fetched, so that
 /// whether a record exists cannot show in who is denied.
-pub fn decide_request(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    mapped: &Mapped<'_>,
-    now_ms: i64,
-) -> RequestVerdict {
+pub fn decide_request(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> RequestVerdict {
     let mut verdict = RequestVerdict::default();
-    let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
-        .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
+    let result = decide_collection(snapshot, asker, mapped, &mut verdict)
+        .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query));
     verdict.problem = result.err();
     verdict
 }
@@ -50,10 +45,9 @@ pub fn decide_request(
 pub fn decide_records(
     snapshot: &Snapshot,
     gate: &RecordGate,
-    principal: &EntityRef,
+    asker: &Asker,
     mapped: &Mapped<'_>,
     images: &[Image],
-    now_ms: i64,
     verdict: &mut RequestVerdict,
 ) {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return };
@@ -64,7 +58,7 @@ pub fn decide_records(
         _ => None,
     };
     let Some(per_record) = per_record.filter(|_| verdict.problem.is_none()) else { return };
-    let question = WriteQuestion { snapshot, gate, principal, now_ms, mapped, record_type };
+    let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
     for image in images {
         let write = match per_record {
             Action::Create => judge_creation(&question, image),
@@ -90,9 +84,8 @@ pub fn decide_records(
 
 fn decide_collection(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     mapped: &Mapped<'_>,
-    now_ms: i64,
     verdict: &mut RequestVerdict,
 ) -> Result<(), Problem> {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return Ok(()) };
@@ -100,9 +93,9 @@ fn decide_collection(
         return Ok(());
     }
     let count = i64::try_from(mapped.ids.len()).ok().filter(|count| *count > 0);
-    let circumstances = Circumstances { now_ms, count, ..Circumstances::default() };
+    let circumstances = Circumstances { count, ..Circumstances::of(asker) };
     let resource = Resource::Collection(&record_type.name);
-    let decision = decide(snapshot, principal, action.name(), resource, &circumstances);
+    let decision = decide(snapshot, &asker.entity, action.name(), resource, &circumstances);
     let is_allow = decision.is_allow();
     verdict.accesses.push(AccessDecision {
         action: action.name(),
