@@ -122,6 +122,7 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
         directory_age: DirectoryAge,

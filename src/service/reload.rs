@@ -47,11 +47,11 @@ pub struct Reloader {
 }
 
 /// What the last reload saw.
-#[derive(Clone)]
 struct State {
     contents: Contents,
     look: Look,
     refused: Vec<Refused>,
+    retired: Vec<Arc<Serving>>,
 }
 
 impl Reloader {
@@ -62,7 +62,12 @@ impl Reloader {
         revisions: Revisions,
         contents: Contents,
     ) -> Self {
-        let state = AsyncMutex::new(State { contents, look: Look::default(), refused: Vec::new() });
+        let state = AsyncMutex::new(State {
+            contents,
+            look: Look::default(),
+            refused: Vec::new(),
+            retired: Vec::new(),
+        });
         Self { config, sidecar, revisions, state }
     }
 
@@ -100,12 +105,16 @@ impl Reloader {
             self.sidecar.directory_age.note(written_ms, now_ms);
         }
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
-        let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };
-        let former = std::mem::replace(&mut *state, next);
+        state.look = look;
+        state.contents = settled.contents.clone();
+        let former = std::mem::replace(&mut state.refused, settled.refused.clone());
+        if !Arc::ptr_eq(&before, &after) && self.config.bundle.reload_poll_ms > 0 {
+            state.retired.push(Arc::clone(&before));
+        }
         if is_news {
             tell(&after, &settled);
             self.record_changes(&before, &after).await;
-            for refused in settled.refused.iter().filter(|refused| !former.refused.contains(refused)) {
+            for refused in settled.refused.iter().filter(|refused| !former.contains(refused)) {
                 self.record_refusal(&before, refused).await;
             }
         }
@@ -130,6 +139,7 @@ impl Reloader {
                 self.reload().await;
             }
             was_fresh = self.tell_age(was_fresh);
+            self.drop_retired().await;
         }
     }
 
@@ -137,6 +147,18 @@ impl Reloader {
         let (config, now_ms) = (self.config.clone(), self.sidecar.clock.now_ms());
         let Ok(now) = tokio::task::spawn_blocking(move || look(&config, now_ms)).await else { return false };
         now.calls_for_reading(&self.state.lock().await.look)
+    }
+
+    /// Drops what no request holds any more: freeing a large directory takes milliseconds that no caller should wait for.
+    async fn drop_retired(&self) {
+        let mut state = self.state.lock().await;
+        let (unused, used) = std::mem::take(&mut state.retired).into_iter().partition(is_unused);
+        state.retired = used;
+        drop(state);
+        let unused: Vec<Arc<Serving>> = unused;
+        if !unused.is_empty() && tokio::task::spawn_blocking(move || drop(unused)).await.is_err() {
+            tracing::error!("what served before could not be dropped");
+        }
     }
 
     /// Says once that the directory has become too old, and once that it is fresh again.
@@ -212,6 +234,10 @@ pub fn revision_of(serving: &Serving, part: RevisionOf) -> &str {
         RevisionOf::Directory => &serving.snapshot.directory.revision,
         RevisionOf::Keys => &serving.identity.revision,
     }
+}
+
+fn is_unused(serving: &Arc<Serving>) -> bool {
+    Arc::strong_count(serving) == 1 && Arc::strong_count(&serving.snapshot) == 1
 }
 
 fn tell(after: &Serving, settled: &Settled) {
