@@ -88,17 +88,17 @@ fn file(people: usize) -> String {
     };
     for (type_name, count) in [("Role", 60), ("Team", 2_000), ("Territory", 300), ("Position", 5_000)] {
         for number in 0..count {
-            text.push_str(&group(type_name, number, (number > 0).then(|| number / 8)));
+            text.push_str(&group(type_name, number, (number > 0).then_some(number / 8)));
         }
     }
     for number in 0..people {
         let parents =
             [("Role", 0), ("Role", number % 50 + 1), ("Team", number % 2_000), ("Territory", number % 300)];
         let parents: Vec<String> = parents.map(|(t, n)| reference(t, &format!("{t}-{n}"))).to_vec();
-        let _ = write!(
+        let _ = writeln!(
             text,
             "{{\"uid\": {}, \"attrs\": {{\"active\": {}, \"crmId\": \"{}\", \"position\": {}, \"custom\": {{\"email\": \
-             \"person.{number}@example.org\", \"crmIds\": [\"{number}\", \"x-{number}\"]}}}}, \"parents\": [{}]}}{}\n",
+             \"person.{number}@example.org\", \"crmIds\": [\"{number}\", \"x-{number}\"]}}}}, \"parents\": [{}]}}{}",
             reference("User", &user_id(number)),
             number % 20 != 0,
             crm_id(number),

@@ -77,7 +77,7 @@ async fn changes_are_found_without_being_asked() {
 }
 
 async fn readiness(sidecar: &TestSidecar) -> u16 {
-    let health = sidecar.running().health_address.expect("a health listener");
+    let Some(health) = sidecar.running().health_address else { return 0 };
     Caller::new(health).get("/readyz").await.status
 }
 
