@@ -129,7 +129,11 @@ impl Admin {
             cache_misses: cache.misses,
             cache_bypasses: cache.bypasses,
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
+            ledger_queue: u64::try_from(self.sidecar.recorder.ledger().queued()).unwrap_or(u64::MAX),
+            requests_open: u64::try_from(self.sidecar.requests_open()).unwrap_or(u64::MAX),
             generation: self.sidecar.current.snapshot().generation,
+            observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
+            is_ready: self.sidecar.readiness.is_ready(),
         })
     }
 
@@ -141,8 +145,14 @@ impl Admin {
             .routes
             .iter()
             .filter_map(|route| route.pass.as_ref().map(|why| (route.label(), why.clone())));
+        let condition = |holds: Result<(), String>| holds.err().unwrap_or_else(|| "ok".to_owned());
+        let conditions = self.sidecar.readiness.conditions().into_iter();
+        let conditions: std::collections::BTreeMap<_, _> =
+            conditions.map(|(name, holds)| (name, condition(holds))).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.sidecar.readiness.is_ready(),
+            "conditions": conditions,
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,
@@ -150,11 +160,22 @@ impl Admin {
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
+            "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
+    }
+
+    /// The groups of routes that are not enforced now.
+    fn observing(&self) -> Vec<serde_json::Value> {
+        let open = self.sidecar.observing.open(self.sidecar.clock.now_ms());
+        open.map(|group| {
+            let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+            json!({"group": group.name, "routes": routes, "until": group.until.value})
+        })
+        .collect()
     }
 
     async fn reload(&self) -> Response<Full<Bytes>> {

@@ -7,6 +7,7 @@
     reason = "edge: sockets; the one place where the CRM's answers are collected"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::watch::Watch;
 
 /// Where the CRM is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ pub struct UpstreamOptions {
 }
 
 /// What differs from request to request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Passage {
     /// `X-Forwarded-For`, `-Proto` and `-Host`, which are always ours.
     pub forwarded: Vec<(HeaderName, HeaderValue)>,
@@ -54,6 +56,8 @@ pub struct Passage {
     pub time_ms: Option<u64>,
     /// The route's own limit.
     pub answer_bytes_max: Option<usize>,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 /// An answer of the CRM, not yet looked at.
@@ -100,11 +104,18 @@ impl Upstream {
     }
 
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
+        let mut request = request;
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
-        match timeout(Duration::from_millis(limit), self.exchange(request, passage)).await {
+        let result = match timeout(Duration::from_millis(limit), self.exchange(request, passage)).await {
             Ok(result) => result,
             Err(_) => Err(Reason::UpstreamTimeout.into()),
+        };
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
         }
+        result
     }
 
     async fn exchange(

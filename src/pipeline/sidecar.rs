@@ -10,6 +10,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::trail::Trail;
@@ -21,13 +22,15 @@ use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::readiness::Readiness;
+use crate::telemetry::trace::Traces;
 
 /// Everything that a request needs.
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
     /// How old the directory is.
-    pub directory_age: DirectoryAge,
+    pub directory_age: Arc<DirectoryAge>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -38,8 +41,14 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    /// Traces, if they are on.
+    pub traces: Option<Traces>,
+    /// Whether callers may be sent here.
+    pub readiness: Readiness,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
@@ -131,11 +140,34 @@ impl Sidecar {
         cache: Arc<VerdictCache>,
         clock: Clock,
         limits: Limits,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
+        traces: Option<Traces>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        Self { current, directory_age, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        let observing = Observing::default();
+        let readiness = Readiness::default();
+        Self {
+            current,
+            directory_age: Arc::new(directory_age),
+            upstream,
+            recorder,
+            cache,
+            clock,
+            limits,
+            observing,
+            metrics,
+            traces,
+            readiness,
+            slots,
+            locks,
+        }
+    }
+
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
     /// What serves now.
@@ -143,14 +175,20 @@ impl Sidecar {
         self.current.serving()
     }
 
-    /// Whether requests can be decided and recorded.
-    pub fn is_ready(&self) -> bool {
-        self.recorder.ledger().health().writable && self.directory_age.is_fresh(self.clock.now_ms())
-    }
-
     /// A place among the requests under way, or a refusal.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// How many requests are under way.
+    pub fn requests_open(&self) -> usize {
+        self.limits.requests_max.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Counts a connection that was refused before there was a request.
+    pub fn refuse_connection(&self, reason: Reason, source: &str) {
+        self.metrics.connection_refused(reason);
+        self.recorder.count_refusal(reason, source);
     }
 
     /// The gate for whoever asks.
@@ -182,11 +220,17 @@ impl Sidecar {
     pub fn log(&self, trail: &Trail, problem: &Problem) {
         let (id, reason, route) =
             (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
-        let detail = problem.internal.as_deref().unwrap_or("");
+        let (detail, trace_id) = (problem.internal.as_deref().unwrap_or(""), trail.trace_id());
         match problem.reason.fault() {
-            Fault::Client => tracing::debug!(decision.id = %id, reason, route, detail, "request ended"),
-            Fault::Upstream => tracing::warn!(decision.id = %id, reason, route, detail, "upstream fault"),
-            Fault::Ours => tracing::error!(decision.id = %id, reason, route, detail, "request failed"),
+            Fault::Client => {
+                tracing::debug!(decision.id = %id, trace_id, reason, route, detail, "request ended")
+            }
+            Fault::Upstream => {
+                tracing::warn!(decision.id = %id, trace_id, reason, route, detail, "upstream fault")
+            }
+            Fault::Ours => {
+                tracing::error!(decision.id = %id, trace_id, reason, route, detail, "request failed")
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::config::load::text;
+use crate::config::service::observe;
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
 use crate::model::principal::Authn;
 use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
@@ -78,7 +79,7 @@ pub enum State<T> {
 
 /// Reads all parts. Bytes that serve already are not looked into again, but a directory is when the bundle is new.
 pub fn offer(config: &ServiceConfig, serving: &Contents) -> Offer {
-    let bundle = offer_bundle(&config.bundle.path, &serving.bundle);
+    let bundle = offer_bundle(config, &serving.bundle);
     let is_bundle_new = matches!(bundle.state, State::Sound(_));
     let directory = offer_directory(&config.directory.file, Some(&serving.directory), is_bundle_new);
     let identity = offer_identity(&config.identity, &serving.identity);
@@ -153,14 +154,19 @@ pub fn look(config: &ServiceConfig, now_ms: i64) -> Look {
     Look::at(paths.into_iter().map(PathBuf::as_path), now_ms)
 }
 
-fn offer_bundle(path: &Path, serving: &str) -> Offered<Bundle> {
+fn offer_bundle(config: &ServiceConfig, serving: &str) -> Offered<Bundle> {
     let mut problems = Problems::default();
-    let Some(files) = source::read(path, &mut problems) else { return Offered::unreadable(problems) };
+    let Some(files) = source::read(&config.bundle.path, &mut problems) else {
+        return Offered::unreadable(problems);
+    };
     let content = revision::hash_files(&files);
     let state = match content == serving {
         true => State::Unchanged,
         false => State::of(compile(files, &mut problems)),
     };
+    if let State::Sound(bundle) = &state {
+        observe::check_routes(&config.observe, &bundle.profile, &mut problems);
+    }
     Offered { hash: content.clone(), content, state, problems }
 }
 

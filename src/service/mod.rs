@@ -7,3 +7,5 @@ pub mod load;
 pub mod start;
 pub mod settle;
 pub mod reload;
+pub mod telemetry;
+pub mod probe;
