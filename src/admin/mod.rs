@@ -163,6 +163,7 @@ impl Admin {
             "bundle": snapshot.bundle.revision,
             "bundleOrigin": self.bundle_origin(&snapshot.bundle.provenance),
             "directory": snapshot.directory.revision,
+            "directoryAgeMs": self.sidecar.directory_age.age_ms(self.sidecar.clock.now_ms()),
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),

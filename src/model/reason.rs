@@ -160,6 +160,7 @@ reasons! {
     BundleExpired "bundle-expired" Fail Ours 503 "The policies that serve have expired.";
     BundleRevoked "bundle-revoked" Fail Ours 503 "The policies that serve were called back.";
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
+    DirectoryStale "directory-stale" Fail Ours 503 "The directory is too old to decide by.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";
 }

@@ -27,6 +27,7 @@ pub mod trail;
 pub mod record;
 pub mod serving;
 pub mod standing;
+pub mod age;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -100,6 +101,7 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    sidecar.directory_age.require_fresh(now_ms)?;
     let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
     let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
     let presented = Presented { headers, peer, directory, crm, now_ms };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
+use super::age::DirectoryAge;
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
@@ -29,6 +30,8 @@ use crate::telemetry::trace::Traces;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
+    /// How old the directory is.
+    pub directory_age: Arc<DirectoryAge>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -134,6 +137,7 @@ impl Sidecar {
     #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
+        directory_age: DirectoryAge,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,
@@ -148,6 +152,7 @@ impl Sidecar {
         let readiness = Readiness::default();
         Self {
             current,
+            directory_age: Arc::new(directory_age),
             upstream,
             recorder,
             cache,

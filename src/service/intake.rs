@@ -68,10 +68,17 @@ fn note(hasher: &mut Sha256, text: Option<&str>) {
     }
 }
 
+/// When a file was last written, in milliseconds since 1970; long ago if nobody can tell.
+pub fn written_ms(path: &Path) -> i64 {
+    let metadata = std::fs::metadata(path);
+    metadata.map_or(0, |metadata| metadata.mtime() * 1_000 + metadata.mtime_nsec() / 1_000_000)
+}
+
 /// Size, times and place of files on disk: equal as long as nobody touched them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     files: Vec<(PathBuf, Option<Stamp>)>,
+    is_cut_off: bool,
     newest_ms: i64,
     at_ms: i64,
 }
@@ -89,7 +96,7 @@ struct Stamp {
 impl Look {
     /// Looks at files, and at all below folders; what is not there is part of the look.
     pub fn at<'p>(paths: impl IntoIterator<Item = &'p Path>, now_ms: i64) -> Self {
-        let mut look = Self { files: Vec::new(), newest_ms: i64::MIN, at_ms: now_ms };
+        let mut look = Self { files: Vec::new(), is_cut_off: false, newest_ms: i64::MIN, at_ms: now_ms };
         for path in paths {
             look.add(path, 0);
         }
@@ -100,7 +107,7 @@ impl Look {
     /// Whether files must be read again to know what they hold. File systems count time in steps: a file that was written
     /// just before it was looked at may be written again without showing it, so it is read once more when it has settled.
     pub fn calls_for_reading(&self, before: &Self) -> bool {
-        self.files != before.files || (before.is_young() && !self.is_young())
+        self.is_cut_off || self.files != before.files || (before.is_young() && !self.is_young())
     }
 
     fn is_young(&self) -> bool {
@@ -127,16 +134,20 @@ impl Look {
         }
         for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
             if self.files.len() >= FILES_MAX {
+                self.is_cut_off = true;
                 return;
             }
-            self.add(&entry.path(), depth + 1);
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !is_hidden || !entry.path().is_dir() {
+                self.add(&entry.path(), depth + 1);
+            }
         }
     }
 }
 
 /// As deep as a bundle is read.
 const DEPTH_MAX: usize = 2;
-/// More files than a bundle may have; a folder with more is refused when it is read.
+/// More files than a bundle may have. Of a folder with more nobody can say that it is the same, so it is read each time.
 const FILES_MAX: usize = 4_096;
 /// The coarsest step in which a file system counts time is two seconds.
 const SETTLED_AFTER_MS: i64 = 3_000;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::intake::{Intake, Look};
+use super::intake::{Intake, Look, written_ms};
 use super::sources;
 use super::supply::Supply;
 use crate::bundle::compile::Bundle;
@@ -31,6 +31,8 @@ pub struct Loaded {
     pub contents: Contents,
     /// The way to further bundles.
     pub supply: Supply,
+    /// When the directory's file was last written, in milliseconds since 1970.
+    pub directory_written_ms: i64,
 }
 
 /// A hash over the bytes of each part. Secrets are in it: it stays in the process.
@@ -99,6 +101,7 @@ pub fn load_from(
     now_ms: i64,
     problems: &mut Problems,
 ) -> Option<Loaded> {
+    let directory_written_ms = written_ms(&config.directory.file);
     let Offer { bundle, directory, identity } = offer(config, &supply, &Contents::default(), now_ms);
     let contents = Contents {
         bundle: bundle.content.clone(),
@@ -118,7 +121,14 @@ pub fn load_from(
             return None;
         }
     }
-    Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents, supply })
+    Some(Loaded {
+        bundle: bundle?,
+        directory: directory?,
+        identity: identity?,
+        contents,
+        supply,
+        directory_written_ms,
+    })
 }
 
 /// Loads a bundle from a folder or an archive; nobody looks at signatures.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::intake::Look;
+use super::intake::{Look, written_ms};
 use super::load::{Contents, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
@@ -54,11 +54,11 @@ pub struct Reloader {
 }
 
 /// What the last reload saw.
-#[derive(Clone)]
 struct State {
     contents: Contents,
     look: Look,
     refused: Vec<Refused>,
+    retired: Vec<Arc<Serving>>,
 }
 
 impl Reloader {
@@ -70,7 +70,12 @@ impl Reloader {
         supply: Arc<Supply>,
         contents: Contents,
     ) -> Self {
-        let state = AsyncMutex::new(State { contents, look: Look::default(), refused: Vec::new() });
+        let state = AsyncMutex::new(State {
+            contents,
+            look: Look::default(),
+            refused: Vec::new(),
+            retired: Vec::new(),
+        });
         Self { config, sidecar, revisions, supply, state }
     }
 
@@ -95,7 +100,11 @@ impl Reloader {
         let work = tokio::task::spawn_blocking(move || {
             // Looked at before it is read: what changes meanwhile is seen at the next look.
             let look = look(&config, &supply, now_ms);
-            let mut settled = settle(&serving, &known, offer(&config, &supply, &known, now_ms));
+            let written_ms = written_ms(&config.directory.file);
+            let offer = offer(&config, &supply, &known, now_ms);
+            let directory = offer.directory.content.clone();
+            let mut settled = settle(&serving, &known, offer);
+            settled.directory_written_ms = (settled.contents.directory == directory).then_some(written_ms);
             settled.recall = supply.recall(&settled.bundle, now_ms);
             match keep(&supply, &revisions, &settled.bundle, &settled.directory) {
                 Ok(()) => (look, settled),
@@ -119,13 +128,20 @@ impl Reloader {
             Recall::Unknown => {}
         }
         let after = self.swap(&before, &settled);
+        if let Some(written_ms) = settled.directory_written_ms {
+            self.sidecar.directory_age.note(written_ms, now_ms);
+        }
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
-        let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };
-        let former = std::mem::replace(&mut *state, next);
+        state.look = look;
+        state.contents = settled.contents.clone();
+        let former = std::mem::replace(&mut state.refused, settled.refused.clone());
+        if !Arc::ptr_eq(&before, &after) && self.config.bundle.reload_poll_ms > 0 {
+            state.retired.push(Arc::clone(&before));
+        }
         if is_news {
             tell(&after, &settled);
             self.record_changes(&before, &after).await;
-            for refused in settled.refused.iter().filter(|refused| !former.refused.contains(refused)) {
+            for refused in settled.refused.iter().filter(|refused| !former.contains(refused)) {
                 self.record_refusal(&before, refused).await;
             }
         }
@@ -141,6 +157,7 @@ impl Reloader {
         tokio::pin!(shutdown);
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.bundle.reload_poll_ms));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_fresh = true;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -149,6 +166,8 @@ impl Reloader {
             if self.calls_for_reading().await {
                 self.reload().await;
             }
+            was_fresh = self.tell_age(was_fresh);
+            self.drop_retired().await;
         }
     }
 
@@ -158,6 +177,31 @@ impl Reloader {
         let looked = tokio::task::spawn_blocking(move || look(&config, &supply, now_ms)).await;
         let Ok(now) = looked else { return false };
         now.calls_for_reading(&self.state.lock().await.look)
+    }
+
+    /// Drops what no request holds any more: freeing a large directory takes milliseconds that no caller should wait for.
+    async fn drop_retired(&self) {
+        let mut state = self.state.lock().await;
+        let (unused, used) = std::mem::take(&mut state.retired).into_iter().partition(is_unused);
+        state.retired = used;
+        drop(state);
+        let unused: Vec<Arc<Serving>> = unused;
+        if !unused.is_empty() && tokio::task::spawn_blocking(move || drop(unused)).await.is_err() {
+            tracing::error!("what served before could not be dropped");
+        }
+    }
+
+    /// Says once that the directory has become too old, and once that it is fresh again.
+    fn tell_age(&self, was_fresh: bool) -> bool {
+        let now_ms = self.sidecar.clock.now_ms();
+        let age_ms = self.sidecar.directory_age.age_ms(now_ms);
+        let is_fresh = self.sidecar.directory_age.is_fresh(now_ms);
+        match (was_fresh, is_fresh) {
+            (true, false) => tracing::error!(age_ms, "the directory is too old: every request is refused"),
+            (false, true) => tracing::info!(age_ms, "the directory is fresh again"),
+            (true, true) | (false, false) => {}
+        }
+        is_fresh
     }
 
     /// Swaps in what changed, all at once; what is the same keeps its verdicts.
@@ -270,6 +314,10 @@ pub fn revision_of(serving: &Serving, part: RevisionOf) -> &str {
         RevisionOf::Directory => &serving.snapshot.directory.revision,
         RevisionOf::Keys => &serving.identity.revision,
     }
+}
+
+fn is_unused(serving: &Arc<Serving>) -> bool {
+    Arc::strong_count(serving) == 1 && Arc::strong_count(&serving.snapshot) == 1
 }
 
 fn tell(after: &Serving, settled: &Settled) {

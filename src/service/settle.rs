@@ -26,6 +26,8 @@ pub struct Settled {
     pub identity: Arc<IdentitySources>,
     /// What the parts that are to serve were read from.
     pub contents: Contents,
+    /// When the directory's file was last written, if it is the one that is to serve.
+    pub directory_written_ms: Option<i64>,
     /// The parts that stay as they were.
     pub refused: Vec<Refused>,
     /// Every problem of every part.
@@ -54,6 +56,7 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
         directory: Arc::clone(&serving.snapshot.directory),
         identity: Arc::clone(&serving.identity),
         contents: known.clone(),
+        directory_written_ms: None,
         refused: Vec::new(),
         problems: Problems::default(),
         recall: Recall::Unknown,
@@ -142,6 +145,7 @@ impl Settled {
         self.directory = Arc::clone(&serving.snapshot.directory);
         self.contents.bundle.clone_from(&known.bundle);
         self.contents.directory.clone_from(&known.directory);
+        self.directory_written_ms = None;
     }
 
     fn settle_directory(&mut self, offered: Offered<Arc<SourceFile>>) -> Chosen {

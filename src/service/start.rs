@@ -29,6 +29,7 @@ use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
 use crate::net::remote::RemoteError;
+use crate::pipeline::age::DirectoryAge;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
@@ -124,10 +125,12 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let now_ms = clock.now_ms();
     let metrics = Arc::new(Metrics::default());
     let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
+        DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, now_ms),
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
         Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),

@@ -76,4 +76,10 @@ pub fn require_conditions(sidecar: &Sidecar) {
         None => Ok(()),
     };
     sidecar.readiness.require("ledger", Box::new(check));
+    let (age, clock) = (Arc::clone(&sidecar.directory_age), sidecar.clock.clone());
+    let check = move || match (age.is_fresh(clock.now_ms()), age.age_ms(clock.now_ms())) {
+        (true, _) => Ok(()),
+        (false, age_ms) => Err(format!("the directory's file was last written {age_ms} ms ago")),
+    };
+    sidecar.readiness.require("directory", Box::new(check));
 }

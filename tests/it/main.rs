@@ -19,6 +19,7 @@ mod hostile_origin;
 mod reload_storm;
 mod guesses;
 mod ledger;
+mod directory;
 mod observe;
 mod reload;
 mod authzen;

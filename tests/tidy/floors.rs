@@ -85,7 +85,18 @@ const STAGES: &[(&str, &[&str])] = &[
     ("serving", &["identify"]),
     (
         "sidecar",
-        &["canonical", "decide::gate", "forward", "map", "observe", "record", "serving", "standing", "trail"],
+        &[
+            "age",
+            "canonical",
+            "decide::gate",
+            "forward",
+            "map",
+            "observe",
+            "record",
+            "serving",
+            "standing",
+            "trail",
+        ],
     ),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown", "observe"]),
 ];

@@ -7,7 +7,6 @@
 //! Promises: never accepts what Cedar would refuse. Whatever is used is read by Cedar once more.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
 use cedar_policy as cedar;
 
@@ -85,18 +84,20 @@ fn shape(value: Value<'_>, to: &mut String) {
 
 fn shape_of_object(value: Value<'_>, to: &mut String) {
     if let (2, Some(type_name), Some(id)) = (value.len(), value.member("type"), value.member("id"))
-        && let (Some(type_name), Some(id)) = (type_name.text(), id.text())
+        && let (Some(name), Kind::String) = (type_name.text(), id.kind())
     {
+        to.push('@');
+        to.push_str(type_name.raw());
         // The ids of enumerated types matter, and those types are never our own.
-        let _ = match BASE_TYPES.contains(&&*type_name) {
-            true => write!(to, "@{type_name:?}"),
-            false => write!(to, "@{type_name:?}{id:?}"),
-        };
+        if !BASE_TYPES.contains(&&*name) {
+            to.push_str(id.raw());
+        }
         return;
     }
     to.push('{');
     for member in value.members() {
-        let _ = write!(to, "{:?}:", member.key());
+        to.push_str(member.raw_key());
+        to.push(':');
         shape(member.value(), to);
         to.push(',');
     }

@@ -64,8 +64,13 @@ impl Index {
 
     /// The entity's reference.
     pub fn reference(&self, number: u32) -> EntityRef {
-        let Some(entity) = self.entity(number) else { return EntityRef::new("", "") };
-        EntityRef::new(self.type_name(entity), slice(&self.ids, &entity.id))
+        let (type_name, id) = self.name(number);
+        EntityRef::new(type_name, id)
+    }
+
+    /// Type and id, by which entities are put in order.
+    pub fn name(&self, number: u32) -> (&str, &str) {
+        self.entity(number).map_or(("", ""), |entity| (self.type_name(entity), slice(&self.ids, &entity.id)))
     }
 
     /// The attributes, as a JSON object without white space.
@@ -268,20 +273,23 @@ impl Values {
     }
 }
 
-/// Adds a JSON value without its white space.
+/// Adds a JSON value without its white space, in runs between it.
 fn append_plain(bodies: &mut String, value: Value<'_>) -> Range<u32> {
-    let start = count(bodies.len());
-    let (mut in_string, mut is_escaped) = (false, false);
-    bodies.extend(value.raw().chars().filter(|character| {
-        let is_kept = in_string || !character.is_ascii_whitespace();
-        match (in_string, *character) {
-            (true, _) if is_escaped => is_escaped = false,
-            (true, '\\') => is_escaped = true,
-            (_, '"') => in_string = !in_string,
+    let (start, raw) = (count(bodies.len()), value.raw());
+    let (mut in_string, mut is_escaped, mut run) = (false, false, 0);
+    for (at, byte) in raw.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b' ' | b'\t' | b'\n' | b'\r' if !in_string => {
+                bodies.push_str(raw.get(run..at).unwrap_or_default());
+                run = at + 1;
+            }
             _ => {}
         }
-        is_kept
-    }));
+    }
+    bodies.push_str(raw.get(run..).unwrap_or_default());
     start..count(bodies.len())
 }
 

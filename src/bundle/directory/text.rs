@@ -1,23 +1,25 @@
 //! Entities written out: for Cedar, and for what the ledger keeps of them.
 
-use std::fmt::Write;
-
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::index::Index;
 use crate::bundle::revision::hash;
-use crate::model::principal::EntityRef;
+use crate::json::parse::JsonLimits;
+use crate::json::value::{Document, Member};
 
 /// An entity as Cedar reads it.
 pub fn for_cedar(index: &Index, number: u32) -> String {
-    let mut text = format!("{{\"uid\":{},\"attrs\":", reference(&index.reference(number)));
+    let mut text = String::from("{\"uid\":");
+    write_name(index, number, &mut text);
+    text.push_str(",\"attrs\":");
     text.push_str(index.attributes(number));
     text.push_str(",\"parents\":[");
-    write_parents(index.parents(number).iter().map(|parent| index.reference(*parent)), &mut text);
+    write_parents(index, index.parents(number), &mut text);
     text.push(']');
-    let tags = index.tags(number);
-    if !tags.is_empty() {
-        let _ = write!(text, ",\"tags\":{tags}");
+    if !index.tags(number).is_empty() {
+        text.push_str(",\"tags\":");
+        text.push_str(index.tags(number));
     }
     text.push('}');
     text
@@ -26,32 +28,26 @@ pub fn for_cedar(index: &Index, number: u32) -> String {
 /// What is kept of a directory: ids, memberships and what the base schema says of people, in the order of the names. What else
 /// is said of an entity may be anything, so only its hash stays: the hash of the whole changes when that does.
 pub fn for_ledger(index: &Index, mut write: impl FnMut(&str)) {
-    let mut entities: Vec<(EntityRef, u32)> = index
-        .numbers()
-        .filter(|number| index.is_defined(*number))
-        .map(|number| (index.reference(number), number))
-        .collect();
-    entities.sort_unstable();
+    let mut numbers: Vec<u32> = index.numbers().filter(|number| index.is_defined(*number)).collect();
+    numbers.sort_unstable_by(|one, other| index.name(*one).cmp(&index.name(*other)));
     let mut text = String::from("[");
-    for (position, (entity, number)) in entities.iter().enumerate() {
+    for (position, number) in numbers.into_iter().enumerate() {
         if position > 0 {
             text.push_str(",\n");
         }
-        let _ = write!(
-            text,
-            "{{\"uid\":{},\"attrs\":{},\"parents\":[",
-            reference(entity),
-            kept_attributes(index, *number)
-        );
-        let mut parents: Vec<EntityRef> =
-            index.parents(*number).iter().map(|parent| index.reference(*parent)).collect();
-        parents.sort_unstable();
+        text.push_str("{\"uid\":");
+        write_name(index, number, &mut text);
+        text.push_str(",\"attrs\":{");
+        write_kept(index.attributes(number), &mut text);
+        text.push_str("},\"parents\":[");
+        let mut parents = index.parents(number).to_vec();
+        parents.sort_unstable_by(|one, other| index.name(*one).cmp(&index.name(*other)));
         parents.dedup();
-        write_parents(parents.into_iter(), &mut text);
+        write_parents(index, &parents, &mut text);
         text.push(']');
-        let tags = index.tags(*number);
-        if !tags.is_empty() {
-            let _ = write!(text, ",\"tags\":\"{}\"", hashed(tags));
+        if !index.tags(number).is_empty() {
+            text.push_str(",\"tags\":");
+            write_hash(index.tags(number), &mut text);
         }
         text.push('}');
         write(&text);
@@ -61,30 +57,58 @@ pub fn for_ledger(index: &Index, mut write: impl FnMut(&str)) {
     write(&text);
 }
 
-fn kept_attributes(index: &Index, number: u32) -> Value {
-    let mut attributes: Value = serde_json::from_str(index.attributes(number)).unwrap_or_default();
-    for (name, value) in attributes.as_object_mut().into_iter().flatten() {
-        if !KEPT_ATTRIBUTES.contains(&name.as_str()) {
-            *value = Value::String(hashed(&value.to_string()));
+fn write_kept(attributes: &str, text: &mut String) {
+    let attributes = Bytes::copy_from_slice(attributes.as_bytes());
+    // It was parsed when it was read.
+    let Ok(document) = Document::parse(attributes, &JsonLimits::default()) else { return };
+    let mut members: Vec<Member<'_>> = document.root().members().collect();
+    members.sort_unstable_by_key(Member::raw_key);
+    for (position, member) in members.into_iter().enumerate() {
+        if position > 0 {
+            text.push(',');
+        }
+        text.push_str(member.raw_key());
+        text.push(':');
+        match KEPT_ATTRIBUTES.contains(&&*member.key()) {
+            true => text.push_str(member.value().raw()),
+            false => write_hash(member.value().raw(), text),
         }
     }
-    attributes
 }
 
-fn hashed(text: &str) -> String {
-    format!("sha256:{}", hash(text.as_bytes()))
+fn write_hash(of: &str, text: &mut String) {
+    text.push_str("\"sha256:");
+    text.push_str(&hash(of.as_bytes()));
+    text.push('"');
 }
 
-fn write_parents(parents: impl Iterator<Item = EntityRef>, text: &mut String) {
-    for (position, parent) in parents.enumerate() {
-        let comma = if position > 0 { "," } else { "" };
-        let _ = write!(text, "{comma}{}", reference(&parent));
+fn write_parents(index: &Index, parents: &[u32], text: &mut String) {
+    for (position, parent) in parents.iter().enumerate() {
+        if position > 0 {
+            text.push(',');
+        }
+        write_name(index, *parent, text);
     }
 }
 
-fn reference(entity: &EntityRef) -> String {
-    let quoted = |text: &str| Value::from(text).to_string();
-    format!("{{\"type\":{},\"id\":{}}}", quoted(&entity.type_name), quoted(&entity.id))
+fn write_name(index: &Index, number: u32, text: &mut String) {
+    let (type_name, id) = index.name(number);
+    text.push_str("{\"type\":");
+    write_quoted(type_name, text);
+    text.push_str(",\"id\":");
+    write_quoted(id, text);
+    text.push('}');
+}
+
+fn write_quoted(plain: &str, text: &mut String) {
+    let needs_escapes = plain.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    if needs_escapes {
+        text.push_str(&Value::from(plain).to_string());
+        return;
+    }
+    text.push('"');
+    text.push_str(plain);
+    text.push('"');
 }
 
 /// What the base schema declares of people and groups.

@@ -10,14 +10,17 @@ use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 pub struct DirectoryConfig {
     /// Its file.
     pub file: PathBuf,
+    /// Milliseconds after which it is too old to decide by; `None` for never.
+    pub max_age_ms: Option<u64>,
 }
 
 /// Reads `[directory]`.
 pub fn read_directory(root: &Table<'_>, folder: &Path) -> Option<DirectoryConfig> {
     let settings = Settings::of(root, &DIRECTORY, folder)?;
     let file = settings.path(&FILE);
+    let max_age_ms = settings.number(&MAX_AGE_MS);
     settings.finish();
-    Some(DirectoryConfig { file: file? })
+    Some(DirectoryConfig { file: file?, max_age_ms })
 }
 
 /// The section of the directory.
@@ -25,7 +28,7 @@ pub const DIRECTORY: Section = Section {
     name: "directory",
     meaning: "People, roles, teams, territories and positions.",
     presence: Presence::Required,
-    keys: &[&FILE],
+    keys: &[&FILE, &MAX_AGE_MS],
     inner: &[],
 };
 
@@ -34,4 +37,9 @@ const FILE: Key = Key::required(
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
     "Cedar's JSON form of entities, a `.cedarentities.json` file",
+);
+const MAX_AGE_MS: Key = Key::optional(
+    "max_age_ms",
+    Kind::Integer { min: 1_000, max: 31_536_000_000, default: None },
+    "since the file was last written; an older directory refuses all with `directory-stale`",
 );

@@ -1,6 +1,7 @@
 //! The slow, obvious twin: one Cedar `Entities` of everything. What is made on demand equals what it holds, and decides alike.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -154,6 +155,8 @@ const POLICIES: &str = r#"
     @id("home") forbid (principal, action, resource) when { principal has custom && principal.custom has home && principal.custom.home has floor && principal.custom.home.floor < 0 };
     @id("active") forbid (principal, action, resource) unless { principal.active };"#;
 
+static PARSED: LazyLock<cedar::PolicySet> = LazyLock::new(|| POLICIES.parse().unwrap());
+
 /// What one evaluation needs: entities, what is above them, and the principal's position with what is above it.
 fn closure(directory: &Directory, starts: &[&EntityRef], schema: &cedar::Schema) -> cedar::Entities {
     let mut waiting: Vec<EntityRef> = starts.iter().map(|start| (*start).clone()).collect();
@@ -186,14 +189,13 @@ fn ask(
     let request =
         cedar::Request::new(to_uid(principal).unwrap(), action, to_uid(team).unwrap(), context, Some(schema))
             .unwrap();
-    let policies: cedar::PolicySet = POLICIES.parse().unwrap();
-    let response = cedar::Authorizer::new().is_authorized(&request, &policies, entities);
+    let response = cedar::Authorizer::new().is_authorized(&request, &PARSED, entities);
     let reasons = response.diagnostics().reason().map(ToString::to_string).collect();
     (response.decision(), reasons, response.diagnostics().errors().count())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_made_on_demand_is_what_cedar_would_hold(sketches in directory()) {
