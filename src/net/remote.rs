@@ -105,11 +105,7 @@ impl Remote {
     /// Prepares fetching; nothing is connected yet. The certificate authorities are read now.
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
         let uri = check_url(&options.url)?;
-        // In the clear only loopback is reached, so nobody's authorities need to be known.
-        let tls = match uri.scheme_str() {
-            Some("https") => roots::client_config(options.ca_file.as_deref())?,
-            _ => without_authorities()?,
-        };
+        let tls = roots::client_config_for(&uri, options.ca_file.as_deref())?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
@@ -186,13 +182,6 @@ pub fn check_url(url: &str) -> Result<Uri, RemoteError> {
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     address.is_ok_and(|address| address.is_loopback())
-}
-
-fn without_authorities() -> Result<rustls::ClientConfig, RootsError> {
-    let builder = rustls::ClientConfig::builder_with_provider(roots::provider());
-    let builder = builder.with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| RootsError::System(error.to_string()))?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 /// An error with all of its causes in one line.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use http::Uri;
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -60,6 +61,17 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, RootsError>
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| RootsError::System(error.to_string()))?;
     Ok(builder.with_root_certificates(load(ca_file)?).with_no_client_auth())
+}
+
+/// As [`client_config`] where a URL needs one. What is spoken to in the clear needs nobody's authorities, and a host that has
+/// none can still speak to it.
+pub fn client_config_for(uri: &Uri, ca_file: Option<&Path>) -> Result<ClientConfig, RootsError> {
+    if uri.scheme_str() == Some("https") {
+        return client_config(ca_file);
+    }
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| RootsError::System(error.to_string()))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 /// The one provider of cryptography.

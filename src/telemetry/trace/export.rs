@@ -81,7 +81,7 @@ impl Exporting {
         http.enforce_http(false);
         http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(roots::client_config(options.ca_file.as_deref())?)
+            .with_tls_config(roots::client_config_for(&options.endpoint, options.ca_file.as_deref())?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
