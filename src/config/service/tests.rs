@@ -102,21 +102,21 @@ fn traces_need_a_collector_that_is_spoken_to_safely() {
     assert!(read("endpoint = 'http://127.0.0.1:4318/v1/traces'\nheaders_file = 'h'").is_some());
     const EXAMPLE: &str = "Write `endpoint = \"http://127.0.0.1:4318/v1/traces\"`.";
     for (lines, expected) in [
-        ("", format!("lockkeeper.toml:11 `endpoint` is missing | {EXAMPLE}")),
-        ("endpoint = 'collector'", format!("lockkeeper.toml:12 `collector` is not a URL | {EXAMPLE}")),
-        ("endpoint = 'http://c:1'", format!("lockkeeper.toml:12 `http://c:1` has no path | {EXAMPLE}")),
-        ("endpoint = 'ftp://c/x'", format!("lockkeeper.toml:12 the scheme of `ftp://c/x` is not http or https | {EXAMPLE}")),
+        ("", format!("lockkeeper.toml:13 `endpoint` is missing | {EXAMPLE}")),
+        ("endpoint = 'collector'", format!("lockkeeper.toml:14 `collector` is not a URL | {EXAMPLE}")),
+        ("endpoint = 'http://c:1'", format!("lockkeeper.toml:14 `http://c:1` has no path | {EXAMPLE}")),
+        ("endpoint = 'ftp://c/x'", format!("lockkeeper.toml:14 the scheme of `ftp://c/x` is not http or https | {EXAMPLE}")),
         (
             "endpoint = 'https://u:p@c/x'",
-            "lockkeeper.toml:12 a URL here has no credentials and no query | A key for the collector belongs into `headers_file`.".to_owned(),
+            "lockkeeper.toml:14 a URL here has no credentials and no query | A key for the collector belongs into `headers_file`.".to_owned(),
         ),
         (
             "endpoint = 'http://collector/x'\nheaders_file = 'h'",
-            "lockkeeper.toml:12 `headers_file` is not sent in the clear to another machine | Use https, or a collector on this host.".to_owned(),
+            "lockkeeper.toml:14 `headers_file` is not sent in the clear to another machine | Use https, or a collector on this host.".to_owned(),
         ),
         (
             "endpoint = 'https://c/x'\nsample_permille = 1001",
-            "lockkeeper.toml:13 `1001` is outside of 0 to 1000 | ".to_owned(),
+            "lockkeeper.toml:15 `1001` is outside of 0 to 1000 | ".to_owned(),
         ),
     ] {
         check(&with(lines), &[&expected]);
