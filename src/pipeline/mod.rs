@@ -41,6 +41,7 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
+use crate::model::peer::Peer;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -102,11 +103,8 @@ async fn path(
         sidecar.limits.head,
     )?;
     sidecar.directory_age.require_fresh(now_ms)?;
-    let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
-    let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
-    let presented = Presented { headers, peer, directory, crm, now_ms };
-    let identity = identify(&serving.identity.sources, presented).await?;
-    serving.identity.sources.forget(&mut head.headers);
+    let identity =
+        identified(sidecar, serving, &mut head.headers, &exchange.peer, &exchange.passage, now_ms).await?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     trail.enter("map");
@@ -153,6 +151,23 @@ async fn path(
         sidecar.recorder.decide(trail, None).await?;
     }
     Ok(reply)
+}
+
+/// Who asks. From here on nothing in the request carries an identity.
+async fn identified(
+    sidecar: &Sidecar,
+    serving: &Serving,
+    headers: &mut HeaderMap,
+    peer: &Peer,
+    passage: &Passage,
+    now_ms: i64,
+) -> Result<Identity, Problem> {
+    let (snapshot, sources) = (&serving.snapshot, &serving.identity.sources);
+    let crm = Asking { upstream: &sidecar.upstream, profile: &snapshot.bundle.profile, passage };
+    let presented = Presented { headers, peer, directory: &snapshot.directory, crm, now_ms };
+    let identity = identify(sources, presented).await?;
+    sources.forget(headers);
+    Ok(identity)
 }
 
 /// The one exit: records, then answers.

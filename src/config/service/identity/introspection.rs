@@ -67,21 +67,21 @@ pub fn read(identity: &Table<'_>, folder: &Path) -> Option<IntrospectionConfig> 
         true => Some(Shown::Caller),
         false => shown::read(&settings, shown::OwnCredential::Never),
     };
-    let config = |path: String, id, shown| IntrospectionConfig {
-        place,
-        path,
-        id,
-        named_by,
-        cache_ms: i64::try_from(settings.integer(&CACHE_MS)).unwrap_or_default(),
-        cached_max: settings.integer(&CACHED),
-        lookups_max: settings.size(&LOOKUPS),
-        answer_bytes_max: settings.size(&ANSWER_BYTES),
-        shown,
-    };
-    let whole = path.zip(id).zip(shown);
-    let config = whole.map(|((path, id), shown)| config(path.value, id, shown));
+    let cache_ms = i64::try_from(settings.integer(&CACHE_MS)).unwrap_or_default();
+    let (cached_max, lookups_max) = (settings.integer(&CACHED), settings.size(&LOOKUPS));
+    let answer_bytes_max = settings.size(&ANSWER_BYTES);
     settings.finish();
-    config
+    Some(IntrospectionConfig {
+        place,
+        path: path?.value,
+        id: id?,
+        named_by,
+        cache_ms,
+        cached_max,
+        lookups_max,
+        answer_bytes_max,
+        shown: shown?,
+    })
 }
 
 /// Segments of plain characters: nothing that two readers could take for two things.

@@ -184,7 +184,7 @@ fn read_algorithms(settings: &Settings<'_>) -> Vec<Algorithm> {
 fn read_key_set(settings: &Settings<'_>) -> Option<KeySetPlace> {
     let (file, url) = (settings.path(&JWKS_FILE), settings.text(&JWKS_URL));
     let (refresh_ms, max_age_ms) = (settings.integer(&JWKS_REFRESH_MS), settings.integer(&JWKS_MAX_AGE_MS));
-    let ca_file = settings.path(&JWKS_CA_FILE);
+    let (ca_file, timeout_ms) = (settings.path(&JWKS_CA_FILE), settings.integer(&JWKS_TIMEOUT_MS));
     match (file, url) {
         (Some(file), None) => Some(KeySetPlace::File(file)),
         (None, Some(url)) => {
@@ -192,7 +192,6 @@ fn read_key_set(settings: &Settings<'_>) -> Option<KeySetPlace> {
                 settings.error(url.span, error.to_string(), "Write `https://…`, as the issuer documents it.");
                 return None;
             }
-            let timeout_ms = settings.integer(&JWKS_TIMEOUT_MS);
             let options = RemoteOptions { url: url.value, ca_file, timeout_ms, bytes_max: JWKS_BYTES_MAX };
             let max_age_ms = i64::try_from(max_age_ms).unwrap_or(i64::MAX);
             Some(KeySetPlace::Remote { options, refresh_ms, max_age_ms })
