@@ -7,6 +7,7 @@ use super::Profile;
 use super::route::{HiddenRows, Route};
 use super::shape::{RecordLocation, Shape};
 use super::source::{ActionSource, IdSource, StageSource, TypeSource, ValueSource};
+use super::transit::{IdentityNeed, Owner};
 use super::tree::FieldTree;
 use crate::config::author::nearest;
 use crate::config::reader::Reading;
@@ -89,7 +90,8 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
     }
 }
 
-fn is_image(route: &Route) -> bool {
+/// Whether a route can yield a record for deciding.
+pub(super) fn is_image(route: &Route) -> bool {
     route.template.methods.contains(&http::Method::GET)
         && matches!(route.action, Some(ActionSource::Constant(Action::View)))
         && route.shape.records.first().is_some_and(|location| !location.is_many())
@@ -97,7 +99,13 @@ fn is_image(route: &Route) -> bool {
 
 fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let span = || route.span.clone();
+    super::link_transit::check(profile, route, reading);
+    if route.identity == IdentityNeed::Nobody {
+        check_header_rules(route, reading);
+        return;
+    }
     if route.pass.is_some() {
+        check_header_rules(route, reading);
         if route
             .template
             .methods
@@ -110,7 +118,13 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         return;
     }
     let scopes: Vec<Scope> = route.actions().into_iter().map(Action::scope).collect();
-    check_type(profile, route, reading);
+    let file_names_type = matches!(
+        route.transit.as_ref().map(|transit| &transit.owner),
+        Some(Owner::File(owner)) if owner.type_key.is_some()
+    );
+    if !file_names_type {
+        check_type(profile, route, reading);
+    }
     check_shape(profile, route, &route.shape, reading);
     for rule in &route.errors {
         check_shape(profile, route, &rule.shape, reading);
@@ -121,7 +135,11 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
             .actions()
             .iter()
             .any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
-    let has_id = route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
+    let file_names_record =
+        matches!(route.transit.as_ref().map(|transit| &transit.owner), Some(Owner::File(_)));
+    let has_id = file_names_record
+        || route.id.is_some()
+        || route.template.parameter_names().any(|name| name == "id");
     if needs_id && !has_id {
         let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
         reading.error(span(), format!("`{}` names no record", route.label()), help);
@@ -129,7 +147,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let changes = route.actions().iter().any(|a| a.scope() == Scope::RecordWrite && *a != Action::Create);
     let writes_many =
         route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
-    if (changes || writes_many) && route.before.is_none() {
+    if (changes || writes_many) && route.before.is_none() && !file_names_type {
         let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
         reading.error(span(), format!("`{}` changes records without a before image", route.label()), help);
     }
@@ -150,11 +168,6 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
 /// What the language can say and this version cannot do: refused at load, never half done.
 fn check_support(route: &Route, reading: &Reading) {
     let span = || route.span.clone();
-    if route.actions().contains(&Action::Download) {
-        let help =
-            "Leave the route out; files are refused until they can be decided by the record that owns them.";
-        reading.error(span(), format!("`{}`: downloads are not supported yet", route.label()), help);
-    }
     let is_read = route.actions().iter().any(|action| {
         action.scope() == Scope::RecordRead
             || matches!(action, Action::List | Action::Search | Action::Export | Action::Report)
@@ -185,6 +198,11 @@ fn check_support(route: &Route, reading: &Reading) {
             reading.error(span(), format!("`{}` cannot stand under `also`", also.action.name()), help);
         }
     }
+    check_header_rules(route, reading);
+}
+
+fn check_header_rules(route: &Route, reading: &Reading) {
+    let span = || route.span.clone();
     for rule in &route.headers {
         let is_range = rule.name == "range" && rule.role == super::query::Role::Paging;
         let unit = rule.prefix.as_deref().unwrap_or("");
@@ -204,12 +222,17 @@ fn check_headers(profile: &Profile, reading: &Reading) {
     let lists = [(&profile.request_headers, NEVER_FORWARDED), (&profile.response_headers, NEVER_RELEASED)];
     for (names, never) in lists {
         for name in
-            names.iter().filter(|name| never.contains(&name.as_str()) || name.starts_with("x-forwarded-"))
+            names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name))
         {
             let help = "Credentials, validators and framing are the proxy's own.";
             reading.error(0..0, format!("the header `{name}` cannot be on a list of the profile"), help);
         }
     }
+}
+
+/// Families of headers that are the proxy's own, in either direction.
+fn is_never(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name.starts_with("access-control-")
 }
 
 /// Request headers that a profile cannot let through.

@@ -10,8 +10,10 @@ pub mod tree;
 pub mod source;
 pub mod shape;
 pub mod query;
+pub mod transit;
 pub mod route;
 mod link;
+mod link_transit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

@@ -7,6 +7,7 @@ use super::query::{self, HeaderRule, QueryRule};
 use super::shape::{self, Shape};
 use super::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
 use super::template::Template;
+use super::transit::{self, IdentityNeed, Transit};
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::JsonPath;
 use crate::model::access::Action;
@@ -20,8 +21,12 @@ pub struct Route {
     pub span: Range<usize>,
     /// Labels of routes that this one precedes where both match.
     pub over: Vec<Text>,
+    /// Whether the caller must be identified.
+    pub identity: IdentityNeed,
     /// Why the route passes unfiltered; `None` for routes that are decided.
     pub pass: Option<String>,
+    /// How its bodies travel, if they are not looked into.
+    pub transit: Option<Transit>,
     /// What it stands for; `None` only on routes that pass.
     pub action: Option<ActionSource>,
     /// The type of the records it is about.
@@ -173,14 +178,17 @@ pub fn read(tables: Vec<Table<'_>>) -> (Vec<Route>, BTreeSet<String>) {
 fn read_route(table: &Table<'_>) -> Option<Route> {
     let label = table.required("match", "Write method and path, e.g. `match = \"GET /deals/{id}\"`.");
     let template = label.as_ref().and_then(|label| read_template(table, label));
-    let pass = table.text("pass");
+    let identity = transit::read_identity(table);
+    let pass = transit::read_pass(table, identity);
     let action = if pass.is_none() { ActionSource::read(table) } else { None };
     let id = IdSource::read(table);
     let route = Route {
         template: template?,
         span: label.map_or(0..0, |label| label.span),
         over: table.texts("over").unwrap_or_default(),
+        identity,
         pass: pass.map(|text| text.value),
+        transit: transit::read(table, identity, action.as_ref()),
         type_source: TypeSource::read(table, "type"),
         id,
         also: table.item("also").map(read_also).unwrap_or_default(),
