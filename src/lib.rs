@@ -7,7 +7,8 @@
 //! The map of the house, floor by floor; a file uses its own floor and lower ones:
 //!
 //! * floor 0: [`model`] (the vocabulary), [`json`] (bounded JSON)
-//! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`telemetry`]
+//! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`net`] (TLS and
+//!   fetched documents), [`telemetry`]
 //! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
 //! * floor 3: [`audit`] (the ledger for people)
 //! * floor 4: [`service`] (the running whole), [`admin`], [`demo`] (the embedded demo CRM), [`cli`]
@@ -20,6 +21,7 @@ pub mod json;
 pub mod config;
 pub mod bundle;
 pub mod ledger;
+pub mod net;
 pub mod telemetry;
 pub mod pipeline;
 pub mod audit;

@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 1),
     ("bundle", 1),
     ("ledger", 1),
+    ("net", 1),
     ("telemetry", 1),
     ("pipeline", 2),
     ("audit", 3),

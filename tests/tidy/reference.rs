@@ -24,6 +24,28 @@ fn the_table_of_reasons_is_the_list_of_the_code() {
     );
 }
 
+#[test]
+fn every_reason_has_its_paragraph_in_troubleshooting() {
+    let text = tree::read("docs/guide/troubleshooting.md");
+    let mut paragraphs = BTreeSet::new();
+    let mut thin = Vec::new();
+    for section in text.split("\n### ").skip(1) {
+        let (heading, rest) = section.split_once('\n').unwrap_or((section, ""));
+        let body = rest.split("\n## ").next().unwrap_or("").trim();
+        if body.len() < PARAGRAPH_MIN {
+            thin.push(heading.to_owned());
+        }
+        paragraphs.insert(heading.to_owned());
+    }
+    let expected: BTreeSet<String> = Reason::ALL.iter().map(|reason| format!("`{reason}`")).collect();
+    none("reasons without a paragraph in docs/guide/troubleshooting.md", &difference(&expected, &paragraphs));
+    none("paragraphs about no reason in docs/guide/troubleshooting.md", &difference(&paragraphs, &expected));
+    none("paragraphs that say next to nothing", &thin);
+}
+
+/// Characters that say more than the code does.
+const PARAGRAPH_MIN: usize = 40;
+
 fn describe(reason: Reason) -> String {
     let class = match reason.class() {
         Class::Refuse => "refuse",
