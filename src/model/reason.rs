@@ -91,12 +91,13 @@ reasons! {
     MethodOverride "method-override" Refuse Client 400 "The request tries to override its method.";
     UpgradeRefused "upgrade-refused" Refuse Client 400 "Protocol upgrades are not accepted.";
     BodyCoding "body-coding" Refuse Client 415 "The request body has a coding that is not accepted.";
-    BodyType "body-type" Refuse Client 415 "The request body must be JSON.";
+    BodyType "body-type" Refuse Client 415 "The request body does not have a type that this route takes.";
     BodyUnexpected "body-unexpected" Refuse Client 400 "This route takes no request body.";
-    BodyMissing "body-missing" Refuse Client 400 "This route needs a JSON request body.";
+    BodyMissing "body-missing" Refuse Client 400 "This route needs a request body.";
     BodyTooLarge "body-too-large" Refuse Client 413 "The request body is too large.";
     BodyUnreadable "body-unreadable" Refuse Client 400 "The request body could not be read to its end.";
     BodyTimeout "body-timeout" Refuse Client 408 "The request body did not arrive in time.";
+    MultipartRefused "multipart-refused" Refuse Client 400 "The request body is not a form with the parts that this route takes.";
     JsonSyntax "json-syntax" Refuse Client 400 "The request body is not valid JSON.";
     JsonDuplicateKey "json-duplicate-key" Refuse Client 400 "The request body has a duplicate key.";
     JsonDepth "json-depth" Refuse Client 400 "The request body is nested too deep or has too many parts.";
@@ -105,6 +106,9 @@ reasons! {
     ConnectionsExhausted "connections-exhausted" Refuse Ours 503 "Too many connections.";
     CredentialMissing "credential-missing" Refuse Client 401 "The request carries no credential.";
     CredentialUnknown "credential-unknown" Refuse Client 401 "The credential is not known.";
+    OriginRefused "origin-refused" Refuse Client 403 "Pages of this origin may not do this.";
+    OriginMissing "origin-missing" Refuse Client 403 "A change that a cookie vouches for must say from which page it comes.";
+    CookieRefused "cookie-refused" Refuse Client 400 "A cookie that this route reads is malformed or stands twice.";
     CredentialsConflict "credentials-conflict" Refuse Client 400 "The request carries more than one credential.";
     PrincipalUnknown "principal-unknown" Refuse Client 403 "The principal is not in the directory.";
     PrincipalInactive "principal-inactive" Refuse Client 403 "The principal is not active.";
@@ -138,7 +142,7 @@ reasons! {
     UpstreamBroken "upstream-broken" Fail Upstream 502 "The CRM's answer broke off.";
     UpstreamTooLarge "upstream-too-large" Fail Upstream 502 "The CRM's answer is too large.";
     UpstreamCoding "upstream-coding" Fail Upstream 502 "The CRM's answer has a coding that cannot be read.";
-    UpstreamType "upstream-type" Fail Upstream 502 "The CRM's answer is not JSON.";
+    UpstreamType "upstream-type" Fail Upstream 502 "The CRM's answer does not have a type that the profile describes.";
     UpstreamMalformed "upstream-malformed" Fail Upstream 502 "The CRM's answer is not valid JSON.";
     UpstreamShape "upstream-shape" Fail Upstream 502 "The CRM's answer does not have the shape that the profile describes.";
     UpstreamRedirect "upstream-redirect" Fail Upstream 502 "The CRM answered with a redirect, which is never followed.";

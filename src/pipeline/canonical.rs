@@ -52,11 +52,15 @@ pub fn read(
     let headers = read_headers(headers)?;
     let (segments, has_trailing_slash) = read_path(uri.path())?;
     let query = read_query(uri.query().unwrap_or(""), limits)?;
-    if query.iter().any(|(name, _)| METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()))
-    {
+    if query.iter().any(|(name, _)| is_method_override(name)) {
         return Err(Reason::MethodOverride.into());
     }
     Ok(CanonicalHead { method, segments, has_trailing_slash, query, headers })
+}
+
+/// Whether a parameter or a form's field asks for another method.
+pub fn is_method_override(name: &str) -> bool {
+    METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLimits) -> Result<(), Problem> {
@@ -282,8 +286,16 @@ const HOP_BY_HOP: &[&str] = &[
     "proxy-authorization",
 ];
 /// Headers that a `Connection` header of the caller cannot remove.
-const PROTECTED: &[&str] =
-    &["host", "authorization", "content-type", "content-encoding", "content-length", "x-api-key", "cookie"];
+const PROTECTED: &[&str] = &[
+    "host",
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "x-api-key",
+    "cookie",
+    "origin",
+];
 
 #[cfg(test)]
 #[path = "canonical_tests.rs"]

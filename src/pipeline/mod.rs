@@ -12,8 +12,12 @@
 //! released; it is carried to its end in a task of its own, so that a caller who leaves leaves a record.
 
 pub mod canonical;
+pub mod multipart;
+pub mod stream;
 pub mod listen;
 pub mod outgoing;
+pub mod cookies;
+pub mod origins;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -25,6 +29,9 @@ pub mod trail;
 pub mod record;
 pub mod sidecar;
 pub mod fetch;
+pub mod files;
+pub mod intake;
+pub mod open;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -33,22 +40,24 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
+use crate::bundle::profile::transit::{IdentityNeed, Transit};
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
 use crate::model::principal::Authn;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::clear;
-use enforce::response::{Filtered, Released};
-use forward::{Passage, UpstreamResponse};
+use enforce::response::{Filtered, Released, ReleasedStream};
+use enforce::transit::{self, CrmPlace, Passable};
+use forward::UpstreamResponse;
 use hydrate::image::Image;
 use identify::{Identity, identify};
 use listen::Exchange;
 use map::Mapped;
+use origins::Voucher;
 use respond::Reply;
 use sidecar::{Serving, Sidecar};
 use trail::{End, Trail};
@@ -57,16 +66,26 @@ use trail::{End, Trail};
 /// recorded even if nobody waits for it.
 pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<outgoing::Outgoing>) {
     let serving = sidecar.serving();
-    let is_head = exchange.head.method == http::Method::HEAD;
+    let asked = Asked {
+        is_head: exchange.head.method == http::Method::HEAD,
+        source: exchange.peer.address.to_string(),
+        origin: exchange.head.headers.get(http::header::ORIGIN).cloned(),
+    };
     let mut trail = Trail {
         id: sidecar.clock.decision_id(),
         method: trail::method_name(&exchange.head.method).to_owned(),
         serving: Some(Arc::clone(&serving.snapshot)),
         ..Trail::default()
     };
-    let source = exchange.peer.address.to_string();
     let result = path(&sidecar, &serving, exchange, &mut trail).await;
-    exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
+    exit(&sidecar, &serving, trail, result, asked, reply_to).await;
+}
+
+/// What the exit needs to know of a request.
+struct Asked {
+    is_head: bool,
+    source: String,
+    origin: Option<http::HeaderValue>,
 }
 
 /// The path itself, on one screen.
@@ -88,58 +107,69 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    if let Some(reply) = preflight(sidecar, serving, &head, trail)? {
+        return Ok(reply);
+    }
+    // Found before anyone is identified, told only after: a route that is not there is as secret as one that is.
+    let found = map::route(profile, &head);
+    if let Ok((route, parameters)) = &found
+        && let (IdentityNeed::Nobody, Some(transit)) = (route.identity, &route.transit)
+    {
+        let (scheme, passage) = (exchange.peer.scheme, exchange.passage.with(route));
+        let parameters = parameters.clone();
+        let request =
+            open::OpenRequest { route, transit, parameters, head: &head, scheme, passage: &passage };
+        return request.answer(sidecar, serving, exchange.body, trail).await;
+    }
+    if identify::may_be_by_cookie(&head.headers, &serving.sources) {
+        // Before identification, which may ask the CRM.
+        sidecar.browsers.check_write(&head.method, &head.headers, Voucher::Cookie)?;
+    }
     let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
-    let (route, parameters) = map::route(profile, &head)?;
+    let (route, parameters) = found?;
     trail.route = Some(route.label());
     let limits = sidecar.limits.for_route(route);
-    let body =
-        listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
     let passage = exchange.passage.with(route);
-    let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+    let (body, upload) = match intake::take(exchange.body, route, &head, &sidecar.limits).await? {
+        intake::Body::Whole(body) => (body, None),
+        intake::Body::Passing(upload) => (Bytes::new(), Some(upload)),
+    };
+    let mut mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
     let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
-    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
-    let stage = Stage {
+    let fetcher = fetch::Fetcher {
         sidecar,
         serving,
-        identity: &identity,
-        mapped: &mapped,
+        credential: &identity.credential,
         gate: &gate,
         passage: &passage,
         limits: &limits,
     };
-    let principal = &identity.principal.entity;
-    trail.verdict = decide_request(snapshot, principal, &mapped, now_ms);
-    if trail.verdict.problem.is_none() {
-        let images = stage.images().await?;
-        decide_records(snapshot, &gate, principal, &mapped, &images, now_ms, &mut trail.verdict);
-    }
-    let missing = fetch::missing_names(&mapped, profile, &gate);
-    let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
-    if trail.is_write {
-        sidecar.recorder.decide(trail, None).await?;
-        trail.is_forwarded = true;
-    }
+    fetcher.find_owner(&mut mapped, profile).await?;
+    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
+    let stage = Stage { fetcher, identity: &identity, mapped: &mapped };
+    stage.decide(&head, upload, trail, now_ms).await
+}
 
-    let response = sidecar.upstream.forward(clearance, &passage).await.map_err(|problem| {
-        trail.upstream_status = problem.upstream_status;
-        answer::withheld_unread(problem, trail.is_write)
-    })?;
-    trail.upstream_status = Some(response.status);
-    stage.check_key(&response)?;
-    let reply = match route.pass.is_some() {
-        true => stage.pass(&response, &trail.id),
-        false => stage.answer(&response, trail).await,
+/// The answer to a browser that asks what pages of another site may do.
+fn preflight(
+    sidecar: &Sidecar,
+    serving: &Serving,
+    head: &canonical::CanonicalHead,
+    trail: &mut Trail,
+) -> Result<Option<Reply>, Problem> {
+    let (browsers, profile) = (&sidecar.browsers, &serving.snapshot.bundle.profile);
+    let credentials = identify::credential_headers(&serving.sources);
+    let Some(allowed) = browsers.preflight(&head.method, &head.headers, profile, &credentials) else {
+        return Ok(None);
     };
-    let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
-    if !trail.is_write {
-        sidecar.recorder.decide(trail, None).await?;
-    }
-    Ok(reply)
+    trail.route = Some("OPTIONS".to_owned());
+    trail.pass = Some("preflights are answered by the proxy".to_owned());
+    allowed.map(|allowed| Some(respond::preflight(allowed, &trail.id)))
 }
 
 /// The one exit: records, then answers.
@@ -148,8 +178,7 @@ async fn exit(
     serving: &Serving,
     mut trail: Trail,
     result: Result<Reply, Problem>,
-    source: String,
-    is_head: bool,
+    asked: Asked,
     reply_to: oneshot::Sender<outgoing::Outgoing>,
 ) {
     let mut problem = result.as_ref().err().cloned();
@@ -160,7 +189,7 @@ async fn exit(
     if let Some(found) = problem.clone() {
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
-            sidecar.recorder.count_refusal(found.reason, &source);
+            sidecar.recorder.count_refusal(found.reason, &asked.source);
         } else if !trail.is_decided {
             match sidecar.recorder.decide(&mut trail, Some(&found)).await {
                 Ok(()) => is_recorded = true,
@@ -172,9 +201,16 @@ async fn exit(
         }
     }
     sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
+    sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
+    if let (None, Some(route), Some(why)) = (&problem, &trail.route, &trail.pass) {
+        sidecar.recorder.count_pass(route, why, &asked.source, reply.status);
+    }
+    if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
+        return deliver_stream(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
+    }
     let kind = reply.body.kind();
     let (status, headers) = (reply.status, reply.headers);
-    let body = if is_head { Bytes::new() } else { reply.body.into_body() };
+    let body = if asked.is_head { Bytes::new() } else { reply.body.into_body() };
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
@@ -200,32 +236,133 @@ async fn exit(
     }
 }
 
+/// Sends a body that passes, and records how far it came. A body that broke off ends the connection, so that nobody takes
+/// it for whole.
+async fn deliver_stream(
+    sidecar: &Sidecar,
+    trail: &Trail,
+    reply: Reply,
+    stream: ReleasedStream,
+    source: &str,
+    reply_to: oneshot::Sender<outgoing::Outgoing>,
+) {
+    let (status, kind) = (reply.status, reply.body.kind());
+    let (sink, flow) = stream::flow(stream.length());
+    let (outgoing, delivered) = outgoing::Outgoing::flowing(status, reply.headers, flow);
+    let _ = reply_to.send(outgoing);
+    let pumped = stream.pump(sink).await;
+    let is_delivered = delivered.await.unwrap_or(false);
+    if let Some(problem) = &pumped.problem {
+        sidecar.log(trail, problem);
+    }
+    if let (None, Some(problem)) = (&trail.principal, &pumped.problem) {
+        sidecar.recorder.count_refusal(problem.reason, source);
+    }
+    if !trail.is_decided {
+        return;
+    }
+    let delivered = match (&pumped.problem, is_delivered, pumped.bytes) {
+        (None, true, _) => Delivered::Yes,
+        (_, _, 0) => Delivered::Abandoned,
+        _ => Delivered::Partial,
+    };
+    let end = End { status, kind, bytes: pumped.bytes, delivered, problem: pumped.problem.as_ref() };
+    sidecar.recorder.conclude_soon(trail, &end);
+}
+
 /// What the stages after mapping work with.
 struct Stage<'a> {
-    sidecar: &'a Sidecar,
-    serving: &'a Serving,
+    fetcher: fetch::Fetcher<'a>,
     identity: &'a Identity,
     mapped: &'a Mapped<'a>,
-    gate: &'a RecordGate,
-    passage: &'a Passage,
-    limits: &'a sidecar::RouteLimits,
 }
 
 impl Stage<'_> {
-    fn fetcher(&self) -> fetch::Fetcher<'_> {
-        fetch::Fetcher {
-            sidecar: self.sidecar,
-            serving: self.serving,
-            credential: &self.identity.credential,
-            gate: self.gate,
-            passage: self.passage,
-            limits: self.limits,
+    /// The path from the decision to the answer.
+    async fn decide(
+        &self,
+        head: &canonical::CanonicalHead,
+        upload: Option<stream::Source>,
+        trail: &mut Trail,
+        now_ms: i64,
+    ) -> Result<Reply, Problem> {
+        let (mapped, gate) = (self.mapped, self.fetcher.gate);
+        let (sidecar, snapshot) = (self.fetcher.sidecar, &self.fetcher.serving.snapshot);
+        let profile = &snapshot.bundle.profile;
+        let principal = &self.identity.principal.entity;
+        trail.verdict = decide_request(snapshot, principal, mapped, now_ms);
+        if trail.verdict.problem.is_none() {
+            let images = self.images().await?;
+            decide_records(snapshot, gate, principal, mapped, &images, now_ms, &mut trail.verdict);
         }
+        let missing = fetch::missing_names(mapped, profile, gate);
+        let clearance = clear(&trail.verdict, mapped, head, profile, &self.identity.credential, &missing)?;
+        if trail.is_write {
+            sidecar.recorder.decide(trail, None).await?;
+            trail.is_forwarded = true;
+        } else if let Some(transit) = &mapped.route.transit {
+            return self.stream(clearance, transit, trail).await;
+        }
+
+        let passage = self.fetcher.passage;
+        let forwarded = match upload {
+            Some(upload) => sidecar.upstream.forward_upload(clearance, upload, passage).await,
+            None => sidecar.upstream.forward(clearance, passage).await,
+        };
+        let response = forwarded.map_err(|problem| {
+            trail.upstream_status = problem.upstream_status;
+            answer::withheld_unread(problem, trail.is_write)
+        })?;
+        trail.upstream_status = Some(response.status);
+        self.check_key(response.status)?;
+        let reply = match mapped.route.pass.is_some() {
+            true => self.pass(&response, &trail.id),
+            false => self.answer(&response, trail).await,
+        };
+        let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
+        if !trail.is_write {
+            sidecar.recorder.decide(trail, None).await?;
+        }
+        Ok(reply)
+    }
+
+    /// The answer of a route whose body passes: static files, and files that were decided on.
+    async fn stream(
+        &self,
+        clearance: enforce::request::Clearance,
+        transit: &Transit,
+        trail: &mut Trail,
+    ) -> Result<Reply, Problem> {
+        let (sidecar, route) = (self.fetcher.sidecar, self.mapped.route);
+        let profile = &self.fetcher.serving.snapshot.bundle.profile;
+        let place = sidecar.stream_place()?;
+        let limits = sidecar.limits.answer_stream(route);
+        let response = sidecar.upstream.forward_streaming(clearance, self.fetcher.passage, limits).await;
+        let response = response.inspect_err(|problem| trail.upstream_status = problem.upstream_status)?;
+        trail.upstream_status = Some(response.status);
+        self.check_key(response.status)?;
+        let (origin, base_path) = sidecar.upstream.place();
+        let passable = transit::judge(&(&response).into(), route, transit, CrmPlace { origin, base_path })?;
+        let passing = respond::Passing {
+            status: response.status,
+            headers: transit::headers(&response.headers, transit, &profile.response_headers),
+            cookies: Vec::new(),
+        };
+        let mut reply = match passable {
+            Passable::Head(location) => respond::pass_head(passing, location, &trail.id),
+            Passable::Body => respond::pass(passing, ReleasedStream::new(response.body, place), &trail.id),
+        };
+        if self.mapped.action == Some(Action::Download) {
+            respond::as_file(&mut reply);
+            trail.show_field(transit.field.as_ref().map(|field| field.value.as_str()));
+        }
+        sidecar.recorder.decide(trail, None).await?;
+        Ok(reply)
     }
 
     /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
-    fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
-        match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
+    fn check_key(&self, status: u16) -> Result<(), Problem> {
+        match status == 401 && self.identity.principal.authn == Authn::ApiKey {
             true => {
                 let why = "the CRM does not accept the service account's key";
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
@@ -238,10 +375,11 @@ impl Stage<'_> {
     async fn images(&self) -> Result<Vec<Image>, Problem> {
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
-                let snapshot = &self.serving.snapshot;
-                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.json)?])
+                let snapshot = &self.fetcher.serving.snapshot;
+                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.fetcher.limits.json)?])
             }
-            _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
+            (Some(Action::Download), _) => self.fetcher.before_images(self.mapped).await,
+            _ if is_write(self.mapped) => self.fetcher.before_images(self.mapped).await,
             _ => Ok(Vec::new()),
         }
     }
@@ -249,14 +387,14 @@ impl Stage<'_> {
     fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
         answer::check_passing(response)?;
         let released = Released::passed(response.body.clone());
-        let profile = &self.serving.snapshot.bundle.profile;
+        let profile = &self.fetcher.serving.snapshot.bundle.profile;
         Ok(respond::release(response.status, &response.headers, released, decision_id, profile))
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        match answer::describe(response, self.mapped.route, &self.limits.json)? {
+        match answer::describe(response, self.mapped.route, &self.fetcher.limits.json)? {
             Described::Empty => {
-                let profile = &self.serving.snapshot.bundle.profile;
+                let profile = &self.fetcher.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
@@ -274,8 +412,8 @@ impl Stage<'_> {
         shape: &crate::bundle::profile::shape::Shape,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
-        let profile = &self.serving.snapshot.bundle.profile;
-        let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
+        let profile = &self.fetcher.serving.snapshot.bundle.profile;
+        let judged = self.fetcher.judge_all(document, shape, self.mapped).await?;
         let filter = judged.filter(profile, shape, self.mapped);
         match enforce::response::filter(document, &filter).map_err(Problem::new)? {
             Filtered::Released(released, sets) => {

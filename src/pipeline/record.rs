@@ -1,14 +1,15 @@
 //! Recording: every outcome goes to the ledger, and what must be durable is durable before anybody acts on it.
 //!
 //! Promises: no write is forwarded and no body is released before its decision entry is on disk. Refusals before
-//! identity are counted per second, source and reason, so that a flood cannot fill the disk.
+//! identity, and requests for which nobody is identified, are counted per second, so that a flood cannot fill the disk.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::Ledger;
-use crate::ledger::entry::{Delivered, Delivery, Entry, RefusalCount, Refusals};
+use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals};
 use crate::ledger::handles::Handles;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -18,6 +19,9 @@ pub struct Recorder {
     ledger: Ledger,
     handles: Handles,
     refusals: Mutex<RefusalCounts>,
+    passes: Mutex<PassCounts>,
+    /// Whether the ledger did not take the last counts.
+    are_counts_lost: AtomicBool,
 }
 
 #[derive(Default)]
@@ -25,10 +29,22 @@ struct RefusalCounts {
     counts: BTreeMap<(&'static str, String), u64>,
 }
 
+/// Requests by route, its reason, source and status.
+#[derive(Default)]
+struct PassCounts {
+    counts: BTreeMap<(String, String, String, u16), u64>,
+}
+
 impl Recorder {
     /// A recorder over an open ledger.
     pub fn new(ledger: Ledger, handles: Handles) -> Self {
-        Self { ledger, handles, refusals: Mutex::default() }
+        Self {
+            ledger,
+            handles,
+            refusals: Mutex::default(),
+            passes: Mutex::default(),
+            are_counts_lost: AtomicBool::new(false),
+        }
     }
 
     /// The ledger.
@@ -46,6 +62,14 @@ impl Recorder {
                 let why = health.why.map(|why| why.to_string()).unwrap_or_default();
                 Err(Problem::new(Reason::LedgerUnavailable).internal(why))
             }
+        }
+    }
+
+    /// The same for requests that are only counted: nothing passes while counts are lost.
+    pub fn require_counting(&self) -> Result<(), Problem> {
+        match self.are_counts_lost.load(Ordering::Relaxed) {
+            true => Err(Problem::new(Reason::LedgerUnavailable).internal("the last counts were not taken")),
+            false => self.require_writable(),
         }
     }
 
@@ -98,8 +122,39 @@ impl Recorder {
         *refusals.counts.entry(key).or_default() += 1;
     }
 
+    /// Counts a request on a route for which nobody is identified. `why` is the profile's reason.
+    pub fn count_pass(&self, route: &str, why: &str, source: &str, status: u16) {
+        let Ok(mut passes) = self.passes.lock() else { return };
+        let is_full = passes.counts.len() >= REFUSAL_SOURCES_MAX;
+        let known = (route.to_owned(), why.to_owned(), self.handles.source_handle(source), status);
+        let key = if is_full && !passes.counts.contains_key(&known) {
+            (known.0, known.1, "others".to_owned(), status / 100 * 100)
+        } else {
+            known
+        };
+        *passes.counts.entry(key).or_default() += 1;
+    }
+
     /// Writes what was counted since the last call; called once a second with that second's text.
-    pub fn flush_refusals(&self, second: &str) {
+    pub fn flush_counts(&self, second: &str) {
+        self.flush_refusals(second);
+        self.flush_passes(second);
+    }
+
+    fn flush_passes(&self, second: &str) {
+        let counts = match self.passes.lock() {
+            Ok(mut passes) => std::mem::take(&mut passes.counts),
+            Err(_) => return,
+        };
+        if counts.is_empty() {
+            return;
+        }
+        let count = |((route, why, source, status), count)| PassCount { route, why, source, status, count };
+        let counts = counts.into_iter().map(count).collect();
+        self.append_counts(Entry::Passes(Passes { second: second.to_owned(), counts }));
+    }
+
+    fn flush_refusals(&self, second: &str) {
         let counts = match self.refusals.lock() {
             Ok(mut refusals) => std::mem::take(&mut refusals.counts),
             Err(_) => return,
@@ -113,7 +168,15 @@ impl Recorder {
             count,
         };
         let counts = counts.into_iter().map(count).collect();
-        self.append_soon(Entry::Refusals(Refusals { second: second.to_owned(), counts }));
+        self.append_counts(Entry::Refusals(Refusals { second: second.to_owned(), counts }));
+    }
+
+    fn append_counts(&self, entry: Entry) {
+        let appended = self.ledger.append_soon(entry);
+        self.are_counts_lost.store(appended.is_err(), Ordering::Relaxed);
+        if let Err(error) = appended {
+            tracing::error!(error = %error, "counts could not be handed to the ledger");
+        }
     }
 
     /// Makes any other entry durable.

@@ -11,7 +11,9 @@ use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::identify::KeySource;
 use super::map::{self, Mapped};
+use super::origins::Browsers;
 use super::record::Recorder;
+use super::stream::StreamLimits;
 use super::trail::Trail;
 use crate::bundle::current::{Current, Snapshot};
 use crate::bundle::profile::route::Route;
@@ -40,7 +42,11 @@ pub struct Sidecar {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// What pages of other sites may do.
+    pub browsers: Browsers,
     slots: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    open: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
 
@@ -77,6 +83,12 @@ pub struct Limits {
     pub requests_max: usize,
     /// Connections of callers.
     pub connections_max: usize,
+    /// Of a body that passes piece by piece.
+    pub stream: StreamLimits,
+    /// Files of identified callers that pass at once.
+    pub streams_max: usize,
+    /// Requests under way for which nobody is identified.
+    pub open_requests_max: usize,
 }
 
 impl Default for Limits {
@@ -93,6 +105,9 @@ impl Default for Limits {
             fetches_max: 50,
             requests_max: 1_024,
             connections_max: 9_000,
+            stream: StreamLimits::default(),
+            streams_max: 256,
+            open_requests_max: 128,
         }
     }
 }
@@ -128,6 +143,24 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Limits on an answer that passes piece by piece.
+    pub fn answer_stream(&self, route: &Route) -> StreamLimits {
+        self.stream_of(route.limits.answer_bytes)
+    }
+
+    /// Limits on a body that is attached.
+    pub fn upload_stream(&self, route: &Route) -> StreamLimits {
+        self.stream_of(route.limits.body_bytes)
+    }
+
+    fn stream_of(&self, own: Option<usize>) -> StreamLimits {
+        let own = own.and_then(|own| u64::try_from(own).ok());
+        let bytes_max = own.map_or(self.stream.bytes_max, |own| own.min(self.stream.bytes_max));
+        StreamLimits { bytes_max, ..self.stream }
+    }
+}
+
 impl Sidecar {
     /// Puts the parts together.
     #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
@@ -142,9 +175,33 @@ impl Sidecar {
         metrics: Metrics,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
+        let streams = Arc::new(Semaphore::new(limits.streams_max));
+        let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
         let sources = ArcSwap::from_pointee(sources);
-        Self { current, sources, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        let browsers = Browsers::default();
+        Self {
+            current,
+            sources,
+            upstream,
+            recorder,
+            cache,
+            clock,
+            limits,
+            metrics,
+            browsers,
+            slots,
+            streams,
+            open,
+            locks,
+        }
+    }
+
+    /// The same with what is believed of browsers.
+    #[must_use]
+    pub fn with_browsers(mut self, browsers: Browsers) -> Self {
+        self.browsers = browsers;
+        self
     }
 
     /// What serves now.
@@ -155,6 +212,16 @@ impl Sidecar {
     /// A place among the requests under way, or a refusal.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// A place among the files that pass, or a refusal. Slow readers hold these, and not those of other requests.
+    pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// A place among the requests for which nobody is identified, or a refusal.
+    pub fn open_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.open).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
     /// The gate for a principal.

@@ -14,7 +14,7 @@ use super::load::Loaded;
 use super::reload::{Reloader, policy_changes};
 use crate::admin;
 use crate::bundle::current::{Current, Snapshot};
-use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{BrowsersConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
@@ -26,8 +26,10 @@ use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
 use crate::pipeline::listen::{self, ConnectionLimits};
+use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::record::Recorder;
 use crate::pipeline::sidecar::{Limits, Sidecar};
+use crate::pipeline::stream::StreamLimits;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -100,7 +102,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let sidecar = Arc::new(Sidecar::new(
+    let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory),
         loaded.sources,
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
@@ -109,7 +111,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         clock,
         limits(&config.limits),
         Metrics::default(),
-    ));
+    );
+    let sidecar = Arc::new(sidecar.with_browsers(browsers(&config.browsers)));
     let address = local(&listener, config.listen.address);
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
@@ -126,7 +129,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let mut tasks = vec![
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(flush_refusals(Arc::clone(&sidecar), over(is_over.clone()))),
+        tokio::spawn(flush_counts(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
@@ -155,7 +158,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.sidecar.recorder.flush_refusals(&self.sidecar.clock.second());
+        self.sidecar.recorder.flush_counts(&self.sidecar.clock.second());
         self.ledger.close().await
     }
 }
@@ -218,12 +221,12 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
     Ok(())
 }
 
-async fn flush_refusals(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+async fn flush_counts(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => sidecar.recorder.flush_refusals(&sidecar.clock.second()),
+            _ = ticks.tick() => sidecar.recorder.flush_counts(&sidecar.clock.second()),
             () = &mut shutdown => return,
         }
     }
@@ -239,6 +242,16 @@ fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> Upstrea
         answer_bytes_max: limits.answer_bytes,
         idle_connections_max: upstream.idle_connections_max,
         idle_timeout_ms: upstream.idle_timeout_ms,
+    }
+}
+
+fn browsers(browsers: &BrowsersConfig) -> Browsers {
+    let credentials = if browsers.cors_credentials { Credentials::Included } else { Credentials::Omitted };
+    Browsers {
+        origins: browsers.origins.clone(),
+        cors_origins: browsers.cors_origins.clone(),
+        cors_credentials: credentials,
+        cors_max_age_s: browsers.cors_max_age_ms / 1_000,
     }
 }
 
@@ -258,6 +271,13 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         fetches_max: limits.fetches,
         requests_max: limits.requests,
         connections_max: limits.connections,
+        stream: StreamLimits {
+            bytes_max: limits.stream_bytes,
+            idle_ms: limits.stream_idle_ms,
+            time_ms: limits.stream_time_ms,
+        },
+        streams_max: limits.streams,
+        open_requests_max: limits.open_requests,
         ..Limits::default()
     }
 }

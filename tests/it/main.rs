@@ -19,5 +19,9 @@ mod matrix;
 mod kept_verdicts;
 mod stripping;
 mod interference;
+mod login;
+mod cors;
+mod files;
+mod static_files;
 
 mod ledger_kill;

@@ -137,9 +137,8 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
             .any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
     let file_names_record =
         matches!(route.transit.as_ref().map(|transit| &transit.owner), Some(Owner::File(_)));
-    let has_id = file_names_record
-        || route.id.is_some()
-        || route.template.parameter_names().any(|name| name == "id");
+    let has_id =
+        file_names_record || route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
     if needs_id && !has_id {
         let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
         reading.error(span(), format!("`{}` names no record", route.label()), help);
@@ -221,9 +220,7 @@ fn check_header_rules(route: &Route, reading: &Reading) {
 fn check_headers(profile: &Profile, reading: &Reading) {
     let lists = [(&profile.request_headers, NEVER_FORWARDED), (&profile.response_headers, NEVER_RELEASED)];
     for (names, never) in lists {
-        for name in
-            names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name))
-        {
+        for name in names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name)) {
             let help = "Credentials, validators and framing are the proxy's own.";
             reading.error(0..0, format!("the header `{name}` cannot be on a list of the profile"), help);
         }

@@ -102,14 +102,22 @@ impl Checks<'_> {
 
     fn bodies(&self) {
         let transit = self.transit;
-        let only_reads = self.route.template.methods.iter().all(|m| m == http::Method::GET || m == http::Method::HEAD);
+        let only_reads =
+            self.route.template.methods.iter().all(|m| m == http::Method::GET || m == http::Method::HEAD);
         let is_upload = self.route.actions().contains(&Action::Attach);
-        if !transit.accepts.is_empty() && (only_reads || !(is_upload || self.route.identity == IdentityNeed::Nobody)) {
-            let help = "Bodies that are not looked into are taken by `attach`, and where nobody is identified.";
+        if !transit.accepts.is_empty()
+            && (only_reads || !(is_upload || self.route.identity == IdentityNeed::Nobody))
+        {
+            let help =
+                "Bodies that are not looked into are taken by `attach`, and where nobody is identified.";
             self.error("cannot take `accepts`", help);
         }
         let has_multipart = transit.accepts.iter().any(|pattern| pattern.is_multipart());
-        if has_multipart && transit.accepts.iter().any(|pattern| pattern.to_string() != MULTIPART && pattern.is_multipart())
+        if has_multipart
+            && transit
+                .accepts
+                .iter()
+                .any(|pattern| pattern.to_string() != MULTIPART && pattern.is_multipart())
         {
             self.error("takes a multipart form that is not read", "There is `multipart/form-data`.");
         }
@@ -141,7 +149,8 @@ impl Checks<'_> {
             Owner::File(owner) => self.file_owner(owner),
         }
         if is_file(route) && route.before.is_none() && !self.takes_type_from_file() {
-            let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
+            let help =
+                "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
             reading.error(route.span.clone(), format!("`{}` decides without a record", route.label()), help);
         }
     }
@@ -163,7 +172,11 @@ impl Checks<'_> {
             None => {
                 let labels = self.profile.labels.keys().map(String::as_str);
                 let near = nearest(&owner.before.value, labels).map(|near| format!("Did you mean `{near}`?"));
-                error(span, format!("no route is called `{}`", owner.before.value), &near.unwrap_or_default());
+                error(
+                    span,
+                    format!("no route is called `{}`", owner.before.value),
+                    &near.unwrap_or_default(),
+                );
             }
         }
         match &owner.of {
@@ -179,9 +192,10 @@ impl Checks<'_> {
 
     fn field(&self) {
         let Some(field) = &self.transit.field else { return };
-        let mut names = self.profile.types.iter().flat_map(|record_type| {
-            (0..record_type.fields.len()).map(|index| record_type.field_name(index))
-        });
+        let mut names =
+            self.profile.types.iter().flat_map(|record_type| {
+                (0..record_type.fields.len()).map(|index| record_type.field_name(index))
+            });
         if !names.any(|name| name == field.value) {
             let help = "Write its full name, e.g. `Deal.documents`; it must stand in `[types.Deal.fields]`.";
             self.reading.error(field.span.clone(), format!("no field is called `{}`", field.value), help);

@@ -98,7 +98,9 @@ impl MediaPattern {
         let (family, subtype) = text.split_once('/')?;
         let is_token = |text: &str| {
             !text.is_empty()
-                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&-^_.+".contains(&b))
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&-^_.+".contains(&b))
         };
         let subtype = match subtype {
             "*" => None,
@@ -140,7 +142,9 @@ pub fn essence(content_type: &str) -> String {
 fn is_active(family: &str, subtype: &str) -> bool {
     let by_name = ["html", "json", "javascript", "ecmascript", "xml", "x-javascript", "svg+xml", "xhtml+xml"];
     let by_ending = ["+json", "+xml", "+html"];
-    family == "multipart" || by_name.contains(&subtype) || by_ending.iter().any(|ending| subtype.ends_with(ending))
+    family == "multipart"
+        || by_name.contains(&subtype)
+        || by_ending.iter().any(|ending| subtype.ends_with(ending))
 }
 
 impl Transit {
@@ -266,7 +270,11 @@ fn read_owner(table: &Table<'_>, item: Item<'_>) -> Owner {
         if let Some(text) = text.filter(|text| text.value != "path") {
             let help = "Write `owner = \"path\"` if the CRM itself checks whose the file is, or name the file's record: \
                         `owner = { of = \"path.file\", before = \"GET /files/{id}\", id = \"deal_id\" }`.";
-            table.reading().error(text.span, format!("`{}` does not say whose the file is", text.value), help);
+            table.reading().error(
+                text.span,
+                format!("`{}` does not say whose the file is", text.value),
+                help,
+            );
         }
         return Owner::Path;
     }
@@ -274,7 +282,8 @@ fn read_owner(table: &Table<'_>, item: Item<'_>) -> Owner {
         let inner = item.table()?;
         let of = inner.required("of", "Say where the request names the file, e.g. `of = \"path.file\"`.");
         let before = inner.required("before", "Name the `GET` route that yields the file's record.");
-        let id = inner.required("id", "Say where the file's record has the owner's id, e.g. `id = \"deal_id\"`.");
+        let id =
+            inner.required("id", "Say where the file's record has the owner's id, e.g. `id = \"deal_id\"`.");
         let type_key = inner.text("type_key").map(keys);
         inner.finish();
         Some(FileOwner { of: ValueSource::read(&inner, &of?)?, before: before?, id: keys(id?), type_key })

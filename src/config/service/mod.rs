@@ -7,6 +7,7 @@ mod identity;
 mod sources;
 mod ledger;
 mod limits;
+mod browsers;
 mod log;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
+pub use browsers::BrowsersConfig;
 pub use identity::{KeyConfig, KeyKind};
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
@@ -42,6 +44,8 @@ pub struct ServiceConfig {
     pub bundle: BundleConfig,
     /// The ledger.
     pub ledger: LedgerConfig,
+    /// What is believed of browsers.
+    pub browsers: BrowsersConfig,
     /// Limits.
     pub limits: LimitsConfig,
     /// The operational log.
@@ -74,6 +78,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let bundle = sources::read_bundle(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
+    let browsers = browsers::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
     Some(ServiceConfig {
         listen: listen?,
@@ -83,6 +88,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         directory: directory?,
         bundle: bundle?,
         ledger: ledger?,
+        browsers,
         limits,
         log,
     })
@@ -99,6 +105,7 @@ pub const SECTIONS: &[&Section] = &[
     &sources::DIRECTORY,
     &sources::BUNDLE,
     &ledger::SECTION,
+    &browsers::SECTION,
     &limits::SECTION,
     &log::SECTION,
 ];

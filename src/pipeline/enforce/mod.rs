@@ -4,5 +4,6 @@
 
 pub mod request;
 pub mod answer;
+pub mod transit;
 pub mod shown;
 pub mod response;

@@ -5,7 +5,7 @@
 
 pub mod keys;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::bundle::directory::Directory;
 use crate::model::principal::{Authn, EntityRef, Principal};
@@ -47,6 +47,16 @@ pub struct Identity {
     pub principal: Principal,
     /// The header for the CRM.
     pub credential: (HeaderName, HeaderValue),
+}
+
+/// The headers in which callers may show who they are.
+pub fn credential_headers(sources: &[KeySource]) -> Vec<HeaderName> {
+    sources.iter().map(|source| source.header.clone()).collect()
+}
+
+/// Whether a cookie may vouch for a request: what a browser sends along by itself proves nothing about who wrote a page.
+pub fn may_be_by_cookie(headers: &HeaderMap, sources: &[KeySource]) -> bool {
+    headers.contains_key(COOKIE) && sources.iter().any(|source| source.header == COOKIE)
 }
 
 /// Finds the principal behind a request's headers.

@@ -15,6 +15,7 @@ use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::{Also, BodyForm, Route, When, WriteSemantics};
 use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
 use crate::bundle::profile::template::Parameters;
+use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::{JsonError, JsonLimits};
 use crate::json::value::{Document, Value};
@@ -159,15 +160,18 @@ fn read_body(
     if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
         return Err(Reason::BodyCoding.into());
     }
-    Document::parse(body, &limits.json).map(Some).map_err(|error| {
-        let reason = match &error {
-            JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
-            JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,
-            JsonError::TooLarge { .. } => Reason::BodyTooLarge,
-            JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => Reason::JsonSyntax,
-        };
-        Problem::new(reason).detail(format!("byte {} of the body", error.offset()))
-    })
+    Document::parse(body, &limits.json).map(Some).map_err(|error| body_problem(&error))
+}
+
+/// Why a JSON body is refused.
+pub fn body_problem(error: &JsonError) -> Problem {
+    let reason = match error {
+        JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
+        JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,
+        JsonError::TooLarge { .. } => Reason::BodyTooLarge,
+        JsonError::NotUtf8 { .. } | JsonError::Syntax { .. } => Reason::JsonSyntax,
+    };
+    Problem::new(reason).detail(format!("byte {} of the body", error.offset()))
 }
 
 /// Whether a content type is JSON in UTF-8, vendor types included.
@@ -215,7 +219,7 @@ fn ids(
 ) -> Result<Vec<String>, Problem> {
     let source = match &route.id {
         Some(id) => id.source.clone(),
-        None if route.template.parameter_names().any(|name| name == "id") => {
+        None if route.template.parameter_names().any(|name| name == "id") && !names_file_by_id(route) => {
             ValueSource::Path("id".to_owned())
         }
         None => return Ok(Vec::new()),
@@ -243,6 +247,12 @@ fn ids(
         true => Ok(ids),
         false => Err(Reason::IdConflict.into()),
     }
+}
+
+/// Whether the template's `{id}` is a file's, not the record's.
+fn names_file_by_id(route: &Route) -> bool {
+    let owner = route.transit.as_ref().map(|transit| &transit.owner);
+    matches!(owner, Some(Owner::File(FileOwner { of: ValueSource::Path(name), .. })) if name == "id")
 }
 
 /// Whether an id can stand in the path of an image route as one segment and nothing else.
