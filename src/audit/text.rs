@@ -92,6 +92,7 @@ impl Block {
     fn access(&mut self, access: &Value) {
         let mut content = format!("{} {}{}", text(access, "action"), text(access, "type"), ids(access));
         because(&mut content, access);
+        without_policy(&mut content, access);
         if !texts(access, "errors").is_empty() {
             let _ = write!(content, "; policies that failed: {}", texts(access, "errors").join(", "));
         }
@@ -131,6 +132,7 @@ impl Block {
         }
         for rows in list(entry, "rows_hidden") {
             let mut content = format!("{}{}: {}", text(rows, "type"), ids(rows), text(rows, "reason"));
+            about_attribute(&mut content, rows);
             because(&mut content, rows);
             self.line("left out", &content);
         }
@@ -260,6 +262,20 @@ fn members(entry: &Value) -> String {
         members.retain(|name, _| !matches!(name.as_str(), "v" | "seq" | "batch" | "kind" | "t" | "crc"));
     }
     entry.to_string()
+}
+
+/// Why something was denied that no policy determined.
+fn without_policy(content: &mut String, access: &Value) {
+    if !text(access, "reason").is_empty() {
+        let _ = write!(content, ": {}", text(access, "reason"));
+        about_attribute(content, access);
+    }
+}
+
+fn about_attribute(content: &mut String, entry: &Value) {
+    if !text(entry, "attribute").is_empty() {
+        let _ = write!(content, " (`{}`)", text(entry, "attribute"));
+    }
 }
 
 fn because(content: &mut String, entry: &Value) {

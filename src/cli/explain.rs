@@ -11,12 +11,12 @@ use http::{Method, Uri};
 
 use super::exit::Exit;
 use super::{Format, explain_text, render};
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::current::Snapshot;
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load;
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::dry_run::explanation::{Explanation, Outcome};
 use crate::pipeline::dry_run::{DryRequest, DryRun, dry_run};
@@ -44,6 +44,12 @@ pub struct ExplainArgs {
     /// When, e.g. 2026-11-21T12:00:00Z; without it now
     #[arg(long)]
     at: Option<jiff::Timestamp>,
+    /// The strength of authentication that a verified token would give, as policies know it: `context.authLevel`
+    #[arg(long, value_name = "LEVEL")]
+    auth_level: Option<i64>,
+    /// For whom the principal acts, as a verified token would say: `context.onBehalfOf`
+    #[arg(long, value_name = "PERSON", value_parser = principal)]
+    on_behalf_of: Option<EntityRef>,
     /// A record as the CRM holds it: the JSON that its `GET` route answers; may be repeated
     #[arg(long, value_name = "FILE")]
     record: Vec<PathBuf>,
@@ -106,12 +112,13 @@ fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
     if problems.error_count() > before {
         return None;
     }
+    let attested = Attested { auth_level: args.auth_level, on_behalf_of: args.on_behalf_of.clone() };
+    let now_ms = args.at.map_or_else(|| Clock::system().now_ms(), |at| at.as_millisecond());
     let dry = DryRun {
         snapshot: &snapshot,
         limits: &limits,
         cache: &Arc::new(VerdictCache::new(VERDICTS_MAX)),
-        principal: &args.principal,
-        now_ms: args.at.map_or_else(|| Clock::system().now_ms(), |at| at.as_millisecond()),
+        asker: &Asker { entity: args.principal.clone(), attested, now_ms },
         request: request?,
         records: &records,
         answer: answer.as_ref(),
@@ -130,7 +137,7 @@ fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snaps
     };
     let bundle = load_bundle(&bundle, problems)?;
     let directory = load_directory(&directory, Some(&bundle), problems)?;
-    Some((Current::new(bundle, directory).snapshot(), limits))
+    Some((Snapshot::first(bundle, directory), limits))
 }
 
 fn read_request(args: &ExplainArgs, problems: &mut Problems) -> Option<DryRequest> {

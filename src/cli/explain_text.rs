@@ -12,6 +12,12 @@ use crate::pipeline::dry_run::explanation::{
 pub fn text(told: &Explanation) -> String {
     let mut text = Text::default();
     text.line(format!("{} asks {} {} at {}", told.principal, told.method, told.target, told.at));
+    if let Some(level) = told.auth_level {
+        text.line(format!("authenticated at level {level}"));
+    }
+    if let Some(person) = &told.on_behalf_of {
+        text.line(format!("on behalf of {person}"));
+    }
     text.line(verdict(told));
     text.request(told);
     text.decisions(told);

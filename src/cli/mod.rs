@@ -9,6 +9,7 @@ pub mod check;
 pub mod explain;
 mod explain_text;
 pub mod key;
+pub mod config;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
     Key(key::KeyArgs),
+    /// Print what the configuration file may hold
+    Config(config::ConfigCommandArgs),
 }
 
 /// Where the configuration is.
@@ -76,5 +79,6 @@ pub fn run() -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::Config(args) => config::run(&args),
     }
 }

@@ -7,3 +7,5 @@ pub mod reader;
 pub mod settings;
 pub mod service;
 pub mod load;
+pub mod reference;
+pub mod json_schema;

@@ -15,7 +15,7 @@ use super::reader::{Item, Reading, Table, Text};
 pub struct Section {
     /// Its name in brackets, e.g. `identity.crm_keys`.
     pub name: &'static str,
-    /// What it is for, in one sentence.
+    /// What it is for. What follows an empty line stands below the keys in the reference.
     pub meaning: &'static str,
     /// Whether the file may do without it.
     pub presence: Presence,

@@ -18,6 +18,7 @@ use super::entry::Entry;
 use super::error::{Fault, LedgerError};
 use super::folder::{self, Wrap};
 use super::open::{self, RecoveryReport};
+use super::prepare::Prepared;
 use super::writer::{Request, Shared, State, Writer};
 
 /// How the ledger is kept.
@@ -91,6 +92,19 @@ pub struct Health {
     pub why: Option<&'static str>,
 }
 
+/// An entry on its way to the queue, already as bytes.
+pub struct Waiting(Prepared);
+
+impl Waiting {
+    /// Makes an entry ready to be handed over.
+    ///
+    /// # Errors
+    /// [`LedgerError::EntryTooLarge`].
+    pub fn new(entry: Entry) -> Result<Self, LedgerError> {
+        entry.prepare().map(Self)
+    }
+}
+
 impl Ledger {
     /// Opens the ledger and recovers what a former life left. Blocks on the file system.
     ///
@@ -146,6 +160,18 @@ impl Ledger {
     /// [`LedgerError::QueueFull`], [`LedgerError::EntryTooLarge`], [`LedgerError::Closed`].
     pub fn append_soon(&self, entry: Entry) -> Result<(), LedgerError> {
         self.hand_over(Request::Append(entry.prepare()?, None))
+    }
+
+    /// As [`Ledger::append_soon`], but what finds the queue full comes back, to be handed over again.
+    ///
+    /// # Errors
+    /// [`LedgerError::Closed`].
+    pub fn offer(&self, waiting: Waiting) -> Result<Option<Waiting>, LedgerError> {
+        match self.inner.queue.try_send(Request::Append(waiting.0, None)) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(Request::Append(prepared, _))) => Ok(Some(Waiting(prepared))),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(LedgerError::Closed),
+        }
     }
 
     /// Whether the ledger can be written now.

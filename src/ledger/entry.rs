@@ -25,7 +25,7 @@ pub enum Entry {
     Refusals(Refusals),
     /// Requests on routes for which nobody is identified, counted.
     Passes(Passes),
-    /// A bundle or directory was offered.
+    /// A bundle, a directory or keys were offered.
     Revision(Revision),
     /// Something that a person must look at.
     Alarm(Alarm),
@@ -126,6 +126,12 @@ pub struct Access {
     /// The ids of policies that failed to evaluate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// The reason code of a denial that no policy determined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The name of the attribute that could not be used, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
 }
 
 /// Records of one type whose fields were treated alike.
@@ -166,6 +172,9 @@ pub struct RowsHidden {
     /// The reason code, where no policy said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The name of the attribute that could not be used, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
 }
 
 /// What a request wanted to change, by the names of fields.
@@ -350,10 +359,10 @@ pub struct PassCount {
     pub count: u64,
 }
 
-/// A bundle or directory was offered.
+/// A bundle, a directory or keys were offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revision {
-    /// Which of both.
+    /// Which of them.
     pub what: RevisionOf,
     /// The hash that was offered.
     pub hash: String,
@@ -382,6 +391,19 @@ pub enum RevisionOf {
     Bundle,
     /// People and their memberships.
     Directory,
+    /// How callers are identified: hashes of keys, never a secret.
+    Keys,
+}
+
+impl RevisionOf {
+    /// How entries and messages spell it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Directory => "directory",
+            Self::Keys => "keys",
+        }
+    }
 }
 
 /// What became of an offered revision.

@@ -32,17 +32,25 @@ pub struct Decision {
     pub errors: Vec<String>,
     /// Why it is a deny; `None` for allow.
     pub reason: Option<Reason>,
+    /// The attribute that could not be used, where that is why.
+    pub attribute: Option<String>,
 }
 
 impl Decision {
     /// An allow made by `determining`.
     pub fn allow(determining: Vec<String>) -> Self {
-        Self { effect: Effect::Allow, determining, errors: Vec::new(), reason: None }
+        Self { effect: Effect::Allow, determining, errors: Vec::new(), reason: None, attribute: None }
     }
 
     /// A deny that no policy was asked for.
     pub fn deny(reason: Reason) -> Self {
-        Self { effect: Effect::Deny, determining: Vec::new(), errors: Vec::new(), reason: Some(reason) }
+        let (determining, errors) = (Vec::new(), Vec::new());
+        Self { effect: Effect::Deny, determining, errors, reason: Some(reason), attribute: None }
+    }
+
+    /// A deny because of an attribute that cannot be used.
+    pub fn unusable(reason: Reason, attribute: &str) -> Self {
+        Self { attribute: Some(attribute.to_owned()), ..Self::deny(reason) }
     }
 
     /// Whether the decision is allow.

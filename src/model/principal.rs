@@ -37,10 +37,18 @@ impl fmt::Display for EntityRef {
 /// How the principal proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Authn {
-    /// A key that Lockkeeper issued; the CRM sees the service account.
+    /// A key that Lockkeeper issued.
     ApiKey,
-    /// The caller's own CRM key; the CRM sees the caller.
+    /// The caller's own CRM key, known by its hash.
     CrmKey,
+    /// A signed token of an issuer.
+    Jwt,
+    /// A client certificate.
+    Certificate,
+    /// The header of a trusted gateway.
+    Gateway,
+    /// The caller's own CRM credential, which the CRM was asked about.
+    Introspection,
 }
 
 impl Authn {
@@ -49,6 +57,10 @@ impl Authn {
         match self {
             Authn::ApiKey => "api-key",
             Authn::CrmKey => "crm-key",
+            Authn::Jwt => "jwt",
+            Authn::Certificate => "certificate",
+            Authn::Gateway => "gateway",
+            Authn::Introspection => "introspection",
         }
     }
 }
@@ -60,6 +72,42 @@ pub struct Principal {
     pub entity: EntityRef,
     /// How they were identified.
     pub authn: Authn,
+    /// What their credential says beside who they are.
+    pub attested: Attested,
+}
+
+/// What a verified credential says beside who its holder is. Never anything that the caller merely claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Attested {
+    /// How strongly they were authenticated, on the operator's own scale.
+    pub auth_level: Option<i64>,
+    /// The person for whom they act.
+    pub on_behalf_of: Option<EntityRef>,
+}
+
+/// Who asks, what was verified about them, and when: what all decisions of one request share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The principal.
+    pub entity: EntityRef,
+    /// What their credential says beside that.
+    pub attested: Attested,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Asker {
+    /// Someone of whom nothing more is verified.
+    pub fn plain(entity: EntityRef, now_ms: i64) -> Self {
+        Self { entity, attested: Attested::default(), now_ms }
+    }
+}
+
+impl Principal {
+    /// The principal at a moment.
+    pub fn asking(&self, now_ms: i64) -> Asker {
+        Asker { entity: self.entity.clone(), attested: self.attested.clone(), now_ms }
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod listen;
 pub mod outgoing;
 pub mod cookies;
 pub mod origins;
+mod panics;
 pub mod identify;
 pub mod map;
 pub mod hydrate;
@@ -27,6 +28,7 @@ pub mod forward;
 pub mod respond;
 pub mod trail;
 pub mod record;
+pub mod serving;
 pub mod sidecar;
 pub mod fetch;
 pub mod files;
@@ -44,7 +46,7 @@ use crate::bundle::profile::transit::{IdentityNeed, Transit};
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::Authn;
+use crate::model::principal::{Asker, Authn};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use decide::request::{decide_records, decide_request};
@@ -59,7 +61,8 @@ use listen::Exchange;
 use map::Mapped;
 use origins::Voucher;
 use respond::Reply;
-use sidecar::{Serving, Sidecar};
+use serving::Serving;
+use sidecar::Sidecar;
 use trail::{End, Trail};
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
@@ -77,7 +80,7 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         serving: Some(Arc::clone(&serving.snapshot)),
         ..Trail::default()
     };
-    let result = path(&sidecar, &serving, exchange, &mut trail).await;
+    let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, asked, reply_to).await;
 }
 
@@ -121,11 +124,12 @@ async fn path(
             open::OpenRequest { route, transit, parameters, head: &head, scheme, passage: &passage };
         return request.answer(sidecar, serving, exchange.body, trail).await;
     }
-    if identify::may_be_by_cookie(&head.headers, &serving.sources) {
+    let sources = &serving.identity.sources;
+    if identify::may_be_by_cookie(&head.headers, sources) {
         // Before identification, which may ask the CRM.
         sidecar.browsers.check_write(&head.method, &head.headers, Voucher::Cookie)?;
     }
-    let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
+    let identity = identify(&head.headers, sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     let (route, parameters) = found?;
@@ -140,7 +144,8 @@ async fn path(
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped);
 
-    let gate = sidecar.gate(snapshot, &identity.principal.entity, now_ms);
+    let asker = identity.principal.asking(now_ms);
+    let gate = sidecar.gate(snapshot, &asker);
     let fetcher = fetch::Fetcher {
         sidecar,
         serving,
@@ -152,7 +157,7 @@ async fn path(
     fetcher.find_owner(&mut mapped, profile).await?;
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
     let stage = Stage { fetcher, identity: &identity, mapped: &mapped };
-    stage.decide(&head, upload, trail, now_ms).await
+    stage.decide(&head, upload, trail, &asker).await
 }
 
 /// The answer to a browser that asks what pages of another site may do.
@@ -163,7 +168,7 @@ fn preflight(
     trail: &mut Trail,
 ) -> Result<Option<Reply>, Problem> {
     let (browsers, profile) = (&sidecar.browsers, &serving.snapshot.bundle.profile);
-    let credentials = identify::credential_headers(&serving.sources);
+    let credentials = identify::credential_headers(&serving.identity.sources);
     let Some(allowed) = browsers.preflight(&head.method, &head.headers, profile, &credentials) else {
         return Ok(None);
     };
@@ -284,16 +289,15 @@ impl Stage<'_> {
         head: &canonical::CanonicalHead,
         upload: Option<stream::Source>,
         trail: &mut Trail,
-        now_ms: i64,
+        asker: &Asker,
     ) -> Result<Reply, Problem> {
         let (mapped, gate) = (self.mapped, self.fetcher.gate);
         let (sidecar, snapshot) = (self.fetcher.sidecar, &self.fetcher.serving.snapshot);
         let profile = &snapshot.bundle.profile;
-        let principal = &self.identity.principal.entity;
-        trail.verdict = decide_request(snapshot, principal, mapped, now_ms);
+        trail.verdict = decide_request(snapshot, asker, mapped);
         if trail.verdict.problem.is_none() {
             let images = self.images().await?;
-            decide_records(snapshot, gate, principal, mapped, &images, now_ms, &mut trail.verdict);
+            decide_records(snapshot, gate, asker, mapped, &images, &mut trail.verdict);
         }
         let missing = fetch::missing_names(mapped, profile, gate);
         let clearance = clear(&trail.verdict, mapped, head, profile, &self.identity.credential, &missing)?;

@@ -1,15 +1,17 @@
 //! Recording: every outcome goes to the ledger, and what must be durable is durable before anybody acts on it.
 //!
 //! Promises: no write is forwarded and no body is released before its decision entry is on disk. Refusals before
-//! identity, and requests for which nobody is identified, are counted per second, so that a flood cannot fill the disk.
+//! identity, and requests for which nobody is identified, are counted per second, so that a flood cannot fill the disk. An
+//! outcome that finds the ledger's queue full waits here and is handed over again.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::trail::{End, Trail};
-use crate::ledger::append::Ledger;
+use crate::ledger::append::{Ledger, Waiting};
 use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals};
+use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -22,6 +24,7 @@ pub struct Recorder {
     passes: Mutex<PassCounts>,
     /// Whether the ledger did not take the last counts.
     are_counts_lost: AtomicBool,
+    owed: Mutex<VecDeque<Waiting>>,
 }
 
 #[derive(Default)]
@@ -44,6 +47,7 @@ impl Recorder {
             refusals: Mutex::default(),
             passes: Mutex::default(),
             are_counts_lost: AtomicBool::new(false),
+            owed: Mutex::default(),
         }
     }
 
@@ -86,9 +90,19 @@ impl Recorder {
                 }
                 None => None,
             };
-        self.append(trail.decision(handle, problem)).await?;
-        trail.is_decided = true;
-        Ok(())
+        match self.ledger.append(trail.decision(handle, problem)).await {
+            Ok(_) => {
+                trail.is_decided = true;
+                Ok(())
+            }
+            Err(error) => {
+                // The entry may still become durable, and would then stay open: nothing came of it.
+                if matches!(error, LedgerError::Timeout { .. }) {
+                    self.append_soon(trail.outcome(&End::of_unrecorded(&unavailable(&error))));
+                }
+                Err(unavailable(&error))
+            }
+        }
     }
 
     /// Makes the outcome durable; for writes, before the answer leaves.
@@ -135,8 +149,10 @@ impl Recorder {
         *passes.counts.entry(key).or_default() += 1;
     }
 
-    /// Writes what was counted since the last call; called once a second with that second's text.
-    pub fn flush_counts(&self, second: &str) {
+    /// Hands over what was owed and what was counted since the last call; called once a second with that second's text.
+    pub fn flush(&self, second: &str) {
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
+        owed.into_iter().for_each(|waiting| self.offer(waiting));
         self.flush_refusals(second);
         self.flush_passes(second);
     }
@@ -182,17 +198,42 @@ impl Recorder {
     /// Makes any other entry durable.
     pub async fn append(&self, entry: Entry) -> Result<(), Problem> {
         let appended = self.ledger.append(entry).await;
-        appended
-            .map(|_| ())
-            .map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
+        appended.map(|_| ()).map_err(|error| unavailable(&error))
     }
 
     fn append_soon(&self, entry: Entry) {
-        if let Err(error) = self.ledger.append_soon(entry) {
-            tracing::error!(error = %error, "an entry could not be handed to the ledger");
+        match Waiting::new(entry) {
+            Ok(waiting) => self.offer(waiting),
+            Err(error) => lost(&error),
+        }
+    }
+
+    /// Hands an entry over, or keeps it for the next flush.
+    fn offer(&self, waiting: Waiting) {
+        match self.ledger.offer(waiting) {
+            Ok(None) => {}
+            Ok(Some(waiting)) => {
+                let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+                match owed.len() < OWED_MAX {
+                    true => owed.push_back(waiting),
+                    false => lost(&LedgerError::QueueFull { limit: OWED_MAX }),
+                }
+            }
+            Err(error) => lost(&error),
         }
     }
 }
+
+fn lost(error: &LedgerError) {
+    tracing::error!(error = %error, "an entry could not be handed to the ledger");
+}
+
+fn unavailable(error: &LedgerError) -> Problem {
+    Problem::new(Reason::LedgerUnavailable).internal(error.to_string())
+}
+
+/// Outcomes that wait for room in the ledger's queue; beyond that they are lost, and the log says so.
+const OWED_MAX: usize = 65_536;
 
 /// Sources told apart within one second; beyond that they are counted together.
 const REFUSAL_SOURCES_MAX: usize = 1024;

@@ -3,22 +3,21 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
-use super::identify::KeySource;
 use super::map::{self, Mapped};
 use super::origins::Browsers;
 use super::record::Recorder;
+use super::serving::{Current, Serving};
 use super::stream::StreamLimits;
 use super::trail::Trail;
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
 use crate::json::parse::JsonLimits;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
 use crate::telemetry::clock::Clock;
@@ -28,8 +27,6 @@ use crate::telemetry::metrics::Metrics;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
-    /// The known keys, swapped on reload.
-    pub sources: ArcSwap<Vec<KeySource>>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -48,14 +45,6 @@ pub struct Sidecar {
     streams: Arc<Semaphore>,
     open: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
-}
-
-/// What one request sees from beginning to end.
-pub struct Serving {
-    /// Bundle and directory.
-    pub snapshot: Arc<Snapshot>,
-    /// Known keys.
-    pub sources: Arc<Vec<KeySource>>,
 }
 
 /// Limits of the service.
@@ -163,10 +152,8 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
-    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
-        sources: Vec<KeySource>,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,
@@ -178,11 +165,9 @@ impl Sidecar {
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let sources = ArcSwap::from_pointee(sources);
         let browsers = Browsers::default();
         Self {
             current,
-            sources,
             upstream,
             recorder,
             cache,
@@ -205,8 +190,8 @@ impl Sidecar {
     }
 
     /// What serves now.
-    pub fn serving(&self) -> Serving {
-        Serving { snapshot: self.current.snapshot(), sources: self.sources.load_full() }
+    pub fn serving(&self) -> Arc<Serving> {
+        self.current.serving()
     }
 
     /// A place among the requests under way, or a refusal.
@@ -224,9 +209,9 @@ impl Sidecar {
         Arc::clone(&self.open).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
-    /// The gate for a principal.
-    pub fn gate(&self, snapshot: &Arc<Snapshot>, principal: &EntityRef, now_ms: i64) -> RecordGate {
-        RecordGate::new(Arc::clone(snapshot), principal.clone(), now_ms, Arc::clone(&self.cache))
+    /// The gate for whoever asks.
+    pub fn gate(&self, snapshot: &Arc<Snapshot>, asker: &Asker) -> RecordGate {
+        RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&self.cache))
     }
 
     /// Keeps other changes of the same records waiting, so that what was judged is what is changed as far as this proxy

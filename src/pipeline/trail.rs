@@ -11,11 +11,11 @@ use crate::ledger::field_set::FieldSet;
 use crate::model::decision::Effect;
 use crate::model::principal::Principal;
 use crate::model::problem::Problem;
-use crate::model::reason::Class;
+use crate::model::reason::{Class, Reason};
 use crate::pipeline::decide::request::RequestVerdict;
 use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
 use crate::pipeline::enforce::response::ReleaseKind;
-use crate::pipeline::enforce::shown::ShownSets;
+use crate::pipeline::enforce::shown::{HiddenRow, ShownSets};
 use crate::telemetry::metrics::Finished;
 
 /// Everything that the ledger may need to know of one request.
@@ -111,7 +111,7 @@ impl Trail {
         };
         let denied = self.verdict.all_accesses().filter(|access| !access.decision.is_allow());
         let denied = denied.flat_map(|access| &access.decision.determining);
-        let hidden = sets.rows_hidden.keys().flat_map(|(_, _, policies)| policies);
+        let hidden = sets.rows_hidden.keys().flat_map(|why| &why.policies);
         let said = denied
             .chain(hidden)
             .filter_map(|id| Some((id.clone(), bundle.policies.reasons.get(id)?.clone())));
@@ -178,6 +178,20 @@ pub struct End<'p> {
     pub problem: Option<&'p Problem>,
 }
 
+impl<'p> End<'p> {
+    /// The end of a request whose decision could not be recorded in time: nothing was forwarded or released.
+    pub fn of_unrecorded(problem: &'p Problem) -> Self {
+        let status = problem.reason.status();
+        Self {
+            status,
+            kind: ReleaseKind::Problem,
+            bytes: 0,
+            delivered: Delivered::Unknown,
+            problem: Some(problem),
+        }
+    }
+}
+
 fn effect(problem: Option<&Problem>) -> entry::Effect {
     match problem.map(|problem| problem.reason.class()) {
         None => entry::Effect::Allow,
@@ -202,12 +216,17 @@ fn group<'a>(accesses: impl Iterator<Item = &'a AccessDecision>) -> Vec<Access> 
     for access in accesses {
         let effect =
             if access.decision.effect == Effect::Allow { entry::Effect::Allow } else { entry::Effect::Deny };
+        // What policies decided stands in `policies` and `errors`; that none did, or why none was asked, stands here.
+        let reason = access.decision.reason.filter(|_| access.decision.determining.is_empty());
+        let reason = reason.map(|reason| reason.code().to_owned());
         let same = grouped.iter_mut().find(|other| {
             other.action == access.action
                 && other.record_type == access.type_name
                 && other.effect == effect
                 && other.policies == access.decision.determining
                 && other.errors == access.decision.errors
+                && other.reason == reason
+                && other.attribute == access.decision.attribute
         });
         match same {
             Some(other) => {
@@ -221,6 +240,8 @@ fn group<'a>(accesses: impl Iterator<Item = &'a AccessDecision>) -> Vec<Access> 
                 effect,
                 policies: access.decision.determining.clone(),
                 errors: access.decision.errors.clone(),
+                reason,
+                attribute: access.decision.attribute.clone(),
             }),
         }
     }
@@ -238,6 +259,8 @@ fn view_access(sets: &ShownSets) -> Vec<Access> {
             effect: entry::Effect::Deny,
             policies: Vec::new(),
             errors: sets.errors.clone(),
+            reason: Some(Reason::PolicyError.code().to_owned()),
+            attribute: None,
         }],
     }
 }
@@ -255,13 +278,12 @@ fn to_sets(sets: &ShownSets) -> Vec<Sets> {
 }
 
 fn to_rows_hidden(sets: &ShownSets) -> Vec<RowsHidden> {
-    let one = |((type_name, reason, policies), ids): (&(String, &'static str, Vec<String>), &Vec<String>)| {
-        RowsHidden {
-            record_type: type_name.clone(),
-            ids: distinct(ids),
-            policies: policies.clone(),
-            reason: Some((*reason).to_owned()),
-        }
+    let one = |(why, ids): (&HiddenRow, &Vec<String>)| RowsHidden {
+        record_type: why.type_name.clone(),
+        ids: distinct(ids),
+        policies: why.policies.clone(),
+        reason: Some(why.reason.to_owned()),
+        attribute: why.attribute.clone(),
     };
     sets.rows_hidden.iter().map(one).collect()
 }

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::load::Loaded;
-use super::reload::{Reloader, policy_changes};
+use super::reload::{PARTS, Reloader, policy_changes, revision_of};
 use crate::admin;
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::compile::Bundle;
+use crate::bundle::directory::Directory;
 use crate::config::service::{BrowsersConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
@@ -28,6 +29,7 @@ use crate::pipeline::forward::{Upstream, UpstreamOptions};
 use crate::pipeline::listen::{self, ConnectionLimits};
 use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::record::Recorder;
+use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::pipeline::stream::StreamLimits;
 use crate::telemetry::clock::Clock;
@@ -103,8 +105,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         None => None,
     };
     let sidecar = Sidecar::new(
-        Current::new(loaded.bundle, loaded.directory),
-        loaded.sources,
+        Current::new(loaded.bundle, loaded.directory, loaded.identity),
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
         Recorder::new(ledger.clone(), handles),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
@@ -116,7 +117,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let address = local(&listener, config.listen.address);
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
-    keep(&revisions, &sidecar.current.snapshot()).map_err(ledger_error)?;
+    let snapshot = sidecar.current.snapshot();
+    keep(&revisions, &snapshot.bundle, &snapshot.directory).map_err(ledger_error)?;
     record_start(&sidecar, &boot, address).await?;
 
     let (shutdown, is_over) = watch::channel(false);
@@ -125,11 +127,11 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         drain_timeout_ms: config.listen.drain_timeout_ms,
         ..ConnectionLimits::default()
     };
-    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions));
+    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
     let mut tasks = vec![
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
-        tokio::spawn(flush_counts(Arc::clone(&sidecar), over(is_over.clone()))),
+        tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
@@ -158,7 +160,7 @@ impl Running {
         for task in self.tasks {
             let _ = task.await;
         }
-        self.sidecar.recorder.flush_counts(&self.sidecar.clock.second());
+        self.sidecar.recorder.flush(&self.sidecar.clock.second());
         self.ledger.close().await
     }
 }
@@ -181,16 +183,19 @@ fn read_token(path: &std::path::Path) -> Result<String, StartError> {
 }
 
 /// Keeps the bytes of what serves, so that a hash in the ledger always has its text.
-pub fn keep(revisions: &Revisions, snapshot: &Snapshot) -> Result<(), LedgerError> {
+pub fn keep(revisions: &Revisions, bundle: &Bundle, directory: &Directory) -> Result<(), LedgerError> {
     let files: Vec<(String, Bytes)> =
-        snapshot.bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-    revisions.keep(&snapshot.bundle.revision, &files)?;
-    let directory = Bytes::from(snapshot.directory.snapshot.clone());
-    revisions.keep(&snapshot.directory.revision, &[("directory.json".to_owned(), directory)])
+        bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    revisions.keep(&bundle.revision, &files)?;
+    if revisions.has(&directory.revision)? {
+        return Ok(());
+    }
+    revisions.keep(&directory.revision, &[("directory.json".to_owned(), Bytes::from(directory.snapshot()))])
 }
 
 async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
-    let snapshot = sidecar.current.snapshot();
+    let serving = sidecar.current.serving();
+    let snapshot = &serving.snapshot;
     let record = |entry| async { sidecar.recorder.append(entry).await };
     let failed =
         |problem: crate::model::problem::Problem| StartError::Record(problem.internal.unwrap_or_default());
@@ -202,13 +207,10 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         listen: address.to_string(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
-    for (what, hash) in [
-        (RevisionOf::Bundle, &snapshot.bundle.revision),
-        (RevisionOf::Directory, &snapshot.directory.revision),
-    ] {
+    for what in PARTS {
         let revision = Revision {
             what,
-            hash: hash.clone(),
+            hash: revision_of(&serving, what).to_owned(),
             previous: None,
             result: RevisionResult::Active,
             problems: 0,
@@ -221,12 +223,12 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
     Ok(())
 }
 
-async fn flush_counts(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
+async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = ticks.tick() => sidecar.recorder.flush_counts(&sidecar.clock.second()),
+            _ = ticks.tick() => sidecar.recorder.flush(&sidecar.clock.second()),
             () = &mut shutdown => return,
         }
     }

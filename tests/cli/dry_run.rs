@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use lockkeeper::json::parse::JsonLimits;
 use lockkeeper::json::value::Document;
-use lockkeeper::model::principal::EntityRef;
+use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::pipeline::decide::gate::VerdictCache;
 use lockkeeper::pipeline::dry_run::explanation::{Explanation, Outcome};
 use lockkeeper::pipeline::dry_run::{DryRequest, DryRun, dry_run};
@@ -29,8 +29,7 @@ fn explain(sidecar: &TestSidecar, person: &str, request: (&str, &str, &str), hel
         snapshot: &sidecar.running().sidecar.current.snapshot(),
         limits: &Limits::default(),
         cache: &Arc::new(VerdictCache::new(1_000)),
-        principal: &EntityRef::new("User", person),
-        now_ms: NOW_MS,
+        asker: &Asker::plain(EntityRef::new("User", person), NOW_MS),
         request: DryRequest { method, target, headers, body },
         records: &held.records,
         answer: held.answer.as_ref(),

@@ -30,8 +30,21 @@ fn wrong_arguments_are_no_denial() {
 }
 
 /// Every command there is: `help` lists the first level, so that a new one shows in its snapshot.
-const COMMANDS: &[&str] =
-    &["", "serve", "demo", "check", "explain", "audit", "audit tail", "key", "key new", "key hash"];
+const COMMANDS: &[&str] = &[
+    "",
+    "serve",
+    "demo",
+    "check",
+    "explain",
+    "audit",
+    "audit tail",
+    "key",
+    "key new",
+    "key hash",
+    "config",
+    "config reference",
+    "config schema",
+];
 
 const WRONG: &[&[&str]] = &[
     &[],

@@ -1,9 +1,9 @@
-//! Property: a verdict from the cache equals a fresh one, whatever the facts, the principal and the time.
+//! Property: a verdict from the cache equals a fresh one, whatever the facts, the principal, what is attested, and the time.
 
 use std::sync::Arc;
 
-use lockkeeper::bundle::current::{Current, Snapshot};
-use lockkeeper::model::principal::EntityRef;
+use lockkeeper::bundle::current::Snapshot;
+use lockkeeper::model::principal::{Asker, Attested, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::testkit::NOW_MS;
@@ -27,6 +27,11 @@ const TIMES: &[&str] = &[
               && resource.amount.greaterThan(decimal("0.0001")) };"#,
     r#"@id("t.day") forbid (principal, action == Action::"view", resource is Deal)
        when { context.now.toTime() > duration("12h") };"#,
+    r#"@id("t.level") forbid (principal, action == Action::"readField", resource is Deal)
+       when { context.field in FieldSet::"Deal.financial" }
+       unless { context has authLevel && context.authLevel >= 2 };
+       @id("t.behalf") forbid (principal, action == Action::"view", resource is Deal)
+       when { context has onBehalfOf && resource has owner && resource.owner != context.onBehalfOf };"#,
 ];
 
 fn snapshot(policies: &str) -> Arc<Snapshot> {
@@ -48,7 +53,7 @@ fn snapshot(policies: &str) -> Arc<Snapshot> {
         });
     let folder = TestFolder::new(options, std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let (_, loaded) = folder.load();
-    Current::new(loaded.bundle, loaded.directory).snapshot()
+    Snapshot::first(loaded.bundle, loaded.directory)
 }
 
 /// A time near the points that policies and facts compare it with.
@@ -70,6 +75,16 @@ fn attribute(values: Vec<AttributeValue>) -> impl Strategy<Value = Attribute> {
 
 fn entity(type_name: &str, ids: &[&str]) -> Vec<AttributeValue> {
     ids.iter().map(|id| AttributeValue::Entity(EntityRef::new(type_name, *id))).collect()
+}
+
+/// What a credential may say; nobody is not in the directory.
+fn attested() -> impl Strategy<Value = Attested> {
+    let person = prop::sample::select(vec![None, Some("rep-east"), Some("rep-west"), Some("nobody")]);
+    let level = prop::sample::select(vec![None, Some(1), Some(2)]);
+    (level, person).prop_map(|(auth_level, person)| Attested {
+        auth_level,
+        on_behalf_of: person.map(|person| EntityRef::new("User", person)),
+    })
 }
 
 /// Facts of a deal, attribute by attribute in the profile's order.
@@ -116,9 +131,10 @@ fn a_kept_verdict_equals_a_fresh_one() {
             prop::sample::select(vec!["rep-east", "rep-west", "manager-east", "service", "admin", "nobody"]);
         let mut runner =
             TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
-        let ran = runner.run(&(facts(&snapshot), people, moments()), |(facts, person, now_ms)| {
-            let principal = EntityRef::new("User", person);
-            let gate = RecordGate::new(Arc::clone(&snapshot), principal, now_ms, Arc::clone(&cache));
+        let ran = runner.run(&(facts(&snapshot), people, attested(), moments()), |case| {
+            let (facts, person, attested, now_ms) = case;
+            let asker = Asker { entity: EntityRef::new("User", person), attested, now_ms };
+            let gate = RecordGate::new(Arc::clone(&snapshot), asker, Arc::clone(&cache));
             let fresh = gate.judge_afresh(&facts);
             prop_assert_eq!(&*gate.judge(&facts), &fresh);
             prop_assert_eq!(&*gate.judge(&facts), &fresh);

@@ -210,3 +210,26 @@ async fn an_answer_that_nobody_takes_is_not_delivered() {
         sidecar.ledger_when("the outcome", |ledger| ledger.outcome(reply.decision()).is_some()).await;
     assert_eq!(ledger.outcome(reply.decision()).unwrap()["delivered"], "yes");
 }
+
+#[tokio::test]
+async fn a_denial_without_a_policy_names_its_reason_and_its_attribute() {
+    let broken = |profile: String| {
+        profile.replace(r#"{ at = "owner_id", as = "User","#, r#"{ at = "address", as = "User","#)
+    };
+    let sidecar = TestSidecar::with(|options| options.edit("bundle/profile.toml", broken)).await;
+    let caller = sidecar.as_person("manager-east");
+    let read = caller.get("/api/deals/42").await;
+    assert_eq!(read.status, 404);
+    let write = caller.patch("/api/deals/42", r#"{"title":"x"}"#).await;
+    assert_eq!(write.status, 404);
+    let ledger = sidecar.ledger();
+    let hidden = &ledger.decision(&read)["rows_hidden"][0];
+    let expected =
+        json!({"type": "Deal", "ids": ["42"], "reason": "attribute-nonconforming", "attribute": "owner"});
+    assert_eq!(*hidden, expected);
+    let access = &ledger.decision(&write)["access"][0];
+    assert_eq!(
+        (&access["reason"], &access["attribute"]),
+        (&json!("attribute-nonconforming"), &json!("owner"))
+    );
+}

@@ -175,7 +175,7 @@ async fn a_broken_ledger_stops_logins() {
     sidecar.break_ledger().await;
     // Counts ride along, so a broken ledger shows when the next ones are written.
     assert_eq!(sidecar.as_nobody().post("/login", PASSWORD).await.status, 200);
-    sidecar.running().sidecar.recorder.flush_counts("2026-06-15T12:00:00Z");
+    sidecar.running().sidecar.recorder.flush("2026-06-15T12:00:00Z");
     sidecar.crm().reset();
     assert_eq!(sidecar.as_nobody().post("/login", PASSWORD).await.reason(), "ledger-unavailable");
     assert_eq!(sidecar.crm_saw(), Vec::<String>::new());

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use lockkeeper::bundle::current::{Current, Snapshot};
+use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::json::parse::JsonLimits;
 use lockkeeper::json::value::{Document, Kind, Value};
-use lockkeeper::model::principal::EntityRef;
+use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::pipeline::enforce::response::{Filter, Filtered, filter};
 use lockkeeper::pipeline::hydrate::convert::Lookups;
@@ -107,7 +107,8 @@ fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Opti
     let lookups = Lookups { profile, directory: &snapshot.directory };
     let found = records::find(document, &route.shape, None, lookups, 1000).ok()?;
     let principal = EntityRef::new("User", person);
-    let gate = RecordGate::new(Arc::clone(snapshot), principal, NOW_MS, Arc::new(VerdictCache::new(100)));
+    let asker = Asker::plain(principal, NOW_MS);
+    let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::new(VerdictCache::new(100)));
     let verdicts = found.iter().map(|record| (record.node, gate.judge(&record.facts))).collect();
     let ids: HashMap<_, _> = found.iter().map(|record| (record.node, record.facts.id.clone())).collect();
     let question = Filter {
@@ -151,7 +152,7 @@ fn is_part(left: Value<'_>, whole: Value<'_>) -> bool {
 fn stripping_only_removes() {
     let folder = TestFolder::new(Options::default(), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let (_, loaded) = folder.load();
-    let snapshot = Current::new(loaded.bundle, loaded.directory).snapshot();
+    let snapshot = Snapshot::first(loaded.bundle, loaded.directory);
     let people = prop::sample::select(vec!["rep-east", "rep-west", "manager-east", "service", "admin"]);
     let lists = vec(deal(), 0..4);
     let mut runner = TestRunner::new(Config { cases: 120, failure_persistence: None, ..Config::default() });

@@ -55,6 +55,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "map",
             "map::query",
             "map::selection",
+            "serving",
             "sidecar",
         ],
     ),
@@ -63,7 +64,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("map", &["canonical", "hydrate::extract"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "identify", "map", "record", "trail"]),
+    ("serving", &["identify"]),
+    ("sidecar", &["canonical", "decide::gate", "forward", "map", "record", "serving", "trail"]),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown"]),
 ];
 

@@ -1,45 +1,15 @@
-//! Which keys the configuration and the profile language know, asked of their readers: each table gets an unknown key,
-//! and the reader's help lists what it would have taken.
+//! Which keys the profile language knows, asked of its reader: each table gets an unknown key, and the reader's help lists
+//! what it would have taken.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use lockkeeper::bundle::profile::Profile;
 use lockkeeper::config::author::{Problems, SourceFile};
-use lockkeeper::config::service;
 
 use super::{none, tree};
 
 /// A key that is near no other, so that the help lists all.
 const UNKNOWN: &str = "qqqqqqqqqqqqqqqqqqqq";
-
-/// Every table of the configuration.
-const CONFIG: &str = "
-[listen]
-U = 1
-[admin]
-U = 1
-[upstream]
-url = 'http://127.0.0.1:1'
-U = 1
-[identity]
-U = 1
-[identity.crm_keys]
-U = 1
-[identity.api_keys]
-U = 1
-[directory]
-U = 1
-[bundle]
-U = 1
-[ledger]
-U = 1
-[limits]
-U = 1
-[log]
-U = 1
-[U]
-";
 
 /// Every table of the profile language, in each form that has keys of its own.
 const PROFILE: &str = r#"
@@ -83,18 +53,6 @@ action = "list"
 records = { at = "$[*]", type = { key = "k", U = 1 } }
 totals = { at = "$.t", when_rows_hidden = { U = 1 } }
 "#;
-
-#[test]
-fn every_configuration_key_is_documented() {
-    let mut problems = Problems::default();
-    let text = CONFIG.replace('U', UNKNOWN);
-    assert!(
-        service::read(&SourceFile::new("t.toml", text.as_str()), Path::new("/"), &mut problems).is_none()
-    );
-    let keys = known(&problems, text.matches(UNKNOWN).count());
-    assert!(keys.contains("cached_verdicts"), "{keys:?}");
-    documented(&keys, "docs/reference/config.md");
-}
 
 #[test]
 fn every_key_of_the_profile_language_is_documented() {

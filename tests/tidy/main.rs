@@ -11,6 +11,8 @@ mod shape;
 mod words;
 mod reference;
 mod language;
+mod configuration;
+mod schema;
 mod cookbook;
 
 /// Fails with every finding, or passes if there is none.

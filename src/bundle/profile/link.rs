@@ -1,5 +1,9 @@
 //! Checks that a profile is whole: every name resolves, no two routes meet, no list hides rows in silence.
 
+mod headers;
+mod support;
+mod transit;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -21,7 +25,7 @@ pub fn link(profile: &mut Profile, reading: &Reading) {
         check_route(profile, route, reading);
     }
     check_overlaps(profile, reading);
-    check_headers(profile, reading);
+    headers::check(profile, reading);
 }
 
 fn link_types(profile: &mut Profile, reading: &Reading) {
@@ -99,13 +103,13 @@ pub(super) fn is_image(route: &Route) -> bool {
 
 fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let span = || route.span.clone();
-    super::link_transit::check(profile, route, reading);
+    transit::check(profile, route, reading);
     if route.identity == IdentityNeed::Nobody {
-        check_header_rules(route, reading);
+        headers::check_rules(route, reading);
         return;
     }
     if route.pass.is_some() {
-        check_header_rules(route, reading);
+        headers::check_rules(route, reading);
         if route
             .template
             .methods
@@ -155,7 +159,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
             "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`; changes by filter are not supported.";
         reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
     }
-    check_support(route, reading);
+    support::check(route, reading);
     let many = route.shape.records.iter().any(RecordLocation::is_many);
     let lists = route.actions().iter().any(|action| matches!(action, Action::List | Action::Search));
     if many && lists && route.hidden_rows == HiddenRows::Unstated {
@@ -163,129 +167,6 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         reading.error(span(), format!("`{}` does not say what hidden rows do", route.label()), help);
     }
 }
-
-/// What the language can say and this version cannot do: refused at load, never half done.
-fn check_support(route: &Route, reading: &Reading) {
-    let span = || route.span.clone();
-    let is_read = route.actions().iter().any(|action| {
-        action.scope() == Scope::RecordRead
-            || matches!(action, Action::List | Action::Search | Action::Export | Action::Report)
-    });
-    if is_read && route.body != super::route::BodyForm::Empty {
-        let help = "Leave the route out; a body can refer to fields in ways that are not read yet.";
-        reading.error(
-            span(),
-            format!("`{}` reads and takes a body, which is not supported yet", route.label()),
-            help,
-        );
-    }
-    let unjudged = [Action::Merge, Action::Convert, Action::Clone, Action::Restore];
-    if let Some(action) = route.actions().iter().find(|action| unjudged.contains(action)) {
-        let help = "Leave the route out, or map it as a stage move if that is all it does; what it makes is not judged yet.";
-        reading.error(span(), format!("`{}`: `{}` is not supported yet", route.label(), action.name()), help);
-    }
-    let may_write = route.template.methods.iter().any(|m| m != http::Method::GET && m != http::Method::HEAD);
-    if is_read && may_write {
-        let help = "A read is forwarded before its records are judged, so it must not be able to write: use GET or HEAD.";
-        reading.error(span(), format!("`{}` reads by a method that may write", route.label()), help);
-    }
-    for also in &route.also {
-        let is_fit = also.action.scope() == Scope::RecordWrite
-            && !matches!(also.action, Action::MoveStage | Action::Create);
-        if !is_fit {
-            let help = "Stage moves are found by the keys of the stage; further decisions are on the record, such as delete or assign.";
-            reading.error(span(), format!("`{}` cannot stand under `also`", also.action.name()), help);
-        }
-    }
-    check_header_rules(route, reading);
-}
-
-fn check_header_rules(route: &Route, reading: &Reading) {
-    let span = || route.span.clone();
-    for rule in &route.headers {
-        let is_range = rule.name == "range" && rule.role == super::query::Role::Paging;
-        let unit = rule.prefix.as_deref().unwrap_or("");
-        if is_range && (!unit.ends_with('=') || unit.eq_ignore_ascii_case("bytes=")) {
-            let help = "Name the unit, e.g. `range = { role = \"paging\", prefix = \"records=\" }`; byte ranges never pass.";
-            reading.error(span(), format!("`{}`: a range needs a unit of its own", route.label()), help);
-        }
-        if NEVER_FORWARDED.contains(&rule.name.as_str())
-            && !(is_range || rule.role == super::query::Role::Refused)
-        {
-            reading.error(span(), format!("the header `{}` cannot be forwarded", rule.name), "");
-        }
-    }
-}
-
-fn check_headers(profile: &Profile, reading: &Reading) {
-    let lists = [(&profile.request_headers, NEVER_FORWARDED), (&profile.response_headers, NEVER_RELEASED)];
-    for (names, never) in lists {
-        for name in names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name)) {
-            let help = "Credentials, validators and framing are the proxy's own.";
-            reading.error(0..0, format!("the header `{name}` cannot be on a list of the profile"), help);
-        }
-    }
-}
-
-/// Families of headers that are the proxy's own, in either direction.
-fn is_never(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || name.starts_with("access-control-")
-}
-
-/// Request headers that a profile cannot let through.
-const NEVER_FORWARDED: &[&str] = &[
-    "authorization",
-    "cookie",
-    "host",
-    "range",
-    "if-match",
-    "if-none-match",
-    "if-modified-since",
-    "if-unmodified-since",
-    "if-range",
-    "connection",
-    "content-length",
-    "content-encoding",
-    "content-type",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "expect",
-    "forwarded",
-    "accept",
-    "accept-encoding",
-    "proxy-authorization",
-    "x-api-key",
-    "x-remote-user",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-];
-
-/// Response headers that a profile cannot let out.
-const NEVER_RELEASED: &[&str] = &[
-    "etag",
-    "last-modified",
-    "set-cookie",
-    "content-length",
-    "content-encoding",
-    "content-md5",
-    "digest",
-    "content-digest",
-    "repr-digest",
-    "transfer-encoding",
-    "connection",
-    "trailer",
-    "upgrade",
-    "location",
-    "content-location",
-    "link",
-    "server-timing",
-    "www-authenticate",
-];
 
 fn check_type(profile: &Profile, route: &Route, reading: &Reading) {
     match &route.type_source {

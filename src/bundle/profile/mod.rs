@@ -13,7 +13,6 @@ pub mod query;
 pub mod transit;
 pub mod route;
 mod link;
-mod link_transit;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -170,7 +169,7 @@ fn read(table: &Table<'_>) -> Profile {
         }
     }
     profile.types = table.table("types").map(|types| types::read(&types)).unwrap_or_default();
-    (profile.routes, profile.unread) = route::read(table.tables("routes"));
+    (profile.routes, profile.unread) = route::read::read(table.tables("routes"));
     if let Some(paths) = table.table("paths") {
         profile.path_case = match paths.boolean("case_sensitive") {
             Some(false) => PathCase::Insensitive,

@@ -97,8 +97,8 @@ impl Default for LimitsConfig {
 /// The section.
 pub const SECTION: Section = Section {
     name: "limits",
-    meaning: "What one request may cost. Routes of the profile can narrow some of them. A JSON document has at most \
-              2,000,000 values. Answers are held in memory whole: `requests` times `answer_bytes` bounds them; files pass piece by piece.",
+    meaning: "What one request may cost. Routes of the profile can narrow some of them.\n\n\
+              A JSON document has at most 2,000,000 values. Answers are held in memory whole: `requests` times `answer_bytes` bounds them.",
     presence: Presence::Optional,
     keys: &[
         &BODY_BYTES,

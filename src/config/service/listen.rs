@@ -37,7 +37,9 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<ListenConfig> {
 /// The section.
 pub const SECTION: Section = Section {
     name: "listen",
-    meaning: "Where callers connect.",
+    meaning: "Where callers connect.\n\n\
+              A head has at most 64 KiB and 100 header fields. There is no TLS: see the \
+              [threat model](../threat-model.md).",
     presence: Presence::Required,
     keys: &[&ADDRESS, &HEALTH_ADDRESS, &HEAD_TIMEOUT_MS, &DRAIN_TIMEOUT_MS],
     inner: &[],

@@ -50,7 +50,11 @@ pub const DIRECTORY: Section = Section {
 /// The section of the bundle.
 pub const BUNDLE: Section = Section {
     name: "bundle",
-    meaning: "Policies, schema and profile.",
+    meaning: "Policies, schema and profile.\n\n\
+              Bundle, directory and keys go live apart, each whole or not at all: what is broken stays as it was, says so in \
+              the log and the ledger, and delays nothing else. A bundle and a directory that do not fit each other never serve \
+              together: the directory goes first, because it is how people lose access. A file counts as changed when its size, \
+              its times or its place on disk differ; then its bytes are compared. SIGHUP and `POST /reload` look at once.",
     presence: Presence::Required,
     keys: &[&PATH, &RELOAD_POLL_MS],
     inner: &[],
@@ -59,13 +63,13 @@ const FILE: Key = Key::required(
     "file",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "a `.cedarentities.json` file",
+    "Cedar's JSON form of entities, a `.cedarentities.json` file",
 );
 const PATH: Key = Key::required(
     "path",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "the bundle's folder",
+    "folder with `profile.toml`, one `.cedarschema` and `.cedar` files",
 );
 const RELOAD_POLL_MS: Key = Key::integer(
     "reload_poll_ms",

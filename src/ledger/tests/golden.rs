@@ -66,13 +66,16 @@ fn decisions() {
             effect: Effect::Fail,
             policies: vec!["p".into()],
             errors: vec!["q".into()],
+            reason: Some("attribute-not-carried".into()),
+            attribute: Some("amount".into()),
         }],
         sets: vec![shown(&["Deal.title", "Deal.amount"], vec!["42".into()])],
         rows_hidden: vec![RowsHidden {
             record_type: "Deal".into(),
             ids: vec!["43".into()],
             policies: vec!["r".into()],
-            reason: Some("nonconforming".into()),
+            reason: Some("attribute-nonconforming".into()),
+            attribute: Some("owner".into()),
         }],
         reasons: [("r".into(), "Not yours.".into())].into(),
         write: Some(Write {
@@ -88,7 +91,7 @@ fn decisions() {
     };
     check_entry(
         &Entry::Decision(Box::new(full)),
-        r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"]}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"nonconforming"}],"reasons":{"r":"Not yours."},"write":{"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
+        r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"],"reason":"attribute-not-carried","attribute":"amount"}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"attribute-nonconforming","attribute":"owner"}],"reasons":{"r":"Not yours."},"write":{"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
     );
 }
 

@@ -184,11 +184,11 @@ proptest! {
     ) {
         let access = access.into_iter().enumerate().map(|(at, ids)| Access {
             action: format!("view{at}"), record_type: "Deal".into(), ids, effect: Effect::Allow,
-            policies: vec!["p".repeat(at * 100)], errors: vec![],
+            policies: vec!["p".repeat(at * 100)], errors: vec![], reason: None, attribute: None,
         });
         let sets = sets.into_iter().enumerate().map(|(at, ids)| shown(&[&format!("Deal.f{at}")], ids));
         let rows = rows.into_iter().enumerate().map(|(at, ids)| RowsHidden {
-            record_type: format!("T{at}"), ids, policies: vec![], reason: None,
+            record_type: format!("T{at}"), ids, policies: vec![], reason: None, attribute: None,
         });
         check(&Decision {
             access: access.collect(), sets: sets.collect(), rows_hidden: rows.collect(), ..decision("d")

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::ledger::append::{Health, Ledger, LedgerOptions};
+use crate::ledger::append::{Health, Ledger, LedgerOptions, Waiting};
 use crate::ledger::entry::{Entry, Read};
 use crate::ledger::error::{FaultStep, LedgerError};
 use crate::ledger::folder::segments;
@@ -195,9 +195,14 @@ async fn a_full_queue_refuses_at_once() {
     bench.ledger.append_soon(read("first")).unwrap();
     bench.ledger.append_soon(read("second")).unwrap();
     assert!(matches!(bench.ledger.append_soon(read("third")), Err(LedgerError::QueueFull { limit: 2 })));
+    let mut back = bench.ledger.offer(Waiting::new(outcome("fourth")).unwrap()).unwrap();
+    assert!(back.is_some());
     drop(hang);
+    while let Some(waiting) = back {
+        back = bench.ledger.offer(waiting).unwrap();
+    }
     bench.ledger.clone().close().await.unwrap();
-    assert_eq!(kinds(bench.path()), ["segment", "read", "read", "read", "stop"]);
+    assert_eq!(kinds(bench.path()), ["segment", "read", "read", "read", "outcome fourth", "stop"]);
 }
 
 #[tokio::test]

@@ -8,42 +8,36 @@ use std::str::FromStr;
 use cedar_policy as cedar;
 
 use super::entities::Gathering;
+use super::evaluate::shared_context;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
-use crate::bundle::instant;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, EntityRef};
 
 /// Whether the principal may view every record of a type.
-pub fn views_every_record(snapshot: &Snapshot, principal: &EntityRef, type_name: &str, now_ms: i64) -> bool {
-    is_allowed_on_every_record(snapshot, principal, "view", type_name, None, now_ms).unwrap_or(false)
+pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
+    is_allowed_on_every_record(snapshot, asker, "view", type_name, None).unwrap_or(false)
 }
 
 /// Whether the principal may read a field on every record of a type; the field by its full name.
-pub fn reads_on_every_record(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    type_name: &str,
-    field: &str,
-    now_ms: i64,
-) -> bool {
-    is_allowed_on_every_record(snapshot, principal, "readField", type_name, Some(field), now_ms)
-        .unwrap_or(false)
+pub fn reads_on_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str, field: &str) -> bool {
+    is_allowed_on_every_record(snapshot, asker, "readField", type_name, Some(field)).unwrap_or(false)
 }
 
 fn is_allowed_on_every_record(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     action: &str,
     type_name: &str,
     field: Option<&str>,
-    now_ms: i64,
 ) -> Option<bool> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
     let mut gathering = Gathering::new(snapshot);
-    gathering.add(principal).ok()?;
-    let now = instant::to_cedar_datetime(now_ms)?;
-    let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+    gathering.add(&asker.entity).ok()?;
+    if let Some(person) = &asker.attested.on_behalf_of {
+        gathering.add(person).ok()?;
+    }
+    let mut pairs = shared_context(asker).ok()?;
     if let Some(field) = field {
         let field = EntityRef::new("Field", field);
         gathering.add(&field).ok()?;
@@ -51,7 +45,7 @@ fn is_allowed_on_every_record(
     }
     let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
     let request = cedar::PartialRequest::new(
-        cedar::PartialEntityUid::from_concrete(to_uid(principal)?),
+        cedar::PartialEntityUid::from_concrete(to_uid(&asker.entity)?),
         to_uid(&EntityRef::new("Action", action))?,
         cedar::PartialEntityUid::new(cedar::EntityTypeName::from_str(type_name).ok()?, None),
         Some(cedar::Context::from_pairs(pairs).ok()?),

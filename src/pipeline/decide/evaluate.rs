@@ -13,7 +13,7 @@ use crate::bundle::current::Snapshot;
 use crate::bundle::instant;
 use crate::bundle::slices::Slice;
 use crate::model::decision::{Decision, Effect};
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 
@@ -31,6 +31,8 @@ pub enum Resource<'a> {
 pub struct Circumstances {
     /// Milliseconds since 1970.
     pub now_ms: i64,
+    /// What the principal's credential says beside who they are.
+    pub attested: Attested,
     /// For field actions: the field's full name.
     pub field: Option<String>,
     /// For stage moves: the Cedar ids of the stages.
@@ -39,6 +41,13 @@ pub struct Circumstances {
     pub proposed: Vec<(String, Attribute)>,
     /// For collections: how many records are concerned.
     pub count: Option<i64>,
+}
+
+impl Circumstances {
+    /// What all decisions of one request depend on.
+    pub fn of(asker: &Asker) -> Self {
+        Self { now_ms: asker.now_ms, attested: asker.attested.clone(), ..Self::default() }
+    }
 }
 
 /// Decides one question with Cedar's own authorizer, on the slice that can apply.
@@ -57,14 +66,14 @@ pub fn decide(
         return Decision::deny(Reason::NoPermit);
     };
     if let Resource::Record(facts) = resource
-        && let Some(reason) = unusable(snapshot, facts, &slice.dependencies.resource_attributes)
+        && let Some(denied) = unusable(snapshot, facts, &slice.dependencies.resource_attributes)
     {
-        return Decision::deny(reason);
+        return denied;
     }
     if slice.dependencies.reads_context("proposed")
-        && let Some(reason) = unusable_proposal(snapshot, circumstances)
+        && let Some(denied) = unusable_proposal(snapshot, circumstances)
     {
-        return Decision::deny(reason);
+        return denied;
     }
     match ask(snapshot, slice, principal, action, resource, circumstances) {
         Ok(decision) => decision,
@@ -73,19 +82,19 @@ pub fn decide(
     }
 }
 
-/// The reason for which a record cannot be decided on, if one of the needed attributes is not usable.
-pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Reason> {
+/// The denial of a record that cannot be decided on, if one of the needed attributes is not usable.
+pub fn unusable(snapshot: &Snapshot, facts: &RecordFacts, needed: &BTreeSet<String>) -> Option<Decision> {
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     let attributes = record_type.attributes.iter().zip(&facts.attributes);
     let mut needed = attributes.filter(|(spec, _)| needed.contains(&spec.name));
-    needed.find_map(|(_, attribute)| why_unusable(attribute))
+    needed.find_map(|(spec, attribute)| Some(Decision::unusable(why_unusable(attribute)?, &spec.name)))
 }
 
 /// The same for what a write proposes: a value that is there and cannot be read would look as if there were none.
-fn unusable_proposal(snapshot: &Snapshot, circumstances: &Circumstances) -> Option<Reason> {
+fn unusable_proposal(snapshot: &Snapshot, circumstances: &Circumstances) -> Option<Decision> {
     let known = &snapshot.bundle.schema.proposed;
     let mut proposed = circumstances.proposed.iter().filter(|(name, _)| known.contains(name));
-    proposed.find_map(|(_, attribute)| why_unusable(attribute))
+    proposed.find_map(|(name, attribute)| Some(Decision::unusable(why_unusable(attribute)?, name)))
 }
 
 fn why_unusable(attribute: &Attribute) -> Option<Reason> {
@@ -106,6 +115,9 @@ fn ask(
 ) -> Result<Decision, EntitiesError> {
     let mut gathering = Gathering::new(snapshot);
     gathering.add(principal)?;
+    if let Some(person) = &circumstances.attested.on_behalf_of {
+        gathering.add(person)?;
+    }
     let resource_ref = match resource {
         Resource::Record(facts) => {
             gathering.add_record(facts, &slice.dependencies.resource_attributes)?;
@@ -128,9 +140,7 @@ fn context(
     circumstances: &Circumstances,
     gathering: &mut Gathering<'_>,
 ) -> Result<cedar::Context, EntitiesError> {
-    let now = instant::to_cedar_datetime(circumstances.now_ms);
-    let now = now.ok_or_else(|| EntitiesError::Nonconforming("the clock is out of range".to_owned()))?;
-    let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+    let mut pairs = shared_pairs(circumstances.now_ms, &circumstances.attested)?;
     let mut entity = |key: &str, entity: EntityRef| -> Result<(), EntitiesError> {
         pairs.push((key.to_owned(), gathering.expression(&AttributeValue::Entity(entity))?));
         Ok(())
@@ -165,6 +175,29 @@ fn context(
     cedar::Context::from_pairs(pairs).map_err(|error| EntitiesError::Nonconforming(error.to_string()))
 }
 
+/// The part of the context that all decisions of one request share: the time, and what is attested of the principal.
+pub fn shared_context(asker: &Asker) -> Result<Vec<ContextPair>, EntitiesError> {
+    shared_pairs(asker.now_ms, &asker.attested)
+}
+
+/// A key of the context and its value.
+pub type ContextPair = (String, cedar::RestrictedExpression);
+
+fn shared_pairs(now_ms: i64, attested: &Attested) -> Result<Vec<ContextPair>, EntitiesError> {
+    use cedar::RestrictedExpression as Expression;
+    let now = instant::to_cedar_datetime(now_ms);
+    let now = now.ok_or_else(|| EntitiesError::Nonconforming("the clock is out of range".to_owned()))?;
+    let mut pairs = vec![("now".to_owned(), Expression::new_datetime(now))];
+    if let Some(level) = attested.auth_level {
+        pairs.push(("authLevel".to_owned(), Expression::new_long(level)));
+    }
+    if let Some(person) = &attested.on_behalf_of {
+        let uid = to_uid(person).ok_or_else(|| EntitiesError::Unknown(person.clone()))?;
+        pairs.push(("onBehalfOf".to_owned(), Expression::new_entity_uid(uid)));
+    }
+    Ok(pairs)
+}
+
 /// Builds a request that conforms to the schema.
 pub fn request(
     snapshot: &Snapshot,
@@ -197,5 +230,5 @@ pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Enti
         (cedar::Decision::Deny, true) if determining.is_empty() => (Effect::Deny, Some(Reason::NoPermit)),
         (cedar::Decision::Deny, true) => (Effect::Deny, Some(Reason::Forbidden)),
     };
-    Decision { effect, determining, errors, reason }
+    Decision { effect, determining, errors, reason, attribute: None }
 }

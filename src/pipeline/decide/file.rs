@@ -55,10 +55,9 @@ impl Judge<'_, '_> {
 
     fn require(&mut self, action: &'static str, field: Option<String>) -> Result<(), Problem> {
         let question = self.question;
-        let circumstances =
-            Circumstances { now_ms: question.now_ms, field: field.clone(), ..Circumstances::default() };
+        let circumstances = Circumstances { field: field.clone(), ..Circumstances::of(question.asker) };
         let resource = Resource::Record(self.owner);
-        let decision = decide(question.snapshot, question.principal, action, resource, &circumstances);
+        let decision = decide(question.snapshot, &question.asker.entity, action, resource, &circumstances);
         let is_allow = decision.is_allow();
         self.note(action, field, decision);
         if is_allow { Ok(()) } else { Err(Reason::Denied.into()) }

@@ -1,8 +1,8 @@
 //! The gate that each record of an answer passes (PDP): may it be viewed, and which of its fields?
 //!
 //! A verdict may come from the cache only if the key holds everything that the decision read: the snapshot, the
-//! principal, the values of the attributes, the record's identity if a policy looks at it, and where the time stands
-//! among the points that it is compared with.
+//! principal with what is attested of them, the values of the attributes, the record's identity if a policy looks at it,
+//! and where the time stands among the points that it is compared with.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,11 +13,10 @@ use super::evaluate::{self, authorize, unusable};
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::dependencies::Dependencies;
-use crate::bundle::instant;
 use crate::bundle::profile::types::RecordType;
 use crate::bundle::slices::Slice;
 use crate::model::decision::Decision;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use cedar_policy as cedar;
@@ -58,6 +57,7 @@ pub struct VerdictCache {
 struct VerdictKey {
     generation: u64,
     principal: EntityRef,
+    attested: Attested,
     type_name: String,
     identity: Option<String>,
     time: Vec<i8>,
@@ -92,18 +92,20 @@ impl VerdictCache {
 /// A gate for one principal at one moment.
 pub struct RecordGate {
     snapshot: Arc<Snapshot>,
-    principal: EntityRef,
-    now_ms: i64,
+    asker: Asker,
     cache: Arc<VerdictCache>,
 }
+
+/// What of the context is part of a verdict's key.
+const KEPT_CONTEXT: &[&str] = &["now", "field", "authLevel", "onBehalfOf"];
 
 /// The actions that a gate asks about.
 pub const GATE_ACTIONS: &[&str] = &["view", "readField", "readFieldMasked"];
 
 impl RecordGate {
-    /// A gate for a principal.
-    pub fn new(snapshot: Arc<Snapshot>, principal: EntityRef, now_ms: i64, cache: Arc<VerdictCache>) -> Self {
-        Self { snapshot, principal, now_ms, cache }
+    /// A gate for whoever asks.
+    pub fn new(snapshot: Arc<Snapshot>, asker: Asker, cache: Arc<VerdictCache>) -> Self {
+        Self { snapshot, asker, cache }
     }
 
     /// The attributes of a type that the gate needs.
@@ -133,8 +135,8 @@ impl RecordGate {
             return RecordVerdict::denied(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
-        if let Some(reason) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            return RecordVerdict::denied(Decision::deny(reason), hidden);
+        if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
+            return RecordVerdict::denied(denied, hidden);
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
@@ -159,7 +161,10 @@ impl RecordGate {
             return Ok(RecordVerdict::denied(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
         };
         let mut gathering = Gathering::new(&self.snapshot);
-        gathering.add(&self.principal)?;
+        gathering.add(&self.asker.entity)?;
+        if let Some(person) = &self.asker.attested.on_behalf_of {
+            gathering.add(person)?;
+        }
         gathering.add_record(facts, &self.needed(&facts.type_name))?;
         for class in read.field_classes.iter().chain(&masked.field_classes) {
             if let Some(index) = class.first() {
@@ -211,15 +216,13 @@ impl RecordGate {
         field: Option<String>,
         entities: &cedar::Entities,
     ) -> Result<Decision, EntitiesError> {
-        let out_of_range = || EntitiesError::Nonconforming("the clock is out of range".to_owned());
-        let now = instant::to_cedar_datetime(self.now_ms).ok_or_else(out_of_range)?;
-        let mut pairs = vec![("now".to_owned(), cedar::RestrictedExpression::new_datetime(now))];
+        let mut pairs = evaluate::shared_context(&self.asker)?;
         if let Some(uid) = field.and_then(|field| to_uid(&EntityRef::new("Field", field))) {
             pairs.push(("field".to_owned(), cedar::RestrictedExpression::new_entity_uid(uid)));
         }
         let context = cedar::Context::from_pairs(pairs);
         let context = context.map_err(|error| EntitiesError::Nonconforming(error.to_string()))?;
-        let request = evaluate::request(&self.snapshot, &self.principal, action, resource, context)?;
+        let request = evaluate::request(&self.snapshot, &self.asker.entity, action, resource, context)?;
         Ok(authorize(&request, slice, entities))
     }
 
@@ -230,8 +233,9 @@ impl RecordGate {
         for action in GATE_ACTIONS {
             let Some(slice) = self.snapshot.bundle.slices.of(action, &facts.type_name) else { continue };
             let dependencies = &slice.dependencies;
-            // Only the time and the field are part of the key; whatever else of the context a policy reads is not.
-            let reads_more = dependencies.context_keys.iter().any(|key| key != "now" && key != "field");
+            // Whatever else of the context a policy reads is not part of the key.
+            let is_kept = |key: &String| KEPT_CONTEXT.contains(&key.as_str());
+            let reads_more = !dependencies.context_keys.iter().all(is_kept);
             if dependencies.now.is_opaque || dependencies.reads_whole_context || reads_more {
                 return None;
             }
@@ -245,7 +249,8 @@ impl RecordGate {
         let values = values.iter().map(|(spec, value)| (&spec.name, value)).collect::<Vec<_>>();
         Some(VerdictKey {
             generation: self.snapshot.generation,
-            principal: self.principal.clone(),
+            principal: self.asker.entity.clone(),
+            attested: self.asker.attested.clone(),
             type_name: facts.type_name.clone(),
             identity: reads_identity.then(|| facts.id.clone()),
             time,
@@ -261,9 +266,9 @@ impl RecordGate {
         facts: &RecordFacts,
         places: &mut Vec<i8>,
     ) -> Option<()> {
-        let mut place = |point: i64| places.push(self.now_ms.cmp(&point) as i8);
+        let mut place = |point: i64| places.push(self.asker.now_ms.cmp(&point) as i8);
         dependencies.now.literals.iter().for_each(|point| place(*point));
-        let person = self.snapshot.directory.person(&self.principal)?;
+        let person = self.snapshot.directory.person(&self.asker.entity)?;
         for name in &dependencies.now.principal_attributes {
             match name.as_str() {
                 "accessFrom" => person.access_from.into_iter().for_each(&mut place),

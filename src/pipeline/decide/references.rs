@@ -6,7 +6,7 @@
 use super::always::{reads_on_every_record, views_every_record};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{HiddenRows, Route};
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::map::query::{MappedQuery, Reference};
@@ -25,15 +25,9 @@ pub enum ReferenceVerdict {
 }
 
 /// Checks every reference of a query.
-pub fn check(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    route: &Route,
-    query: &MappedQuery,
-    now_ms: i64,
-) -> Result<(), Problem> {
+pub fn check(snapshot: &Snapshot, asker: &Asker, route: &Route, query: &MappedQuery) -> Result<(), Problem> {
     for reference in &query.references {
-        match judge(snapshot, principal, route, query, reference, now_ms) {
+        match judge(snapshot, asker, route, query, reference) {
             ReferenceVerdict::Harmless | ReferenceVerdict::Usable => {}
             ReferenceVerdict::NotReadable | ReferenceVerdict::HiddenRows => {
                 return Err(Reason::ReferenceRefused.into());
@@ -46,11 +40,10 @@ pub fn check(
 /// Judges one reference of a query.
 pub fn judge(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     route: &Route,
     query: &MappedQuery,
     reference: &Reference,
-    now_ms: i64,
 ) -> ReferenceVerdict {
     if !reference.role.reveals_values() {
         return ReferenceVerdict::Harmless;
@@ -58,7 +51,7 @@ pub fn judge(
     let is_readable = reference
         .hops
         .iter()
-        .all(|(type_name, field)| reads_on_every_record(snapshot, principal, type_name, field, now_ms));
+        .all(|(type_name, field)| reads_on_every_record(snapshot, asker, type_name, field));
     if !is_readable {
         return ReferenceVerdict::NotReadable;
     }
@@ -67,7 +60,7 @@ pub fn judge(
     let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
         let own_rows_do_not_count =
             depth == 0 && route.hidden_rows == HiddenRows::VisibleWhenPaged && !query.is_paged;
-        own_rows_do_not_count || views_every_record(snapshot, principal, type_name, now_ms)
+        own_rows_do_not_count || views_every_record(snapshot, asker, type_name)
     });
     if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
 }

@@ -7,7 +7,7 @@ use super::references;
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::hydrate::image::Image;
@@ -33,15 +33,10 @@ impl RequestVerdict {
 
 /// Decides what needs no record: the collection, and what the query refers to. Comes before any record is fetched, so that
 /// whether a record exists cannot show in who is denied.
-pub fn decide_request(
-    snapshot: &Snapshot,
-    principal: &EntityRef,
-    mapped: &Mapped<'_>,
-    now_ms: i64,
-) -> RequestVerdict {
+pub fn decide_request(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> RequestVerdict {
     let mut verdict = RequestVerdict::default();
-    let result = decide_collection(snapshot, principal, mapped, now_ms, &mut verdict)
-        .and_then(|()| references::check(snapshot, principal, mapped.route, &mapped.query, now_ms));
+    let result = decide_collection(snapshot, asker, mapped, &mut verdict)
+        .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query));
     verdict.problem = result.err();
     verdict
 }
@@ -51,14 +46,13 @@ pub fn decide_request(
 pub fn decide_records(
     snapshot: &Snapshot,
     gate: &RecordGate,
-    principal: &EntityRef,
+    asker: &Asker,
     mapped: &Mapped<'_>,
     images: &[Image],
-    now_ms: i64,
     verdict: &mut RequestVerdict,
 ) {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return };
-    let question = WriteQuestion { snapshot, gate, principal, now_ms, mapped, record_type };
+    let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
     if action == Action::Download && verdict.problem.is_none() {
         match images {
             [owner] => file::judge_download(&question, &owner.facts, verdict),
@@ -101,9 +95,8 @@ pub fn decide_records(
 
 fn decide_collection(
     snapshot: &Snapshot,
-    principal: &EntityRef,
+    asker: &Asker,
     mapped: &Mapped<'_>,
-    now_ms: i64,
     verdict: &mut RequestVerdict,
 ) -> Result<(), Problem> {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return Ok(()) };
@@ -111,9 +104,9 @@ fn decide_collection(
         return Ok(());
     }
     let count = i64::try_from(mapped.ids.len()).ok().filter(|count| *count > 0);
-    let circumstances = Circumstances { now_ms, count, ..Circumstances::default() };
+    let circumstances = Circumstances { count, ..Circumstances::of(asker) };
     let resource = Resource::Collection(&record_type.name);
-    let decision = decide(snapshot, principal, action.name(), resource, &circumstances);
+    let decision = decide(snapshot, &asker.entity, action.name(), resource, &circumstances);
     let is_allow = decision.is_allow();
     verdict.accesses.push(AccessDecision {
         action: action.name(),

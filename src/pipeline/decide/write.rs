@@ -18,7 +18,7 @@ use crate::json::same::same_value;
 use crate::json::value::{NodeId, Value};
 use crate::model::access::Action;
 use crate::model::decision::Decision;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
@@ -72,9 +72,7 @@ pub struct WriteQuestion<'a> {
     /// The gate of the principal.
     pub gate: &'a RecordGate,
     /// Who asks.
-    pub principal: &'a EntityRef,
-    /// Milliseconds since 1970.
-    pub now_ms: i64,
+    pub asker: &'a Asker,
     /// The request.
     pub mapped: &'a Mapped<'a>,
     /// The type of the records.
@@ -214,8 +212,7 @@ impl Judge<'_, '_> {
     fn circumstances(&self, after: &RecordFacts) -> Circumstances {
         let names = self.question.record_type.attributes.iter().map(|spec| spec.name.clone());
         let proposed = names.zip(after.attributes.iter().cloned());
-        let now_ms = self.question.now_ms;
-        Circumstances { now_ms, proposed: proposed.collect(), ..Circumstances::default() }
+        Circumstances { proposed: proposed.collect(), ..Circumstances::of(self.question.asker) }
     }
 
     fn changes(&self, also: &Also, image: &Image) -> bool {
@@ -306,7 +303,7 @@ impl Judge<'_, '_> {
     fn ask(&mut self, action: &'static str, facts: &RecordFacts, circumstances: &Circumstances) -> Decision {
         let question = self.question;
         let resource = Resource::Record(facts);
-        let decision = decide(question.snapshot, question.principal, action, resource, circumstances);
+        let decision = decide(question.snapshot, &question.asker.entity, action, resource, circumstances);
         self.note(action, facts, circumstances.field.clone(), decision.clone());
         decision
     }

@@ -12,6 +12,12 @@ use serde::Serialize;
 pub struct Explanation {
     /// The principal, in Cedar's form.
     pub principal: String,
+    /// The strength of authentication that was taken for verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_level: Option<i64>,
+    /// For whom the principal acts, in Cedar's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// The time of the decision, RFC 3339 in UTC.
     pub at: String,
     /// The request's method.

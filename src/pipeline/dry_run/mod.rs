@@ -23,7 +23,7 @@ use crate::bundle::profile::transit::IdentityNeed;
 use crate::bundle::profile::types::RecordType;
 use crate::json::value::Document;
 use crate::model::access::Action;
-use crate::model::principal::EntityRef;
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::canonical::{self, CanonicalHead};
@@ -50,10 +50,8 @@ pub struct DryRun<'a> {
     pub limits: &'a Limits,
     /// Verdicts on records, shared by dry runs on one snapshot.
     pub cache: &'a Arc<VerdictCache>,
-    /// Who asks.
-    pub principal: &'a EntityRef,
-    /// When, in milliseconds since 1970.
-    pub now_ms: i64,
+    /// Who asks, what is taken for verified about them, and when.
+    pub asker: &'a Asker,
     /// What is asked.
     pub request: DryRequest,
     /// Records as the CRM holds them, in any order, each as its `GET` route answers it.
@@ -90,9 +88,11 @@ impl<P: Into<Problem>> From<P> for Stop {
 
 /// Takes a request through the stages and tells what they said.
 pub fn dry_run(dry: &DryRun<'_>) -> Explanation {
-    let at = jiff::Timestamp::from_millisecond(dry.now_ms);
+    let at = jiff::Timestamp::from_millisecond(dry.asker.now_ms);
     let mut told = Explanation {
-        principal: dry.principal.to_string(),
+        principal: dry.asker.entity.to_string(),
+        auth_level: dry.asker.attested.auth_level,
+        on_behalf_of: dry.asker.attested.on_behalf_of.as_ref().map(ToString::to_string),
         at: at.map(|at| at.to_string()).unwrap_or_default(),
         method: dry.request.method.to_string(),
         target: dry.request.target.to_string(),
@@ -128,7 +128,9 @@ impl DryRun<'_> {
             told.route = Some(self.route_match(route));
             return self.open_path(route, parameters.clone(), &head, told);
         }
-        admit(self.principal, &snapshot.directory, self.now_ms)?;
+        let admit = |person| admit(person, &snapshot.directory, self.asker.now_ms);
+        admit(&self.asker.entity)?;
+        self.asker.attested.on_behalf_of.as_ref().map_or(Ok(()), admit)?;
         let (route, parameters) = found.inspect_err(|_| {
             told.other_methods = other_methods(profile, &head);
         })?;
@@ -139,13 +141,13 @@ impl DryRun<'_> {
         self.find_owner(&mut mapped, told)?;
         told.access = asked(&mapped);
         let cache = Arc::clone(self.cache);
-        let gate = RecordGate::new(Arc::clone(snapshot), self.principal.clone(), self.now_ms, cache);
+        let gate = RecordGate::new(Arc::clone(snapshot), self.asker.clone(), cache);
         let stage = Stage { dry: self, mapped: &mapped, gate: &gate, limits: &limits };
         told.references = stage.references();
-        let mut verdict = decide_request(snapshot, self.principal, &mapped, self.now_ms);
+        let mut verdict = decide_request(snapshot, self.asker, &mapped);
         if verdict.problem.is_none() {
             let images = stage.images(told)?;
-            decide_records(snapshot, &gate, self.principal, &mapped, &images, self.now_ms, &mut verdict);
+            decide_records(snapshot, &gate, self.asker, &mapped, &images, &mut verdict);
         }
         verdict.all_accesses().for_each(|access| told.decided(access, &snapshot.bundle.slices));
         told.changes = verdict.writes.iter().map(Changes::from).collect();
@@ -211,7 +213,7 @@ impl Stage<'_> {
         let (dry, mapped) = (self.dry, self.mapped);
         let judge = |reference| {
             let (route, query) = (mapped.route, &mapped.query);
-            let verdict = references::judge(dry.snapshot, dry.principal, route, query, reference, dry.now_ms);
+            let verdict = references::judge(dry.snapshot, dry.asker, route, query, reference);
             let (is_permitted, why) = match verdict {
                 ReferenceVerdict::Harmless => (true, "it only names what to answer"),
                 ReferenceVerdict::Usable => (true, "the caller may read it on every record"),

@@ -175,11 +175,10 @@ impl Stage<'_> {
             FieldState::Shown => &["readField"],
             FieldState::Masked | FieldState::Hidden => &["readField", "readFieldMasked"],
         };
-        let circumstances =
-            Circumstances { now_ms: self.dry.now_ms, field: Some(name.clone()), ..Circumstances::default() };
+        let circumstances = Circumstances { field: Some(name.clone()), ..Circumstances::of(self.dry.asker) };
         let ask = |action: &&str| {
             let resource = Resource::Record(facts);
-            decide(self.dry.snapshot, self.dry.principal, action, resource, &circumstances).determining
+            decide(self.dry.snapshot, &self.dry.asker.entity, action, resource, &circumstances).determining
         };
         let mut policies: Vec<String> = actions.iter().flat_map(ask).collect();
         policies.sort();

@@ -42,8 +42,8 @@ pub type Watch = RefCell<HashMap<NodeId, Seen>>;
 pub struct ShownSets {
     /// Records that were shown, by outcome.
     pub sets: BTreeMap<Outcome, Vec<String>>,
-    /// Records that were not, by type, reason and policies.
-    pub rows_hidden: BTreeMap<(String, &'static str, Vec<String>), Vec<String>>,
+    /// Records that were not, by why.
+    pub rows_hidden: BTreeMap<HiddenRow, Vec<String>>,
     /// Every policy that failed to evaluate.
     pub errors: Vec<String>,
 }
@@ -59,6 +59,19 @@ pub struct Outcome {
     pub hidden: Vec<String>,
     /// Full names of the fields that left masked.
     pub masked: Vec<String>,
+    /// The determining policies.
+    pub policies: Vec<String>,
+}
+
+/// Why records were not shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HiddenRow {
+    /// The record type.
+    pub type_name: String,
+    /// The reason's code.
+    pub reason: &'static str,
+    /// The attribute that could not be used, where that is why.
+    pub attribute: Option<String>,
     /// The determining policies.
     pub policies: Vec<String>,
 }
@@ -79,9 +92,13 @@ impl ShownSets {
 
     /// Adds a record that was not shown.
     pub fn hide_row(&mut self, type_name: &str, id: &str, verdict: &RecordVerdict) {
-        let reason = verdict.view.reason.unwrap_or(Reason::NoPermit).code();
-        let key = (type_name.to_owned(), reason, verdict.view.determining.clone());
-        self.rows_hidden.entry(key).or_default().push(id.to_owned());
+        let why = HiddenRow {
+            type_name: type_name.to_owned(),
+            reason: verdict.view.reason.unwrap_or(Reason::NoPermit).code(),
+            attribute: verdict.view.attribute.clone(),
+            policies: verdict.view.determining.clone(),
+        };
+        self.rows_hidden.entry(why).or_default().push(id.to_owned());
         self.note_errors(verdict);
     }
 

@@ -8,7 +8,7 @@ pub mod keys;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::bundle::directory::Directory;
-use crate::model::principal::{Authn, EntityRef, Principal};
+use crate::model::principal::{Attested, Authn, EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use keys::KeyTable;
@@ -87,7 +87,10 @@ pub fn identify(
         }
         UpstreamCredential::Service { name, value } => (name.clone(), value.clone()),
     };
-    Ok(Identity { principal: Principal { entity: entity.clone(), authn: source.authn }, credential })
+    Ok(Identity {
+        principal: Principal { entity: entity.clone(), authn: source.authn, attested: Attested::default() },
+        credential,
+    })
 }
 
 /// Whether a principal may act at all: in the directory, active, inside the access window.

@@ -1,16 +1,16 @@
 //! Checks on routes whose bodies are not looked into: who they are for, whose file it is, and what may never travel.
 
-use super::Profile;
-use super::link::is_image;
-use super::route::Route;
-use super::source::ValueSource;
-use super::transit::{FileOwner, IdentityNeed, Owner, Ranges, Transit};
+use super::is_image;
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::route::Route;
+use crate::bundle::profile::source::ValueSource;
+use crate::bundle::profile::transit::{FileOwner, IdentityNeed, Owner, Ranges, Transit};
 use crate::config::author::nearest;
 use crate::config::reader::Reading;
 use crate::model::access::Action;
 
 /// Checks a route's transit, if it has one.
-pub fn check(profile: &Profile, route: &Route, reading: &Reading) {
+pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
     let Some(transit) = &route.transit else { return };
     let checks = Checks { profile, route, transit, reading };
     if route.identity == IdentityNeed::Nobody {
