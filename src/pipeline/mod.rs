@@ -155,7 +155,9 @@ async fn path(
         limits: &limits,
     };
     fetcher.find_owner(&mut mapped, profile).await?;
-    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
+    // An attachment changes no field, and may take long: it holds a place of its own, and no record.
+    let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
+    let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await;
     let stage = Stage { fetcher, identity: &identity, mapped: &mapped };
     stage.decide(&head, upload, trail, &asker).await
 }
@@ -256,7 +258,8 @@ async fn deliver_stream(
     let (outgoing, delivered) = outgoing::Outgoing::flowing(status, reply.headers, flow);
     let _ = reply_to.send(outgoing);
     let pumped = stream.pump(sink).await;
-    let is_delivered = delivered.await.unwrap_or(false);
+    // What was not handed on whole cannot have arrived whole, and its connection may hang for long.
+    let is_delivered = pumped.end == stream::PumpEnd::Whole && delivered.await.unwrap_or(false);
     if let Some(problem) = &pumped.problem {
         sidecar.log(trail, problem);
     }

@@ -51,13 +51,26 @@ pub struct Source {
     scanner: Option<Scanner>,
 }
 
-/// The end of a body that passes.
+/// What became of a body that passes.
 #[derive(Debug)]
 pub struct Pumped {
     /// Bytes that were handed on.
     pub bytes: u64,
-    /// Why it did not come whole; `None` if it did, or if nobody took it any more.
+    /// How it ended.
+    pub end: PumpEnd,
+    /// Why it broke, if it did.
     pub problem: Option<Problem>,
+}
+
+/// How a body that passes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PumpEnd {
+    /// All of it was handed on.
+    Whole,
+    /// Nobody took it any more.
+    Left,
+    /// It broke.
+    Broken,
 }
 
 /// Feeds a [`FlowBody`].
@@ -111,15 +124,19 @@ impl Source {
         let mut bytes = 0;
         let time = Duration::from_millis(self.limits.time_ms);
         let ended = timeout(time, self.hand_on(&sink, &mut bytes)).await;
-        let problem = ended.unwrap_or_else(|_| Err(self.sender.too_slow().into())).err();
-        if problem.is_none() {
-            // Nobody may wait for the end any more, where the length was announced.
+        let (end, problem) = match ended.unwrap_or_else(|_| Err(self.sender.too_slow().into())) {
+            Ok(end) => (end, None),
+            Err(problem) => (PumpEnd::Broken, Some(problem)),
+        };
+        if end == PumpEnd::Whole {
+            // Where the length was announced, nobody may wait for the end any more.
             let _ = sink.0.send(Piece::End).await;
         }
-        Pumped { bytes, problem }
+        Pumped { bytes, end, problem }
     }
 
-    async fn hand_on(&mut self, sink: &Sink, bytes: &mut u64) -> Result<(), Problem> {
+    async fn hand_on(&mut self, sink: &Sink, bytes: &mut u64) -> Result<PumpEnd, Problem> {
+        let idle = Duration::from_millis(self.limits.idle_ms);
         let mut received = 0_u64;
         // What was scanned waits for what comes next: a form must not be whole for the CRM before it is for the scanner.
         let mut waiting = Bytes::new();
@@ -135,13 +152,12 @@ impl Source {
                 },
                 None => piece,
             };
-            if !sink.take(piece, bytes).await {
-                return Ok(());
+            if !sink.take(piece, bytes, idle).await {
+                return Ok(PumpEnd::Left);
             }
         }
         self.scanner.as_ref().map_or(Ok(()), Scanner::finish)?;
-        sink.take(waiting, bytes).await;
-        Ok(())
+        Ok(if sink.take(waiting, bytes, idle).await { PumpEnd::Whole } else { PumpEnd::Left })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
@@ -165,14 +181,16 @@ impl Source {
 }
 
 impl Sink {
-    /// Hands on a piece; `false` if nobody takes it any more.
-    async fn take(&self, piece: Bytes, bytes: &mut u64) -> bool {
+    /// Hands on a piece; `false` if nobody takes it any more, or takes nothing for too long.
+    async fn take(&self, piece: Bytes, bytes: &mut u64, idle: Duration) -> bool {
         let length = length(&piece);
-        if length > 0 && self.0.send(Piece::Data(piece)).await.is_err() {
-            return false;
+        if length == 0 {
+            return true;
         }
-        *bytes += length;
-        true
+        let taken = timeout(idle, self.0.send(Piece::Data(piece))).await;
+        let is_taken = matches!(taken, Ok(Ok(())));
+        *bytes += if is_taken { length } else { 0 };
+        is_taken
     }
 }
 

@@ -147,6 +147,21 @@ async fn large_files_pass_whole() {
     assert!(total > 64 << 20, "{total}");
 }
 
+/// A caller who takes nothing holds a place for a while, not for ever.
+#[tokio::test]
+async fn who_takes_nothing_is_left() {
+    let sidecar =
+        TestSidecar::with(|options| options.set("limits", "stream_idle_ms", 100).set("limits", "streams", 1))
+            .await;
+    sidecar.crm().set_fault_on("/content", Fault::Big(64 << 20));
+    let rep = sidecar.as_person("rep-east");
+    let _idle = rep.open("GET", "/api/files/501/content", "").await;
+    let ledger = sidecar.ledger_when("the outcome", |ledger| !ledger.of_kind("outcome").is_empty()).await;
+    assert_eq!(ledger.of_kind("outcome")[0]["delivered"], "partial");
+    sidecar.crm().set_fault(None);
+    assert_eq!(rep.get("/api/files/501/content").await.status, 200, "its place is free");
+}
+
 /// One byte over the limit is refused before anything leaves, if the CRM says how much there is.
 #[tokio::test]
 async fn files_have_a_limit() {

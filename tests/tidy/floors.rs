@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["dry_run"];
+const CALLERS: &[&str] = &["dry_run", "open"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -40,6 +40,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "hydrate::records",
             "map",
             "map::selection",
+            "stream",
         ],
     ),
     (
@@ -59,13 +60,20 @@ const STAGES: &[(&str, &[&str])] = &[
             "sidecar",
         ],
     ),
-    ("forward", &["enforce::request"]),
+    ("files", &["fetch", "hydrate::extract", "hydrate::image", "map"]),
+    ("forward", &["enforce::request", "stream"]),
+    ("intake", &["canonical", "listen", "map", "multipart", "sidecar", "stream"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
+    ("outgoing", &["stream"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
     ("serving", &["identify"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "map", "record", "serving", "trail"]),
+    (
+        "sidecar",
+        &["canonical", "decide::gate", "forward", "map", "origins", "record", "serving", "stream", "trail"],
+    ),
+    ("stream", &["multipart"]),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown"]),
 ];
 
