@@ -89,8 +89,12 @@ impl Scanner {
     }
 
     fn head(&mut self, ready: &mut Vec<u8>) -> Result<bool, Reason> {
-        let Some(end) = find(&self.held, b"\r\n\r\n") else {
-            return if self.held.len() > HEAD_BYTES_MAX { Err(Reason::MultipartRefused) } else { Ok(false) };
+        let Some(end) = find(&self.held, HEAD_END) else {
+            return if self.held.len() >= HEAD_BYTES_MAX + HEAD_END.len() {
+                Err(Reason::MultipartRefused)
+            } else {
+                Ok(false)
+            };
         };
         let head = self.held.get(..end).filter(|head| head.len() <= HEAD_BYTES_MAX);
         let head = head.and_then(|head| std::str::from_utf8(head).ok()).ok_or(Reason::MultipartRefused)?;
@@ -99,7 +103,7 @@ impl Scanner {
         if !self.seen.insert(name) {
             return Err(Reason::MultipartRefused);
         }
-        ready.extend(self.held.drain(..end + 4));
+        ready.extend(self.held.drain(..end + HEAD_END.len()));
         // The delimiter of an empty part begins with the line end that closed its head.
         self.place = Place::Body;
         Ok(true)
@@ -183,6 +187,8 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     }
 }
 
+/// The empty line that ends a part's head.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Bytes of a part's head.
 const HEAD_BYTES_MAX: usize = 4 * 1024;
 
