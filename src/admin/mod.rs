@@ -130,6 +130,7 @@ impl Admin {
             cache_bypasses: cache.bypasses,
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
             generation: self.sidecar.current.snapshot().generation,
+            observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
         })
     }
 
@@ -149,11 +150,22 @@ impl Admin {
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
+            "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
+    }
+
+    /// The groups of routes that are not enforced now.
+    fn observing(&self) -> Vec<serde_json::Value> {
+        let open = self.sidecar.observing.open(self.sidecar.clock.now_ms());
+        open.map(|group| {
+            let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+            json!({"group": group.name, "routes": routes, "until": group.until.value})
+        })
+        .collect()
     }
 
     async fn reload(&self) -> Response<Full<Bytes>> {

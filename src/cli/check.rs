@@ -6,14 +6,16 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Format, render};
+use super::{Format, draft, render};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
 use crate::config::load;
+use crate::config::service::observe::check_dates;
 use crate::service::load::{load as load_all, load_bundle, load_directory};
+use crate::telemetry::clock::Clock;
 
 /// The arguments.
 #[derive(Args)]
@@ -26,6 +28,9 @@ pub struct CheckArgs {
     /// A directory to check against the bundle's schema
     #[arg(long, requires = "bundle")]
     directory: Option<PathBuf>,
+    /// Draft what observed traffic showed and the profile does not describe, from the ledger in this state folder
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["emit_schema", "directory"])]
+    from_ledger: Option<PathBuf>,
     /// Print the whole joined schema, for Cedar's own tools, instead of the report
     #[arg(long)]
     emit_schema: bool,
@@ -37,6 +42,9 @@ pub struct CheckArgs {
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> Exit {
     let mut problems = Problems::default();
+    if let (Some(state), None, None) = (&args.from_ledger, &args.bundle, &args.config) {
+        return draft::run(state, None, args.format);
+    }
     let (bundle, directory) = match &args.bundle {
         Some(path) => {
             let bundle = load_bundle(path, &mut problems);
@@ -47,10 +55,16 @@ pub fn run(args: &CheckArgs) -> Exit {
         None => {
             let path = args.config.clone().unwrap_or_else(|| PathBuf::from("lockkeeper.toml"));
             let config = load::load(&path, &mut problems);
-            let loaded = config.and_then(|config| load_all(&config, &mut problems));
+            let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
+            check_dates(groups, Clock::system().now_ms(), &mut problems);
+            let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
             loaded.map_or((None, None), |loaded| (Some(loaded.bundle), Some(loaded.directory)))
         }
     };
+    if let (Some(state), Some(bundle)) = (&args.from_ledger, &bundle) {
+        render::problems(&problems);
+        return draft::run(state, Some(&bundle.profile), args.format);
+    }
     if let (true, Some(bundle)) = (args.emit_schema, &bundle) {
         render::line(&bundle.schema.text);
         return Exit::Success;

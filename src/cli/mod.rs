@@ -6,6 +6,7 @@ pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+mod draft;
 pub mod explain;
 mod explain_text;
 pub mod key;

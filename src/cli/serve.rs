@@ -9,6 +9,7 @@ use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
+use crate::config::service::observe::check_dates;
 use crate::ledger::error::LedgerError;
 use crate::service::load::load as load_all;
 use crate::service::start::{Running, StartError, start};
@@ -20,8 +21,10 @@ pub fn run(args: &ConfigArgs) -> Exit {
     let mut problems = Problems::default();
     let config = load::load(&args.config, &mut problems);
     let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
+    let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
+    check_dates(groups, Clock::system().now_ms(), &mut problems);
     render::problems(&problems);
-    let (Some(config), Some(loaded)) = (config, loaded) else {
+    let (Some(config), Some(loaded), false) = (config, loaded, problems.has_errors()) else {
         render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
         return Exit::Failure;
     };
@@ -86,6 +89,11 @@ fn announce(running: &Running, config: &ServiceConfig) {
     if running.recovery.cut_bytes > 0 || running.recovery.closed > 0 {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
+    }
+    for group in running.sidecar.observing.open(running.sidecar.clock.now_ms()) {
+        let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+        let (group, until) = (group.name.as_str(), group.until.value.as_str());
+        tracing::warn!(group, until, routes = routes.join(", "), "these routes are observed, not enforced");
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {

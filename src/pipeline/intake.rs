@@ -20,33 +20,26 @@ use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
-/// A request's body.
-pub enum Body {
-    /// All of it.
-    Whole(Bytes),
-    /// It comes in while it is forwarded.
-    Passing(Source),
-}
-
-/// Takes in the body of a request by an identified caller.
+/// Takes in the body of a request by an identified caller: what is there of it, and what is still to come.
 pub async fn take(
     body: Incoming,
     route: &Route,
     head: &CanonicalHead,
     limits: &Limits,
-) -> Result<Body, Problem> {
+) -> Result<(Bytes, Option<Source>), Problem> {
     let Some(transit) = route.transit.as_ref().filter(|transit| !transit.accepts.is_empty()) else {
         let bytes_max = limits.for_route(route).body_bytes_max;
-        return read_body(body, bytes_max, limits.body_timeout_ms).await.map(Body::Whole);
+        return read_body(body, bytes_max, limits.body_timeout_ms).await.map(|body| (body, None));
     };
     let source = Source::new(body, Sender::Caller, limits.upload_stream(route))?;
     if source.is_empty() {
         return Err(Reason::BodyMissing.into());
     }
-    Ok(Body::Passing(match scanner(transit, head)? {
+    let source = match scanner(transit, head)? {
         Some(scanner) => source.scanned_by(scanner),
         None => source,
-    }))
+    };
+    Ok((Bytes::new(), Some(source)))
 }
 
 /// Whether a body that passes would go through, for explaining.

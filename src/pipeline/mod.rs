@@ -24,6 +24,7 @@ pub mod map;
 pub mod hydrate;
 pub mod decide;
 pub mod enforce;
+pub mod observe;
 pub mod forward;
 pub mod respond;
 pub mod trail;
@@ -42,19 +43,21 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
-use crate::bundle::profile::transit::{IdentityNeed, Transit};
+use crate::bundle::profile::transit::Transit;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
 use crate::model::principal::{Asker, Authn};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use canonical::CanonicalHead;
+use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
-use enforce::request::clear;
+use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filtered, Released, ReleasedStream};
 use enforce::transit::{self, CrmPlace, Passable};
-use forward::UpstreamResponse;
+use forward::{Passage, UpstreamResponse};
 use hydrate::image::Image;
 use identify::{Identity, identify};
 use listen::Exchange;
@@ -114,14 +117,7 @@ async fn path(
         return Ok(reply);
     }
     // Found before anyone is identified, told only after: a route that is not there is as secret as one that is.
-    let found = map::route(profile, &head);
-    if let Ok((route, parameters)) = &found
-        && let (IdentityNeed::Nobody, Some(transit)) = (route.identity, &route.transit)
-    {
-        let (scheme, passage) = (exchange.peer.scheme, exchange.passage.with(route));
-        let parameters = parameters.clone();
-        let request =
-            open::OpenRequest { route, transit, parameters, head: &head, scheme, passage: &passage };
+    if let Some(request) = open::request(profile, &head, exchange.peer.scheme, &exchange.passage) {
         return request.answer(sidecar, serving, exchange.body, trail).await;
     }
     let sources = &serving.identity.sources;
@@ -132,34 +128,61 @@ async fn path(
     let identity = identify(&head.headers, sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
-    let (route, parameters) = found?;
-    trail.route = Some(route.label());
+    let (route, parameters) = observe::stage::route(sidecar, profile, &head, trail)?;
     let limits = sidecar.limits.for_route(route);
+    let (body, upload) = intake::take(exchange.body, route, &head, &sidecar.limits).await?;
     let passage = exchange.passage.with(route);
-    let (body, upload) = match intake::take(exchange.body, route, &head, &sidecar.limits).await? {
-        intake::Body::Whole(body) => (body, None),
-        intake::Body::Passing(upload) => (Bytes::new(), Some(upload)),
-    };
-    let mut mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+    let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
+    let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     trail.query = mapped.query.names.clone();
-    trail.is_write = is_write(&mapped);
+    trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
 
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
-    let fetcher = fetch::Fetcher {
-        sidecar,
-        serving,
-        credential: &identity.credential,
-        gate: &gate,
-        passage: &passage,
-        limits: &limits,
-    };
+    let credential = &identity.credential;
+    let fetcher =
+        fetch::Fetcher { sidecar, serving, credential, gate: &gate, passage: &passage, limits: &limits };
     fetcher.find_owner(&mut mapped, profile).await?;
     // An attachment changes no field, and may take long: it holds a place of its own, and no record.
     let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
     let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await;
-    let stage = Stage { fetcher, identity: &identity, mapped: &mapped };
-    stage.decide(&head, upload, trail, &asker).await
+    let stage = Stage {
+        sidecar,
+        serving,
+        identity: &identity,
+        mapped: &mapped,
+        gate: &gate,
+        passage: &passage,
+        limits: &limits,
+    };
+    stage.decide(&asker, trail).await?;
+    let clearance = stage.clear(&head, body, trail)?;
+    if trail.is_write {
+        sidecar.recorder.decide(trail, None).await?;
+        trail.is_forwarded = true;
+    } else if let Some(transit) = &route.transit {
+        return stage.stream(clearance, transit, trail).await;
+    }
+
+    let forwarded = match upload {
+        Some(upload) => sidecar.upstream.forward_upload(clearance, upload, &passage).await,
+        None => sidecar.upstream.forward(clearance, &passage).await,
+    };
+    let response = forwarded.map_err(|problem| {
+        trail.upstream_status = problem.upstream_status;
+        answer::withheld_unread(problem, trail.is_write)
+    })?;
+    trail.upstream_status = Some(response.status);
+    stage.check_key(response.status)?;
+    let reply = match trail.observed.is_some() {
+        false => stage.reply(&response, trail).await,
+        true => stage.observe(&response, trail).await,
+    };
+    let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
+    if !trail.is_write {
+        sidecar.recorder.decide(trail, None).await?;
+    }
+    Ok(reply)
 }
 
 /// The answer to a browser that asks what pages of another site may do.
@@ -215,12 +238,18 @@ async fn exit(
     if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
         return deliver_stream(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
     }
+    if let Some(observed) = &trail.observed {
+        sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));
+    }
     let kind = reply.body.kind();
     let (status, headers) = (reply.status, reply.headers);
     let body = if asked.is_head { Bytes::new() } else { reply.body.into_body() };
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
+    if is_open {
+        sidecar.recorder.note_observed(&trail);
+    }
     let must_be_durable = is_open && trail.is_forwarded;
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
@@ -280,57 +309,53 @@ async fn deliver_stream(
 
 /// What the stages after mapping work with.
 struct Stage<'a> {
-    fetcher: fetch::Fetcher<'a>,
+    sidecar: &'a Sidecar,
+    serving: &'a Serving,
     identity: &'a Identity,
     mapped: &'a Mapped<'a>,
+    gate: &'a RecordGate,
+    passage: &'a Passage,
+    limits: &'a sidecar::RouteLimits,
 }
 
 impl Stage<'_> {
-    /// The path from the decision to the answer.
-    async fn decide(
-        &self,
-        head: &canonical::CanonicalHead,
-        upload: Option<stream::Source>,
-        trail: &mut Trail,
-        asker: &Asker,
-    ) -> Result<Reply, Problem> {
-        let (mapped, gate) = (self.mapped, self.fetcher.gate);
-        let (sidecar, snapshot) = (self.fetcher.sidecar, &self.fetcher.serving.snapshot);
-        let profile = &snapshot.bundle.profile;
-        trail.verdict = decide_request(snapshot, asker, mapped);
-        if trail.verdict.problem.is_none() {
-            let images = self.images().await?;
-            decide_records(snapshot, gate, asker, mapped, &images, &mut trail.verdict);
+    fn fetcher(&self) -> fetch::Fetcher<'_> {
+        fetch::Fetcher {
+            sidecar: self.sidecar,
+            serving: self.serving,
+            credential: &self.identity.credential,
+            gate: self.gate,
+            passage: self.passage,
+            limits: self.limits,
         }
-        let missing = fetch::missing_names(mapped, profile, gate);
-        let clearance = clear(&trail.verdict, mapped, head, profile, &self.identity.credential, &missing)?;
-        if trail.is_write {
-            sidecar.recorder.decide(trail, None).await?;
-            trail.is_forwarded = true;
-        } else if let Some(transit) = &mapped.route.transit {
-            return self.stream(clearance, transit, trail).await;
-        }
+    }
 
-        let passage = self.fetcher.passage;
-        let forwarded = match upload {
-            Some(upload) => sidecar.upstream.forward_upload(clearance, upload, passage).await,
-            None => sidecar.upstream.forward(clearance, passage).await,
-        };
-        let response = forwarded.map_err(|problem| {
-            trail.upstream_status = problem.upstream_status;
-            answer::withheld_unread(problem, trail.is_write)
-        })?;
-        trail.upstream_status = Some(response.status);
-        self.check_key(response.status)?;
-        let reply = match mapped.route.pass.is_some() {
-            true => self.pass(&response, &trail.id),
-            false => self.answer(&response, trail).await,
-        };
-        let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
-        if !trail.is_write {
-            sidecar.recorder.decide(trail, None).await?;
+    /// All that is decided before the CRM is asked.
+    async fn decide(&self, asker: &Asker, trail: &mut Trail) -> Result<(), Problem> {
+        let snapshot = &self.serving.snapshot;
+        trail.verdict = decide_request(snapshot, asker, self.mapped);
+        if trail.verdict.problem.is_none() {
+            let images = self.images().await.map(Some);
+            if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
+                decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
+            }
         }
-        Ok(reply)
+        Ok(())
+    }
+
+    /// What may be forwarded: as it was decided, or as it came where that is observed.
+    fn clear(&self, head: &CanonicalHead, body: Bytes, trail: &mut Trail) -> Result<Clearance, Problem> {
+        let profile = &self.serving.snapshot.bundle.profile;
+        let credential = &self.identity.credential;
+        let missing = fetch::missing_names(self.mapped, profile, self.gate);
+        match &mut trail.observed {
+            None => clear(&trail.verdict, self.mapped, head, profile, credential, &missing),
+            Some(observed) => {
+                observed.note(trail.verdict.problem.clone());
+                observe::stage::see_request(observed, head, self.mapped, &body, profile, &self.limits.map);
+                clear_observed(observed, self.mapped, head, body, profile, credential, &missing)
+            }
+        }
     }
 
     /// The answer of a route whose body passes: static files, and files that were decided on.
@@ -340,11 +365,11 @@ impl Stage<'_> {
         transit: &Transit,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
-        let (sidecar, route) = (self.fetcher.sidecar, self.mapped.route);
-        let profile = &self.fetcher.serving.snapshot.bundle.profile;
+        let (sidecar, route) = (self.sidecar, self.mapped.route);
+        let profile = &self.serving.snapshot.bundle.profile;
         let place = sidecar.stream_place()?;
         let limits = sidecar.limits.answer_stream(route);
-        let response = sidecar.upstream.forward_streaming(clearance, self.fetcher.passage, limits).await;
+        let response = sidecar.upstream.forward_streaming(clearance, self.passage, limits).await;
         let response = response.inspect_err(|problem| trail.upstream_status = problem.upstream_status)?;
         trail.upstream_status = Some(response.status);
         self.check_key(response.status)?;
@@ -382,26 +407,33 @@ impl Stage<'_> {
     async fn images(&self) -> Result<Vec<Image>, Problem> {
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
-                let snapshot = &self.fetcher.serving.snapshot;
-                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.fetcher.limits.json)?])
+                let snapshot = &self.serving.snapshot;
+                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.json)?])
             }
-            (Some(Action::Download), _) => self.fetcher.before_images(self.mapped).await,
-            _ if is_write(self.mapped) => self.fetcher.before_images(self.mapped).await,
+            (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
+            _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
             _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn reply(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        match self.mapped.route.pass.is_some() {
+            true => self.pass(response, &trail.id),
+            false => self.answer(response, trail).await,
         }
     }
 
     fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
         answer::check_passing(response)?;
         let released = Released::passed(response.body.clone());
-        let profile = &self.fetcher.serving.snapshot.bundle.profile;
+        let profile = &self.serving.snapshot.bundle.profile;
         Ok(respond::release(response.status, &response.headers, released, decision_id, profile))
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        match answer::describe(response, self.mapped.route, &self.fetcher.limits.json)? {
+        match answer::describe(response, self.mapped.route, &self.limits.json)? {
             Described::Empty => {
-                let profile = &self.fetcher.serving.snapshot.bundle.profile;
+                let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
@@ -419,8 +451,8 @@ impl Stage<'_> {
         shape: &crate::bundle::profile::shape::Shape,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
-        let profile = &self.fetcher.serving.snapshot.bundle.profile;
-        let judged = self.fetcher.judge_all(document, shape, self.mapped).await?;
+        let profile = &self.serving.snapshot.bundle.profile;
+        let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
         let filter = judged.filter(profile, shape, self.mapped);
         match enforce::response::filter(document, &filter).map_err(Problem::new)? {
             Filtered::Released(released, sets) => {

@@ -20,9 +20,10 @@ use super::respond::{self, Reply};
 use super::serving::Serving;
 use super::sidecar::Sidecar;
 use super::trail::Trail;
+use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::template::Parameters;
-use crate::bundle::profile::transit::Transit;
+use crate::bundle::profile::transit::{IdentityNeed, Transit};
 use crate::model::peer::Scheme;
 use crate::model::problem::Problem;
 
@@ -39,7 +40,20 @@ pub struct OpenRequest<'a> {
     /// How the caller reached us.
     pub scheme: Scheme,
     /// What every request to the CRM carries.
-    pub passage: &'a Passage,
+    pub passage: Passage,
+}
+
+/// The request that a head makes of such a route; `None` for every other.
+pub fn request<'a>(
+    profile: &'a Profile,
+    head: &'a CanonicalHead,
+    scheme: Scheme,
+    passage: &Passage,
+) -> Option<OpenRequest<'a>> {
+    let (route, parameters) = map::route(profile, head).ok()?;
+    let transit = route.transit.as_ref().filter(|_| route.identity == IdentityNeed::Nobody)?;
+    let passage = passage.with(route);
+    Some(OpenRequest { route, transit, parameters, head, scheme, passage })
 }
 
 impl OpenRequest<'_> {
@@ -65,7 +79,7 @@ impl OpenRequest<'_> {
             map::read(profile, self.route, self.parameters.clone(), self.head, Bytes::new(), &limits.map)?;
         let clearance = clear_open(&mapped, self.transit, self.head, profile, cookies, body);
         let stream_limits = sidecar.limits.answer_stream(self.route);
-        let response = sidecar.upstream.forward_streaming(clearance, self.passage, stream_limits).await?;
+        let response = sidecar.upstream.forward_streaming(clearance, &self.passage, stream_limits).await?;
         trail.upstream_status = Some(response.status);
         let (origin, base_path) = sidecar.upstream.place();
         let passable =

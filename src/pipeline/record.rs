@@ -93,6 +93,8 @@ impl Recorder {
         match self.ledger.append(trail.decision(handle, problem)).await {
             Ok(_) => {
                 trail.is_decided = true;
+                trail.is_would_told =
+                    trail.observed.as_ref().is_some_and(|observed| observed.would().is_some());
                 Ok(())
             }
             Err(error) => {
@@ -121,6 +123,13 @@ impl Recorder {
             of: decision_id.to_owned(),
             delivered: Delivered::Abandoned,
         }));
+    }
+
+    /// Lets the names that an observed request showed ride the next commit.
+    pub fn note_observed(&self, trail: &Trail) {
+        if let Some(entry) = trail.seen() {
+            self.append_soon(entry);
+        }
     }
 
     /// Counts a refusal before identity.

@@ -9,6 +9,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::origins::Browsers;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
@@ -37,6 +38,8 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
     pub metrics: Metrics,
     /// What pages of other sites may do.
@@ -165,7 +168,7 @@ impl Sidecar {
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let browsers = Browsers::default();
+        let (observing, browsers) = (Observing::default(), Browsers::default());
         Self {
             current,
             upstream,
@@ -173,6 +176,7 @@ impl Sidecar {
             cache,
             clock,
             limits,
+            observing,
             metrics,
             browsers,
             slots,
@@ -184,9 +188,14 @@ impl Sidecar {
 
     /// The same with what is believed of browsers.
     #[must_use]
-    pub fn with_browsers(mut self, browsers: Browsers) -> Self {
-        self.browsers = browsers;
-        self
+    pub fn with_browsers(self, browsers: Browsers) -> Self {
+        Self { browsers, ..self }
+    }
+
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
     /// What serves now.

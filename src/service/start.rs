@@ -15,10 +15,11 @@ use super::reload::{PARTS, Reloader, policy_changes, revision_of};
 use crate::admin;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
+use crate::config::service::observe;
 use crate::config::service::{BrowsersConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
-use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
+use crate::ledger::entry::{Entry, ObserveGroup, Revision, RevisionOf, RevisionResult, Start};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
@@ -27,6 +28,7 @@ use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
 use crate::pipeline::listen::{self, ConnectionLimits};
+use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::record::Recorder;
 use crate::pipeline::serving::Current;
@@ -59,6 +61,9 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// A group of routes would observe for too long.
+    #[error("{0}")]
+    Observe(String),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -85,6 +90,7 @@ pub struct Running {
 
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
+    let observing = Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
     let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
@@ -113,7 +119,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         limits(&config.limits),
         Metrics::default(),
     );
-    let sidecar = Arc::new(sidecar.with_browsers(browsers(&config.browsers)));
+    let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers));
+    let sidecar = Arc::new(sidecar);
     let address = local(&listener, config.listen.address);
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
@@ -205,6 +212,7 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         bundle: snapshot.bundle.revision.clone(),
         directory: snapshot.directory.revision.clone(),
         listen: address.to_string(),
+        observe: sidecar.observing.open(sidecar.clock.now_ms()).map(to_entry).collect(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for what in PARTS {
@@ -221,6 +229,14 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         record(Entry::Revision(revision)).await.map_err(failed)?;
     }
     Ok(())
+}
+
+fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
+    ObserveGroup {
+        name: group.name.clone(),
+        routes: group.routes.iter().map(|pattern| pattern.text.clone()).collect(),
+        until: group.until.value.clone(),
+    }
 }
 
 async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {

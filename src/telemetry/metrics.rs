@@ -16,10 +16,24 @@ struct RequestLabels {
     reason: &'static str,
 }
 
+/// The labels of an observed request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ObservedLabels {
+    reason: &'static str,
+}
+
+/// The label of a group that observes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GroupLabels {
+    group: String,
+}
+
 /// All counters.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    observed: Family<ObservedLabels, Counter>,
+    observe_until: Family<GroupLabels, Gauge>,
     fields_hidden: Counter,
     rows_hidden: Counter,
     cache_hits: Gauge,
@@ -55,6 +69,8 @@ pub struct Readings {
     pub ledger_is_writable: bool,
     /// The generation that serves.
     pub generation: u64,
+    /// Seconds until each group of `[[observe]]` is enforced; 0 from then on.
+    pub observe_until: Vec<(String, i64)>,
 }
 
 impl Default for Metrics {
@@ -62,6 +78,8 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("lockkeeper"),
             requests: Family::default(),
+            observed: Family::default(),
+            observe_until: Family::default(),
             fields_hidden: Counter::default(),
             rows_hidden: Counter::default(),
             cache_hits: Gauge::default(),
@@ -72,6 +90,10 @@ impl Default for Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests by route, status and reason", metrics.requests.clone());
+        let help = "Requests that were judged and not enforced, by the reason that would have ended them";
+        registry.register("observed", help, metrics.observed.clone());
+        let help = "Seconds until a group of routes is enforced; 0 if it is";
+        registry.register("observe_until_seconds", help, metrics.observe_until.clone());
         let help = "Records from which at least one field was held back";
         registry.register("records_with_hidden_fields", help, metrics.fields_hidden.clone());
         registry.register("records_hidden", "Records held back whole", metrics.rows_hidden.clone());
@@ -99,6 +121,12 @@ impl Metrics {
         self.rows_hidden.inc_by(u64::try_from(finished.records_hidden).unwrap_or(u64::MAX));
     }
 
+    /// Counts a request that was observed.
+    pub fn count_observed(&self, would: Option<Reason>) {
+        let reason = would.map_or("none", Reason::code);
+        self.observed.get_or_create(&ObservedLabels { reason }).inc();
+    }
+
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -107,6 +135,9 @@ impl Metrics {
         set(&self.cache_bypasses, readings.cache_bypasses);
         set(&self.generation, readings.generation);
         self.ledger_writable.set(i64::from(readings.ledger_is_writable));
+        for (group, seconds) in &readings.observe_until {
+            self.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
+        }
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);

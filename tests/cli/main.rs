@@ -5,6 +5,7 @@ mod run;
 
 mod author;
 mod check;
+mod draft;
 mod dry_run;
 mod explain;
 mod help;

@@ -96,13 +96,17 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
 
 /// Whether a route can yield a record for deciding.
 pub(super) fn is_image(route: &Route) -> bool {
-    route.template.methods.contains(&http::Method::GET)
+    route.refuse.is_none()
+        && route.template.methods.contains(&http::Method::GET)
         && matches!(route.action, Some(ActionSource::Constant(Action::View)))
         && route.shape.records.first().is_some_and(|location| !location.is_many())
 }
 
 fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let span = || route.span.clone();
+    if route.refuse.is_some() {
+        return;
+    }
     transit::check(profile, route, reading);
     if route.identity == IdentityNeed::Nobody {
         headers::check_rules(route, reading);

@@ -30,7 +30,9 @@ pub struct Route {
     pub pass: Option<String>,
     /// How its bodies travel, if they are not looked into.
     pub transit: Option<Transit>,
-    /// What it stands for; `None` only on routes that pass.
+    /// Why the route is refused: it is known but not described yet. What else stands there is not checked for being whole.
+    pub refuse: Option<String>,
+    /// What it stands for; `None` only on routes that pass or are refused.
     pub action: Option<ActionSource>,
     /// The type of the records it is about.
     pub type_source: Option<TypeSource>,

@@ -6,6 +6,7 @@ mod upstream;
 mod identity;
 mod sources;
 mod ledger;
+pub mod observe;
 mod limits;
 mod browsers;
 mod log;
@@ -42,6 +43,8 @@ pub struct ServiceConfig {
     pub directory: DirectoryConfig,
     /// The bundle.
     pub bundle: BundleConfig,
+    /// Routes that are not enforced yet.
+    pub observe: Vec<observe::ObserveGroup>,
     /// The ledger.
     pub ledger: LedgerConfig,
     /// What is believed of browsers.
@@ -76,6 +79,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
     let bundle = sources::read_bundle(root, folder);
+    let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let browsers = browsers::read(root, folder).unwrap_or_default();
@@ -87,6 +91,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         identity: identity?,
         directory: directory?,
         bundle: bundle?,
+        observe,
         ledger: ledger?,
         browsers,
         limits,
@@ -104,6 +109,7 @@ pub const SECTIONS: &[&Section] = &[
     &identity::API_KEYS,
     &sources::DIRECTORY,
     &sources::BUNDLE,
+    &observe::SECTION,
     &ledger::SECTION,
     &browsers::SECTION,
     &limits::SECTION,

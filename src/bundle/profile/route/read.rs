@@ -34,7 +34,9 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let template = label.as_ref().and_then(|label| read_template(table, label));
     let identity = transit::read_identity(table);
     let pass = transit::read_pass(table, identity);
-    let action = if pass.is_none() { ActionSource::read(table) } else { None };
+    let refuse = table.text("refuse");
+    let is_read = pass.is_none() && (refuse.is_none() || table.item("action").is_some());
+    let action = if is_read { ActionSource::read(table) } else { None };
     let id = IdSource::read(table);
     let route = Route {
         template: template?,
@@ -43,6 +45,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         identity,
         pass: pass.map(|text| text.value),
         transit: transit::read(table, identity, action.as_ref()),
+        refuse: refuse.map(|text| text.value),
         type_source: TypeSource::read(table, "type"),
         id,
         also: table.item("also").map(read_also).unwrap_or_default(),
@@ -59,7 +62,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         action,
     };
     table.finish();
-    (route.pass.is_some() || route.action.is_some()).then_some(route)
+    (route.pass.is_some() || route.refuse.is_some() || route.action.is_some()).then_some(route)
 }
 
 fn read_template(table: &Table<'_>, label: &Text) -> Option<Template> {
