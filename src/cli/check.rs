@@ -138,7 +138,7 @@ fn as_json(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Pr
         "bundle": bundle.map(|bundle| bundle.revision.clone()),
         "policies": bundle.map(|bundle| bundle.policies.ids().map(str::to_owned).collect::<Vec<_>>()),
         "routes": bundle.map(|bundle| bundle.profile.routes.iter().map(|route| route.label()).collect::<Vec<_>>()),
-        "passes": bundle.map(|bundle| passes(bundle)),
+        "passes": bundle.map(passes),
         "directory": directory.map(|directory| directory.revision.clone()),
         "problems": listed,
     })
