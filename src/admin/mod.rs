@@ -129,8 +129,11 @@ impl Admin {
             cache_misses: cache.misses,
             cache_bypasses: cache.bypasses,
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
+            ledger_queue: u64::try_from(self.sidecar.recorder.ledger().queued()).unwrap_or(u64::MAX),
+            requests_open: u64::try_from(self.sidecar.requests_open()).unwrap_or(u64::MAX),
             generation: self.sidecar.current.snapshot().generation,
             observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
+            is_ready: self.sidecar.readiness.is_ready(),
         })
     }
 
@@ -142,8 +145,14 @@ impl Admin {
             .routes
             .iter()
             .filter_map(|route| route.pass.as_ref().map(|why| (route.label(), why.clone())));
+        let condition = |holds: Result<(), String>| holds.err().unwrap_or_else(|| "ok".to_owned());
+        let conditions = self.sidecar.readiness.conditions().into_iter();
+        let conditions: std::collections::BTreeMap<_, _> =
+            conditions.map(|(name, holds)| (name, condition(holds))).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.sidecar.readiness.is_ready(),
+            "conditions": conditions,
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,

@@ -32,6 +32,8 @@ fn decision(id: &str, handle: &str) -> Entry {
             handle: handle.to_owned(),
             principal_type: "User".to_owned(),
             authn: "api-key".to_owned(),
+            auth_level: None,
+            on_behalf_of: None,
         }),
         method: "GET".to_owned(),
         route: Some("GET /deals/{id}".to_owned()),

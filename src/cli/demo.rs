@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "edge: makes the demo's folder and binds its listeners")]
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -157,7 +157,9 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), String> {
     if let Some(parent) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
     }
-    std::fs::write(&path, text).map_err(failed)
+    std::fs::write(&path, text).map_err(failed)?;
+    // The folder is the owner's alone already; keys say so themselves.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)
 }
 
 fn tour(address: SocketAddr, crm: SocketAddr, folder: &Path, keys: &Keys) -> String {

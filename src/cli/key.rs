@@ -37,8 +37,9 @@ enum KeyCommand {
 /// Runs the command.
 pub fn run(args: &KeyArgs) -> Exit {
     let (KeyCommand::New { principal } | KeyCommand::Hash { principal }) = &args.command;
-    let Some(principal) = EntityRef::parse(principal) else {
-        render::failure(&format!("`{principal}` is not a principal; write e.g. 'User::\"anna\"'"));
+    let Some(principal) = EntityRef::parse(principal).filter(EntityRef::is_person) else {
+        let help = "write e.g. 'User::\"anna\"'; there are User, Service and Agent";
+        render::failure(&format!("`{principal}` is not a principal; {help}"));
         return Exit::Usage;
     };
     let key = match &args.command {

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use super::{ConfigArgs, render};
+use super::{ConfigArgs, render, supervisor};
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
@@ -35,7 +35,9 @@ pub fn run(args: &ConfigArgs) -> Exit {
             Err(error) => return start_failed(&error),
         };
         announce(&running, &config);
+        supervisor::ready();
         wait(&running).await;
+        supervisor::stopping();
         match running.stop().await {
             Ok(_) => Exit::Success,
             Err(error) => {
@@ -123,11 +125,18 @@ pub async fn wait(running: &Running) {
     let signals =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
+    let watchdog = supervisor::watchdog(running);
+    tokio::pin!(watchdog);
     loop {
         tokio::select! {
             _ = interrupt.recv() => return,
             _ = terminate.recv() => return,
-            _ = hangup.recv() => { running.reloader.reload().await; }
+            _ = hangup.recv() => {
+                supervisor::reloading();
+                running.reloader.reload().await;
+                supervisor::ready();
+            }
+            () = &mut watchdog => {}
         }
     }
 }

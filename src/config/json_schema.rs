@@ -69,6 +69,7 @@ fn key_schema(key: &Key) -> Value {
         Kind::Texts => {
             json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
         }
+        Kind::Map(_) => json!({"type": "object", "additionalProperties": {"type": ["string", "integer"]}}),
         Kind::Path => json!({"type": "string", "minLength": 1}),
         Kind::Address => json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}),
     };
@@ -94,7 +95,7 @@ fn stated_default(kind: Kind) -> Option<Value> {
             let word = words.strip_prefix('`')?.strip_suffix('`')?;
             (!word.contains('`')).then(|| json!(word))
         }
-        Kind::Texts | Kind::Path | Kind::Address => None,
+        Kind::Texts | Kind::Map(_) | Kind::Path | Kind::Address => None,
     }
 }
 

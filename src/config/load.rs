@@ -1,6 +1,7 @@
 //! Loads files of the configuration [edge].
 #![expect(clippy::disallowed_methods, reason = "edge: reads the configuration and the secrets that it names")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub fn text(path: &Path, problems: &mut Problems) -> Option<Arc<SourceFile>> {
 /// Reads a secret: the first line of a file, without white space around it.
 pub fn secret(path: &Path, problems: &mut Problems) -> Option<String> {
     let source = text(path, problems)?;
+    check_private(path, problems);
     let secret = source.text.lines().next().unwrap_or("").trim().to_owned();
     if secret.is_empty() {
         problems.push(AuthorProblem::error(format!("`{}` holds no secret", source.name)));
@@ -42,5 +44,17 @@ pub fn secret(path: &Path, problems: &mut Problems) -> Option<String> {
     }
     Some(secret)
 }
+
+/// Warns if everybody on this host can read a file that holds a secret.
+pub fn check_private(path: &Path, problems: &mut Problems) {
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & READABLE_BY_ALL != 0 {
+        let name = path.display();
+        let message = format!("`{name}` holds a secret and everybody on this host can read it");
+        problems.push(AuthorProblem::warning(message).help(format!("Run `chmod o-rwx {name}`.")));
+    }
+}
+
+const READABLE_BY_ALL: u32 = 0o004;
 
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -22,7 +22,7 @@ pub fn default_of(key: &Key) -> Option<String> {
         _ if key.example.is_some() => None,
         Kind::Integer { default, .. } => default.map(|default| default.to_string()),
         Kind::Boolean(default) => Some(format!("`{default}`")),
-        Kind::Text(words) => Some(words.to_owned()).filter(|words| !words.is_empty()),
+        Kind::Text(words) | Kind::Map(words) => Some(words.to_owned()).filter(|words| !words.is_empty()),
         Kind::Choice(words) => words.first().map(|word| format!("`{word}`")),
         Kind::Texts | Kind::Path | Kind::Address => None,
     }
@@ -75,6 +75,7 @@ fn values(kind: Kind) -> String {
             words.join(", ")
         }
         Kind::Texts => "text or a list of texts".to_owned(),
+        Kind::Map(_) => "table".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Address => "`ADDRESS:PORT`".to_owned(),
     }

@@ -69,6 +69,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A string or a list of strings.
     Texts,
+    /// A table whose keys the author chooses and, in words, what holds if the key is left out.
+    Map(&'static str),
     /// A path, taken from the folder of the file.
     Path,
     /// `ADDRESS:PORT`.
@@ -203,6 +205,11 @@ impl<'a> Settings<'a> {
     /// A list of texts with their places; empty if absent.
     pub fn texts(&self, key: &Key) -> Vec<Text> {
         self.item(key).and_then(Item::texts).unwrap_or_default()
+    }
+
+    /// The entries of a table whose keys the author chose, with their places; empty if absent.
+    pub fn map(&self, key: &Key) -> Vec<(Text, Item<'a>)> {
+        self.item(key).and_then(Item::table).map(|table| table.entries()).unwrap_or_default()
     }
 
     /// One of the key's words; the first where the file has none.

@@ -121,6 +121,12 @@ pub struct Who {
     pub principal_type: String,
     /// How it was authenticated.
     pub authn: String,
+    /// How strongly, where a verified credential said so.
+    #[serde(rename = "authLevel", skip_serializing_if = "Option::is_none")]
+    pub auth_level: Option<i64>,
+    /// The handle of the person for whom it acted.
+    #[serde(rename = "onBehalfOf", skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
 }
 
 /// Access requests with one action, type, effect and cause.

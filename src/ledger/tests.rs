@@ -111,6 +111,8 @@ pub(super) fn decision(id: &str) -> Decision {
             handle: "p_0f1e2d3c4b5a69788796a5b4".into(),
             principal_type: "User".into(),
             authn: "jwt".into(),
+            auth_level: None,
+            on_behalf_of: None,
         }),
         method: "GET".into(),
         route: Some("GET /deals/{id}".into()),

@@ -5,6 +5,9 @@
 pub mod reason;
 pub mod principal;
 pub mod peer;
+pub mod network;
+pub mod signature;
+pub mod certificate;
 pub mod access;
 pub mod decision;
 pub mod record;

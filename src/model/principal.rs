@@ -26,7 +26,15 @@ impl EntityRef {
             !type_name.is_empty() && type_name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         (plain && named).then(|| Self::new(type_name, id))
     }
+
+    /// Whether the reference is to somebody who can ask.
+    pub fn is_person(&self) -> bool {
+        PRINCIPAL_TYPES.contains(&self.type_name.as_str())
+    }
 }
+
+/// The types of those who can ask.
+pub const PRINCIPAL_TYPES: &[&str] = &["User", "Service", "Agent"];
 
 impl fmt::Display for EntityRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

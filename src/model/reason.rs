@@ -110,6 +110,13 @@ reasons! {
     OriginMissing "origin-missing" Refuse Client 403 "A change that a cookie vouches for must say from which page it comes.";
     CookieRefused "cookie-refused" Refuse Client 400 "A cookie that this route reads is malformed or stands twice.";
     CredentialsConflict "credentials-conflict" Refuse Client 400 "The request carries more than one credential.";
+    TokenMalformed "token-malformed" Refuse Client 401 "The token cannot be read as a signed token.";
+    TokenRefused "token-refused" Refuse Client 401 "The token is not accepted.";
+    TokenExpired "token-expired" Refuse Client 401 "The token is not valid at this time.";
+    CertificateUnknown "certificate-unknown" Refuse Client 401 "The client certificate is nobody's.";
+    GatewayUntrusted "gateway-untrusted" Refuse Client 403 "A header that only a trusted gateway may send is not accepted.";
+    PrincipalAmbiguous "principal-ambiguous" Refuse Ours 403 "The credential does not lead to exactly one principal.";
+    CrmCredentialMissing "crm-credential-missing" Refuse Ours 403 "No credential for the CRM is known for this principal.";
     PrincipalUnknown "principal-unknown" Refuse Client 403 "The principal is not in the directory.";
     PrincipalInactive "principal-inactive" Refuse Client 403 "The principal is not active.";
     AccessWindow "access-window" Refuse Client 403 "The principal's access window is not open.";
@@ -138,6 +145,7 @@ reasons! {
     AttributeNotCarried "attribute-not-carried" Deny Ours 403 "A record attribute that policy needs was not available.";
     EntityUnknown "entity-unknown" Deny Ours 403 "The record refers to somebody or something that is not known.";
     CrmRejected "crm-rejected" Fail Client 400 "The CRM did not accept the request.";
+    IssuerKeysUnavailable "issuer-keys-unavailable" Fail Upstream 503 "The keys of the token's issuer are not available.";
     UpstreamUnreachable "upstream-unreachable" Fail Upstream 502 "The CRM could not be reached.";
     UpstreamTimeout "upstream-timeout" Fail Upstream 504 "The CRM did not answer in time.";
     UpstreamBroken "upstream-broken" Fail Upstream 502 "The CRM's answer broke off.";

@@ -7,6 +7,7 @@
     reason = "edge: sockets; the one place where the CRM's answers are collected"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::watch::Watch;
 
 /// Where the CRM is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ pub struct UpstreamOptions {
 }
 
 /// What differs from request to request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Passage {
     /// `X-Forwarded-For`, `-Proto` and `-Host`, which are always ours.
     pub forwarded: Vec<(HeaderName, HeaderValue)>,
@@ -56,6 +58,8 @@ pub struct Passage {
     pub time_ms: Option<u64>,
     /// The route's own limit.
     pub answer_bytes_max: Option<usize>,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 /// An answer of the CRM, not yet looked at.
@@ -118,12 +122,18 @@ impl Upstream {
         passage: &Passage,
         limits: StreamLimits,
     ) -> Result<StreamedResponse, Problem> {
-        let request = clearance.into_request();
+        let mut request = clearance.into_request();
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let built = self.build(&request, request.body.clone().into(), passage)?;
         let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
         let sent = timeout(Duration::from_millis(limit), self.client.request(built)).await;
-        let sent = sent.map_err(|_| Problem::from(Reason::UpstreamTimeout))?;
-        let (parts, body) = sent.map_err(|error| self.unsent(&error))?.into_parts();
+        let sent = sent.map_err(|_| Problem::from(Reason::UpstreamTimeout));
+        let sent = sent.and_then(|sent| sent.map_err(|error| self.unsent(&error)));
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = sent.as_ref().map(|response| response.status().as_u16());
+            watch.answered(asked, told.map_err(|problem| problem.reason));
+        }
+        let (parts, body) = sent?.into_parts();
         let status = parts.status.as_u16();
         let body = Source::new(body, Sender::Crm, limits).map_err(|problem| problem.upstream(status))?;
         Ok(StreamedResponse { status, headers: parts.headers, body })
@@ -136,7 +146,22 @@ impl Upstream {
         upload: Source,
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
-        let request = clearance.into_request();
+        let mut request = clearance.into_request();
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
+        let result = self.upload(request, upload, passage).await;
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
+        }
+        result
+    }
+
+    async fn upload(
+        &self,
+        request: UpstreamRequest,
+        upload: Source,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
         let (sink, flow) = stream::flow(upload.length());
         let asking = self.client.request(self.build(&request, Sending::Flow(flow), passage)?);
         let mut pumping = std::pin::pin!(upload.pump(sink));
@@ -163,11 +188,18 @@ impl Upstream {
     }
 
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
+        let mut request = request;
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
-        match timeout(Duration::from_millis(limit), self.exchange(request, passage)).await {
+        let result = match timeout(Duration::from_millis(limit), self.exchange(request, passage)).await {
             Ok(result) => result,
             Err(_) => Err(Reason::UpstreamTimeout.into()),
+        };
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
         }
+        result
     }
 
     async fn exchange(
@@ -238,6 +270,36 @@ impl Upstream {
             headers.insert(name.clone(), value.clone());
         }
         Ok(built)
+    }
+}
+
+/// Asks the CRM whose credential something is, read-only.
+#[derive(Clone, Copy)]
+pub struct Asking<'u> {
+    /// The CRM.
+    pub upstream: &'u Upstream,
+    /// The profile.
+    pub profile: &'u Profile,
+    /// What every request of this exchange carries.
+    pub passage: &'u Passage,
+}
+
+impl Asking<'_> {
+    /// Shows the CRM a credential on its "who am I" path.
+    pub async fn who_am_i(
+        &self,
+        path: &str,
+        credential: &(HeaderName, HeaderValue),
+        bytes_max: usize,
+    ) -> Result<UpstreamResponse, Problem> {
+        let request = UpstreamRequest {
+            method: Method::GET,
+            target: path.to_owned(),
+            headers: base_headers(self.profile, credential),
+            body: Bytes::new(),
+        };
+        let passage = Passage { answer_bytes_max: Some(bytes_max), ..self.passage.clone() };
+        self.upstream.send(request, &passage).await
     }
 }
 

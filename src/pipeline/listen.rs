@@ -93,7 +93,7 @@ pub async fn serve(
             }
         };
         let Ok(slot) = Arc::clone(&connections).try_acquire_owned() else {
-            sidecar.recorder.count_refusal(Reason::ConnectionsExhausted, &peer.ip().to_string());
+            sidecar.refuse_connection(Reason::ConnectionsExhausted, &peer.ip().to_string());
             continue;
         };
         let peer = Arc::new(Peer::plain(peer.ip()));
@@ -102,10 +102,11 @@ pub async fn serve(
         let sidecar = Arc::clone(&sidecar);
         tokio::spawn(async move {
             let _slot = slot;
+            let _open = sidecar.metrics.connection();
             if let Err(error) = connection.await
                 && (error.is_parse() || error.is_parse_too_large())
             {
-                sidecar.recorder.count_refusal(Reason::HttpUnreadable, &peer.address.to_string());
+                sidecar.refuse_connection(Reason::HttpUnreadable, &peer.address.to_string());
             }
         });
     }
@@ -171,6 +172,7 @@ impl Passage {
     pub fn with(&self, route: &Route) -> Passage {
         Passage {
             forwarded: self.forwarded.clone(),
+            watch: self.watch.clone(),
             time_ms: route.limits.time_ms,
             answer_bytes_max: route.limits.answer_bytes,
         }

@@ -35,6 +35,7 @@ pub mod fetch;
 pub mod files;
 pub mod intake;
 pub mod open;
+mod passing;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -43,23 +44,22 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
-use crate::bundle::profile::transit::Transit;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::{Asker, Authn};
+use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::watch::{Watch, method_name};
 use canonical::CanonicalHead;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, clear, clear_observed};
-use enforce::response::{Filtered, Released, ReleasedStream};
-use enforce::transit::{self, CrmPlace, Passable};
-use forward::{Passage, UpstreamResponse};
+use enforce::response::{Filtered, Released};
+use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
-use identify::{Identity, identify};
+use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
 use origins::Voucher;
@@ -77,12 +77,16 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         source: exchange.peer.address.to_string(),
         origin: exchange.head.headers.get(http::header::ORIGIN).cloned(),
     };
+    let id = sidecar.clock.decision_id();
+    let watch = Watch::begin(&sidecar.metrics, sidecar.traces.as_ref(), &exchange.head.headers, &id);
     let mut trail = Trail {
-        id: sidecar.clock.decision_id(),
-        method: trail::method_name(&exchange.head.method).to_owned(),
+        id,
+        method: method_name(&exchange.head.method).to_owned(),
         serving: Some(Arc::clone(&serving.snapshot)),
+        watch: Some(watch),
         ..Trail::default()
     };
+    trail.enter("identify");
     let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, asked, reply_to).await;
 }
@@ -106,37 +110,43 @@ async fn path(
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
 
-    let head = canonical::read(
+    let mut head = canonical::read(
         exchange.head.method,
         &exchange.head.uri,
         exchange.head.version,
         exchange.head.headers,
         sidecar.limits.head,
     )?;
-    if let Some(reply) = preflight(sidecar, serving, &head, trail)? {
+    if let Some(reply) = open::preflight(sidecar, serving, &head, trail)? {
         return Ok(reply);
     }
     // Found before anyone is identified, told only after: a route that is not there is as secret as one that is.
     if let Some(request) = open::request(profile, &head, exchange.peer.scheme, &exchange.passage) {
         return request.answer(sidecar, serving, exchange.body, trail).await;
     }
-    let sources = &serving.identity.sources;
-    if identify::may_be_by_cookie(&head.headers, sources) {
-        // Before identification, which may ask the CRM.
-        sidecar.browsers.check_write(&head.method, &head.headers, Voucher::Cookie)?;
+    // Before identification, which may ask the CRM.
+    let carried_by = serving.identity.sources.carried_by(&head.headers, &exchange.peer);
+    if let Some(voucher) = carried_by.and_then(Voucher::of) {
+        sidecar.browsers.check_write(&head.method, &head.headers, voucher)?;
     }
-    let identity = identify(&head.headers, sources, &snapshot.directory, now_ms)?;
+    let crm = Asking { upstream: &sidecar.upstream, profile, passage: &exchange.passage };
+    let (headers, peer, directory) = (&head.headers, &exchange.peer, &snapshot.directory);
+    let presented = Presented { headers, peer, directory, crm, now_ms };
+    let identity = identify(&serving.identity.sources, presented).await?;
+    serving.identity.sources.forget(&mut head.headers);
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
+    trail.enter("map");
     let (route, parameters) = observe::stage::route(sidecar, profile, &head, trail)?;
     let limits = sidecar.limits.for_route(route);
     let (body, upload) = intake::take(exchange.body, route, &head, &sidecar.limits).await?;
-    let passage = exchange.passage.with(route);
+    let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
     let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     trail.query = mapped.query.names.clone();
     trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
 
+    trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
     let credential = &identity.credential;
@@ -164,15 +174,7 @@ async fn path(
         return stage.stream(clearance, transit, trail).await;
     }
 
-    let forwarded = match upload {
-        Some(upload) => sidecar.upstream.forward_upload(clearance, upload, &passage).await,
-        None => sidecar.upstream.forward(clearance, &passage).await,
-    };
-    let response = forwarded.map_err(|problem| {
-        trail.upstream_status = problem.upstream_status;
-        answer::withheld_unread(problem, trail.is_write)
-    })?;
-    trail.upstream_status = Some(response.status);
+    let response = stage.forward(clearance, upload, trail).await?;
     stage.check_key(response.status)?;
     let reply = match trail.observed.is_some() {
         false => stage.reply(&response, trail).await,
@@ -183,23 +185,6 @@ async fn path(
         sidecar.recorder.decide(trail, None).await?;
     }
     Ok(reply)
-}
-
-/// The answer to a browser that asks what pages of another site may do.
-fn preflight(
-    sidecar: &Sidecar,
-    serving: &Serving,
-    head: &canonical::CanonicalHead,
-    trail: &mut Trail,
-) -> Result<Option<Reply>, Problem> {
-    let (browsers, profile) = (&sidecar.browsers, &serving.snapshot.bundle.profile);
-    let credentials = identify::credential_headers(&serving.identity.sources);
-    let Some(allowed) = browsers.preflight(&head.method, &head.headers, profile, &credentials) else {
-        return Ok(None);
-    };
-    trail.route = Some("OPTIONS".to_owned());
-    trail.pass = Some("preflights are answered by the proxy".to_owned());
-    allowed.map(|allowed| Some(respond::preflight(allowed, &trail.id)))
 }
 
 /// The one exit: records, then answers.
@@ -216,6 +201,7 @@ async fn exit(
         respond::problem(&problem, &trail.id, Some(&serving.snapshot.bundle.profile))
     });
     let mut is_recorded = false;
+    trail.enter("record");
     if let Some(found) = problem.clone() {
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
@@ -236,7 +222,7 @@ async fn exit(
         sidecar.recorder.count_pass(route, why, &asked.source, reply.status);
     }
     if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
-        return deliver_stream(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
+        return passing::deliver(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
     }
     if let Some(observed) = &trail.observed {
         sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));
@@ -254,14 +240,17 @@ async fn exit(
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
     {
-        tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
+        tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
         let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
         let reply = respond::problem(&withheld, &trail.id, None);
+        let reply_status = reply.status;
         let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+        trail.end_trace(reply_status, Some(&withheld));
         let _ = reply_to.send(outgoing);
         return;
     }
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
+    trail.end_trace(status, problem.as_ref());
     let _ = reply_to.send(outgoing);
     let is_delivered = delivered.await.unwrap_or(false);
     match (is_open, must_be_durable, is_delivered) {
@@ -270,41 +259,6 @@ async fn exit(
         (true, false, true) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Yes)),
         (true, false, false) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Abandoned)),
     }
-}
-
-/// Sends a body that passes, and records how far it came. A body that broke off ends the connection, so that nobody takes
-/// it for whole.
-async fn deliver_stream(
-    sidecar: &Sidecar,
-    trail: &Trail,
-    reply: Reply,
-    stream: ReleasedStream,
-    source: &str,
-    reply_to: oneshot::Sender<outgoing::Outgoing>,
-) {
-    let (status, kind) = (reply.status, reply.body.kind());
-    let (sink, flow) = stream::flow(stream.length());
-    let (outgoing, delivered) = outgoing::Outgoing::flowing(status, reply.headers, flow);
-    let _ = reply_to.send(outgoing);
-    let pumped = stream.pump(sink).await;
-    // What was not handed on whole cannot have arrived whole, and its connection may hang for long.
-    let is_delivered = pumped.end == stream::PumpEnd::Whole && delivered.await.unwrap_or(false);
-    if let Some(problem) = &pumped.problem {
-        sidecar.log(trail, problem);
-    }
-    if let (None, Some(problem)) = (&trail.principal, &pumped.problem) {
-        sidecar.recorder.count_refusal(problem.reason, source);
-    }
-    if !trail.is_decided {
-        return;
-    }
-    let delivered = match (&pumped.problem, is_delivered, pumped.bytes) {
-        (None, true, _) => Delivered::Yes,
-        (_, _, 0) => Delivered::Abandoned,
-        _ => Delivered::Partial,
-    };
-    let end = End { status, kind, bytes: pumped.bytes, delivered, problem: pumped.problem.as_ref() };
-    sidecar.recorder.conclude_soon(trail, &end);
 }
 
 /// What the stages after mapping work with.
@@ -335,7 +289,8 @@ impl Stage<'_> {
         let snapshot = &self.serving.snapshot;
         trail.verdict = decide_request(snapshot, asker, self.mapped);
         if trail.verdict.problem.is_none() {
-            let images = self.images().await.map(Some);
+            let images = self.images(trail).await.map(Some);
+            trail.enter("decide");
             if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
                 decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
             }
@@ -358,45 +313,33 @@ impl Stage<'_> {
         }
     }
 
-    /// The answer of a route whose body passes: static files, and files that were decided on.
-    async fn stream(
+    /// Hands on what was cleared. From here on, what a write did is known to the CRM alone.
+    async fn forward(
         &self,
-        clearance: enforce::request::Clearance,
-        transit: &Transit,
+        clearance: Clearance,
+        upload: Option<stream::Source>,
         trail: &mut Trail,
-    ) -> Result<Reply, Problem> {
-        let (sidecar, route) = (self.sidecar, self.mapped.route);
-        let profile = &self.serving.snapshot.bundle.profile;
-        let place = sidecar.stream_place()?;
-        let limits = sidecar.limits.answer_stream(route);
-        let response = sidecar.upstream.forward_streaming(clearance, self.passage, limits).await;
-        let response = response.inspect_err(|problem| trail.upstream_status = problem.upstream_status)?;
+    ) -> Result<UpstreamResponse, Problem> {
+        trail.enter("forward");
+        let upstream = &self.sidecar.upstream;
+        let forwarded = match upload {
+            Some(upload) => upstream.forward_upload(clearance, upload, self.passage).await,
+            None => upstream.forward(clearance, self.passage).await,
+        };
+        let response = forwarded.map_err(|problem| {
+            trail.upstream_status = problem.upstream_status;
+            answer::withheld_unread(problem, trail.is_write)
+        })?;
         trail.upstream_status = Some(response.status);
-        self.check_key(response.status)?;
-        let (origin, base_path) = sidecar.upstream.place();
-        let passable = transit::judge(&(&response).into(), route, transit, CrmPlace { origin, base_path })?;
-        let passing = respond::Passing {
-            status: response.status,
-            headers: transit::headers(&response.headers, transit, &profile.response_headers),
-            cookies: Vec::new(),
-        };
-        let mut reply = match passable {
-            Passable::Head(location) => respond::pass_head(passing, location, &trail.id),
-            Passable::Body => respond::pass(passing, ReleasedStream::new(response.body, place), &trail.id),
-        };
-        if self.mapped.action == Some(Action::Download) {
-            respond::as_file(&mut reply);
-            trail.show_field(transit.field.as_ref().map(|field| field.value.as_str()));
-        }
-        sidecar.recorder.decide(trail, None).await?;
-        Ok(reply)
+        trail.enter("enforce");
+        Ok(response)
     }
 
-    /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
+    /// The caller's own credential is known: a CRM that says otherwise does not take the one that is kept for them.
     fn check_key(&self, status: u16) -> Result<(), Problem> {
-        match status == 401 && self.identity.principal.authn == Authn::ApiKey {
+        match status == 401 && self.identity.owner == Owner::Operator {
             true => {
-                let why = "the CRM does not accept the service account's key";
+                let why = "the CRM does not accept the credential that is configured for this principal";
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
             }
             false => Ok(()),
@@ -404,7 +347,8 @@ impl Stage<'_> {
     }
 
     /// The records as they stand, or the new record as it is proposed.
-    async fn images(&self) -> Result<Vec<Image>, Problem> {
+    async fn images(&self, trail: &Trail) -> Result<Vec<Image>, Problem> {
+        trail.enter("hydrate");
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
                 let snapshot = &self.serving.snapshot;

@@ -27,6 +27,23 @@ use crate::bundle::profile::transit::{IdentityNeed, Transit};
 use crate::model::peer::Scheme;
 use crate::model::problem::Problem;
 
+/// The answer to a browser that asks what pages of another site may do.
+pub fn preflight(
+    sidecar: &Sidecar,
+    serving: &Serving,
+    head: &CanonicalHead,
+    trail: &mut Trail,
+) -> Result<Option<Reply>, Problem> {
+    let (browsers, profile) = (&sidecar.browsers, &serving.snapshot.bundle.profile);
+    let credentials = serving.identity.sources.header_names();
+    let Some(allowed) = browsers.preflight(&head.method, &head.headers, profile, credentials) else {
+        return Ok(None);
+    };
+    trail.route = Some("OPTIONS".to_owned());
+    trail.pass = Some("preflights are answered by the proxy".to_owned());
+    allowed.map(|allowed| Some(respond::preflight(allowed, &trail.id)))
+}
+
 /// A request on such a route.
 pub struct OpenRequest<'a> {
     /// The route.
@@ -103,7 +120,7 @@ impl OpenRequest<'_> {
         }
         let headers = &self.head.headers;
         let cookies = cookies::only(headers, &self.transit.cookies)?;
-        let voucher = if cookies.is_some() { Voucher::Cookie } else { Voucher::CookieToCome };
+        let voucher = if cookies.is_some() { Voucher::Cookie } else { Voucher::Ambient };
         sidecar.browsers.check_write(&self.head.method, headers, voucher)?;
         Ok(cookies)
     }

@@ -10,6 +10,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER, VARY,
 };
 
+use super::identify::CarriedBy;
 use crate::bundle::profile::Profile;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -37,13 +38,25 @@ pub enum Credentials {
     Included,
 }
 
-/// What a cookie has to do with a request.
+/// What vouches for a request that browsers add by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voucher {
-    /// A cookie vouches for it.
+    /// A cookie: only browsers have them, and they say where a page comes from.
     Cookie,
-    /// Its answer may set one.
-    CookieToCome,
+    /// Something that programs have as well, which say nothing of pages: a certificate, or nothing yet where a cookie is to
+    /// come.
+    Ambient,
+}
+
+impl Voucher {
+    /// What a credential is for a browser; `None` for one that a page must add itself.
+    pub fn of(carried_by: CarriedBy) -> Option<Self> {
+        match carried_by {
+            CarriedBy::Cookie => Some(Voucher::Cookie),
+            CarriedBy::Certificate => Some(Voucher::Ambient),
+            CarriedBy::Header => None,
+        }
+    }
 }
 
 impl Browsers {
@@ -53,7 +66,7 @@ impl Browsers {
             return Ok(());
         }
         match (self.source(headers)?, voucher) {
-            (Source::Trusted, _) | (Source::Unstated, Voucher::CookieToCome) => Ok(()),
+            (Source::Trusted, _) | (Source::Unstated, Voucher::Ambient) => Ok(()),
             (Source::Unstated, Voucher::Cookie) => Err(Reason::OriginMissing.into()),
         }
     }
@@ -199,7 +212,7 @@ mod tests {
     fn check(pairs: &[(&'static str, &'static str)], with: Result<(), Reason>, without: Result<(), Reason>) {
         let ask = |voucher| browsers().check_write(&Method::POST, &headers(pairs), voucher);
         assert_eq!(ask(Voucher::Cookie).map_err(|problem| problem.reason), with, "{pairs:?}");
-        assert_eq!(ask(Voucher::CookieToCome).map_err(|problem| problem.reason), without, "{pairs:?}");
+        assert_eq!(ask(Voucher::Ambient).map_err(|problem| problem.reason), without, "{pairs:?}");
     }
 
     #[test]

@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
-use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals};
+use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals, Who};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
+use crate::model::principal::{EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stopwatch::Stopwatch;
 
 /// The way to the ledger.
 pub struct Recorder {
@@ -24,6 +27,7 @@ pub struct Recorder {
     passes: Mutex<PassCounts>,
     /// Whether the ledger did not take the last counts.
     are_counts_lost: AtomicBool,
+    metrics: Arc<Metrics>,
     owed: Mutex<VecDeque<Waiting>>,
 }
 
@@ -40,7 +44,7 @@ struct PassCounts {
 
 impl Recorder {
     /// A recorder over an open ledger.
-    pub fn new(ledger: Ledger, handles: Handles) -> Self {
+    pub fn new(ledger: Ledger, handles: Handles, metrics: Arc<Metrics>) -> Self {
         Self {
             ledger,
             handles,
@@ -48,6 +52,7 @@ impl Recorder {
             passes: Mutex::default(),
             are_counts_lost: AtomicBool::new(false),
             owed: Mutex::default(),
+            metrics,
         }
     }
 
@@ -79,18 +84,9 @@ impl Recorder {
 
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
-        let handle =
-            match &trail.principal {
-                Some(principal) => {
-                    let entity = &principal.entity;
-                    let handle = self.handles.handle(&entity.type_name, &entity.id);
-                    Some(handle.map_err(|error| {
-                        Problem::new(Reason::LedgerUnavailable).internal(error.to_string())
-                    })?)
-                }
-                None => None,
-            };
-        match self.ledger.append(trail.decision(handle, problem)).await {
+        trail.enter("ledger");
+        let who = trail.principal.as_ref().map(|principal| self.who(principal)).transpose()?;
+        match self.durable(trail.decision(who, problem)).await {
             Ok(_) => {
                 trail.is_decided = true;
                 trail.is_would_told =
@@ -105,6 +101,20 @@ impl Recorder {
                 Err(unavailable(&error))
             }
         }
+    }
+
+    fn who(&self, principal: &Principal) -> Result<Who, Problem> {
+        let handle = |entity: &EntityRef| {
+            let handle = self.handles.handle(&entity.type_name, &entity.id);
+            handle.map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
+        };
+        Ok(Who {
+            handle: handle(&principal.entity)?,
+            principal_type: principal.entity.type_name.clone(),
+            authn: principal.authn.code().to_owned(),
+            auth_level: principal.attested.auth_level,
+            on_behalf_of: principal.attested.on_behalf_of.as_ref().map(handle).transpose()?,
+        })
     }
 
     /// Makes the outcome durable; for writes, before the answer leaves.
@@ -206,8 +216,13 @@ impl Recorder {
 
     /// Makes any other entry durable.
     pub async fn append(&self, entry: Entry) -> Result<(), Problem> {
+        self.durable(entry).await.map_err(|error| unavailable(&error))
+    }
+
+    async fn durable(&self, entry: Entry) -> Result<(), LedgerError> {
+        let stopwatch = Stopwatch::start();
         let appended = self.ledger.append(entry).await;
-        appended.map(|_| ()).map_err(|error| unavailable(&error))
+        appended.map(|_| self.metrics.ledger_append(stopwatch.elapsed()))
     }
 
     fn append_soon(&self, entry: Entry) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::identify::KeySource;
+use super::identify::Sources;
 use crate::bundle::compile::Bundle;
 use crate::bundle::current::Snapshot;
 use crate::bundle::directory::Directory;
@@ -24,8 +24,8 @@ pub struct Serving {
 pub struct IdentitySources {
     /// A hash over the files that hold hashes and public keys, never over a secret.
     pub revision: String,
-    /// The sources, in the order of the configuration.
-    pub sources: Vec<KeySource>,
+    /// The sources, in the order in which they are asked.
+    pub sources: Sources,
 }
 
 /// The one pointer to what serves.

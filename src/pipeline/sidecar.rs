@@ -23,6 +23,8 @@ use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::readiness::Readiness;
+use crate::telemetry::trace::Traces;
 
 /// Everything that a request needs.
 pub struct Sidecar {
@@ -41,7 +43,11 @@ pub struct Sidecar {
     /// What is not enforced yet.
     pub observing: Observing,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    /// Traces, if they are on.
+    pub traces: Option<Traces>,
+    /// Whether callers may be sent here.
+    pub readiness: Readiness,
     /// What pages of other sites may do.
     pub browsers: Browsers,
     slots: Arc<Semaphore>,
@@ -155,6 +161,7 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
         upstream: Upstream,
@@ -162,13 +169,15 @@ impl Sidecar {
         cache: Arc<VerdictCache>,
         clock: Clock,
         limits: Limits,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
+        traces: Option<Traces>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
         let (observing, browsers) = (Observing::default(), Browsers::default());
+        let readiness = Readiness::default();
         Self {
             current,
             upstream,
@@ -178,6 +187,8 @@ impl Sidecar {
             limits,
             observing,
             metrics,
+            traces,
+            readiness,
             browsers,
             slots,
             streams,
@@ -218,6 +229,17 @@ impl Sidecar {
         Arc::clone(&self.open).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
+    /// How many requests are under way.
+    pub fn requests_open(&self) -> usize {
+        self.limits.requests_max.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Counts a connection that was refused before there was a request.
+    pub fn refuse_connection(&self, reason: Reason, source: &str) {
+        self.metrics.connection_refused(reason);
+        self.recorder.count_refusal(reason, source);
+    }
+
     /// The gate for whoever asks.
     pub fn gate(&self, snapshot: &Arc<Snapshot>, asker: &Asker) -> RecordGate {
         RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&self.cache))
@@ -247,11 +269,17 @@ impl Sidecar {
     pub fn log(&self, trail: &Trail, problem: &Problem) {
         let (id, reason, route) =
             (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
-        let detail = problem.internal.as_deref().unwrap_or("");
+        let (detail, trace_id) = (problem.internal.as_deref().unwrap_or(""), trail.trace_id());
         match problem.reason.fault() {
-            Fault::Client => tracing::debug!(decision.id = %id, reason, route, detail, "request ended"),
-            Fault::Upstream => tracing::warn!(decision.id = %id, reason, route, detail, "upstream fault"),
-            Fault::Ours => tracing::error!(decision.id = %id, reason, route, detail, "request failed"),
+            Fault::Client => {
+                tracing::debug!(decision.id = %id, trace_id, reason, route, detail, "request ended")
+            }
+            Fault::Upstream => {
+                tracing::warn!(decision.id = %id, trace_id, reason, route, detail, "upstream fault")
+            }
+            Fault::Ours => {
+                tracing::error!(decision.id = %id, trace_id, reason, route, detail, "request failed")
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::pipeline::enforce::response::ReleaseKind;
 use crate::pipeline::enforce::shown::{HiddenRow, ShownSets};
 use crate::pipeline::observe::Observed;
 use crate::telemetry::metrics::Finished;
+use crate::telemetry::watch::Watch;
 
 /// Everything that the ledger may need to know of one request.
 #[derive(Default)]
@@ -52,21 +53,18 @@ pub struct Trail {
     pub observed: Option<Observed>,
     /// Whether the decision says what would have ended the request; else the outcome does.
     pub is_would_told: bool,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Trail {
     /// The decision entry. `problem` is why the request ends, if it does; of an observed request that goes on, what would
     /// have ended it stands there.
-    pub fn decision(&self, handle: Option<String>, problem: Option<&Problem>) -> Entry {
+    pub fn decision(&self, who: Option<Who>, problem: Option<&Problem>) -> Entry {
         let would = self.observed.as_ref().and_then(Observed::would);
         // What ends an observed request all the same is enforced.
         let is_enforced = self.observed.is_none() || (would.is_none() && problem.is_some());
         let problem = would.or(problem);
-        let who = handle.zip(self.principal.as_ref()).map(|(handle, principal)| Who {
-            handle,
-            principal_type: principal.entity.type_name.clone(),
-            authn: principal.authn.code().to_owned(),
-        });
         // What a write showed is known only after it: that stands in the outcome.
         let sets = if self.is_write { ShownSets::default() } else { self.sets.clone() };
         let mut access = group(self.verdict.all_accesses());
@@ -142,7 +140,27 @@ impl Trail {
             reason: problem.map(|problem| problem.reason),
             records_cut: cut.filter(|_| is_enforced).map(|(_, ids)| ids.len()).sum(),
             records_hidden: hidden.filter(|_| is_enforced).map(Vec::len).sum(),
+            duration: self.watch.as_ref().map(|watch| watch.elapsed()).unwrap_or_default(),
         }
+    }
+
+    /// A stage begins.
+    pub fn enter(&self, stage: &'static str) {
+        if let Some(watch) = &self.watch {
+            watch.enter(stage);
+        }
+    }
+
+    /// The request ends, as far as its trace goes.
+    pub fn end_trace(&self, status: u16, problem: Option<&Problem>) {
+        if let Some(watch) = &self.watch {
+            watch.end(&self.id, &self.method, &self.finished(status, problem));
+        }
+    }
+
+    /// The id of the trace, for lines of the log.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.watch.as_ref().and_then(|watch| watch.trace_id())
     }
 
     /// The outcome entry.
@@ -199,12 +217,6 @@ impl Trail {
             reason: observed.would().map(|problem| problem.reason.code().to_owned()),
         }))
     }
-}
-
-/// A method's name for the ledger: callers may write anything there, so what is not a usual method is `other`.
-pub fn method_name(method: &http::Method) -> &'static str {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 /// How a request ended.

@@ -40,6 +40,13 @@ impl Intake {
         secret
     }
 
+    /// Reads a file in which secrets may stand.
+    pub fn confidential(&mut self, path: &Path, problems: &mut Problems) -> Option<Arc<SourceFile>> {
+        let source = load::text(path, problems);
+        note(&mut self.everything, source.as_ref().map(|source| source.text.as_str()));
+        source
+    }
+
     /// A hash over all that was read, to see whether anything changed. Secrets are in it: it stays in the process.
     pub fn content(&self) -> String {
         hex(&self.everything.clone().finalize())

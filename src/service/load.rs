@@ -6,18 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
-
 use super::intake::{Intake, Look};
+use super::sources;
 use crate::bundle::compile::{Bundle, compile};
 use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
-use crate::config::author::{AuthorProblem, Problems, SourceFile};
+use crate::config::author::{Problems, SourceFile};
 use crate::config::load::text;
 use crate::config::service::observe;
-use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
-use crate::model::principal::Authn;
-use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
+use crate::config::service::{IdentityConfig, ServiceConfig};
 use crate::pipeline::serving::IdentitySources;
 
 /// What a configuration's files hold at one moment.
@@ -26,7 +23,7 @@ pub struct Loaded {
     pub bundle: Bundle,
     /// People.
     pub directory: Directory,
-    /// Known keys.
+    /// How callers are identified.
     pub identity: IdentitySources,
     /// What was read, to see later whether it changed.
     pub contents: Contents,
@@ -96,10 +93,14 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     let directory = directory.take(problems).and_then(|source| fit(&source, bundle.as_ref(), problems));
     let identity = identity.take(problems);
     if let (Some(directory), Some(identity)) = (&directory, &identity) {
-        check_keys(identity, directory, problems);
+        sources::check_principals(&identity.sources, directory, problems);
     }
     if let Some(bundle) = &bundle {
+        let before = problems.error_count();
         observe::check_routes(&config.observe, &bundle.profile, problems);
+        if problems.error_count() > before {
+            return None;
+        }
     }
     Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
 }
@@ -129,28 +130,11 @@ pub fn fit(source: &Arc<SourceFile>, bundle: Option<&Bundle>, problems: &mut Pro
     }
 }
 
-/// Warns of keys whose owner the directory does not have.
-pub fn check_keys(identity: &IdentitySources, directory: &Directory, problems: &mut Problems) {
-    for principal in identity.sources.iter().flat_map(|source| source.keys.principals()) {
-        if directory.person(principal).is_none() {
-            let message = format!("a key belongs to `{principal}`, who is not in the directory");
-            problems.push(
-                AuthorProblem::warning(message).help("The key is refused until the directory has them."),
-            );
-        }
-    }
-}
-
 /// Looks at all files that a load would read, without reading them.
 pub fn look(config: &ServiceConfig, now_ms: i64) -> Look {
-    let mut paths: Vec<&PathBuf> = vec![&config.bundle.path, &config.directory.file];
-    for keys in &config.identity {
-        paths.push(&keys.file);
-        if let KeyKind::Api { key_file, .. } = &keys.kind {
-            paths.push(key_file);
-        }
-    }
-    Look::at(paths.into_iter().map(PathBuf::as_path), now_ms)
+    let identity = sources::files(&config.identity);
+    let paths = [&config.bundle.path, &config.directory.file].into_iter().chain(&identity);
+    Look::at(paths.map(PathBuf::as_path), now_ms)
 }
 
 fn offer_bundle(path: &Path, serving: &str) -> Offered<Bundle> {
@@ -173,10 +157,9 @@ fn offer_directory(path: &Path, serving: Option<&str>, is_bundle_new: bool) -> O
     Offered { hash: content.clone(), content, state, problems }
 }
 
-fn offer_identity(config: &[KeyConfig], serving: &str) -> Offered<IdentitySources> {
+fn offer_identity(config: &IdentityConfig, serving: &str) -> Offered<IdentitySources> {
     let (mut problems, mut intake) = (Problems::default(), Intake::default());
-    let sources: Vec<KeySource> =
-        config.iter().filter_map(|keys| load_keys(keys, &mut intake, &mut problems)).collect();
+    let sources = sources::load(config, &mut intake, &mut problems);
     let (content, hash) = (intake.content(), intake.revision());
     let state = match problems.has_errors() {
         true => State::Broken,
@@ -184,37 +167,6 @@ fn offer_identity(config: &[KeyConfig], serving: &str) -> Offered<IdentitySource
         false => State::Sound(IdentitySources { revision: hash.clone(), sources }),
     };
     Offered { content, hash, state, problems }
-}
-
-fn load_keys(config: &KeyConfig, intake: &mut Intake, problems: &mut Problems) -> Option<KeySource> {
-    let keys = intake.text(&config.file, problems).map(|source| keys::load(&source, problems));
-    let upstream = match &config.kind {
-        KeyKind::Crm => UpstreamCredential::Caller,
-        KeyKind::Api { header, scheme, key_file } => {
-            let key = intake.secret(key_file, problems)?;
-            let value = scheme.as_ref().map_or(key.clone(), |scheme| format!("{scheme} {key}"));
-            let (Some(name), Some(mut value)) =
-                (header_name(header, problems), HeaderValue::try_from(value).ok())
-            else {
-                problems
-                    .push(AuthorProblem::error(format!("`{}` cannot stand in a header", key_file.display())));
-                return None;
-            };
-            value.set_sensitive(true);
-            UpstreamCredential::Service { name, value }
-        }
-    };
-    let authn = if config.kind == KeyKind::Crm { Authn::CrmKey } else { Authn::ApiKey };
-    let header = header_name(&config.header, problems)?;
-    Some(KeySource { authn, header, scheme: config.scheme.clone(), keys: keys?, upstream })
-}
-
-fn header_name(text: &str, problems: &mut Problems) -> Option<HeaderName> {
-    let name = HeaderName::try_from(text).ok();
-    if name.is_none() {
-        problems.push(AuthorProblem::error(format!("`{text}` is not a header name")));
-    }
-    name
 }
 
 impl<T> Offered<T> {

@@ -4,6 +4,10 @@
 
 pub mod intake;
 pub mod load;
+pub mod sources;
+mod persons;
 pub mod start;
 pub mod settle;
 pub mod reload;
+pub mod telemetry;
+pub mod probe;

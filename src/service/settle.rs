@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::load::{Contents, Offer, Offered, State, check_keys, fit};
+use super::load::{Contents, Offer, Offered, State, fit};
+use super::sources::check_principals;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::lints;
@@ -64,8 +65,9 @@ impl Settled {
         match state {
             State::Unchanged => {}
             State::Broken => self.refuse(RevisionOf::Keys, hash, problems),
-            State::Sound(identity) => {
-                check_keys(&identity, &self.directory, &mut problems);
+            State::Sound(mut identity) => {
+                identity.sources.inherit(&self.identity.sources);
+                check_principals(&identity.sources, &self.directory, &mut problems);
                 self.problems.extend(problems);
                 self.identity = Arc::new(identity);
                 self.contents.identity = content;

@@ -12,11 +12,12 @@ use tokio::task::JoinHandle;
 
 use super::load::Loaded;
 use super::reload::{PARTS, Reloader, policy_changes, revision_of};
+use super::telemetry::{require_conditions, start_traces};
 use crate::admin;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::service::observe;
-use crate::config::service::{BrowsersConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, ObserveGroup, Revision, RevisionOf, RevisionResult, Start};
@@ -24,9 +25,12 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
+use crate::net::remote::RemoteError;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::{Upstream, UpstreamOptions};
+use crate::pipeline::identify::Way;
+use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::{self, ConnectionLimits};
 use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
@@ -36,6 +40,7 @@ use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::pipeline::stream::StreamLimits;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::export::Exporting;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,12 @@ pub enum StartError {
     /// A group of routes would observe for too long.
     #[error("{0}")]
     Observe(String),
+    /// Traces cannot be sent as configured.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
+    /// An issuer's keys can never be fetched.
+    #[error("the keys of an issuer cannot be fetched: {0}")]
+    Keys(#[from] RemoteError),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -86,6 +97,8 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     ledger: Ledger,
+    health: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    exporting: Option<Exporting>,
 }
 
 /// Puts the parts together and listens.
@@ -93,10 +106,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let observing = Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
-    options.segment_bytes_max = config.ledger.segment_bytes_max;
-    options.queue_entries_max = config.ledger.queue_entries_max;
-    options.write_timeout_ms = config.ledger.write_timeout_ms;
+    let options = ledger_options(&config.ledger, boot.clone());
     let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
@@ -110,17 +120,22 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let metrics = Arc::new(Metrics::default());
+    let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
         Upstream::new(upstream_options(&config.upstream, &config.limits)),
-        Recorder::new(ledger.clone(), handles),
+        Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
         limits(&config.limits),
-        Metrics::default(),
+        metrics,
+        traces,
     );
     let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers));
     let sidecar = Arc::new(sidecar);
+    require_conditions(&sidecar);
+    sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = local(&listener, config.listen.address);
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
@@ -135,18 +150,17 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         ..ConnectionLimits::default()
     };
     let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
-    let mut tasks = vec![
+    let mut tasks = refresh_keys(&sidecar, &is_over)?;
+    tasks.extend([
         tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
         tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
-    ];
+    ]);
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
         tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
     }
-    if let Some(listener) = health_listener {
-        tasks.push(tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(is_over))));
-    }
+    let health = health_listener.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
         address,
@@ -157,19 +171,41 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         shutdown,
         tasks,
         ledger,
+        health,
+        exporting,
     })
 }
 
 impl Running {
-    /// Stops listening, lets open exchanges end, and closes the ledger.
+    /// Whether every part still works.
+    pub fn is_whole(&self) -> bool {
+        self.tasks.iter().all(|task| !task.is_finished())
+    }
+
+    /// Stops listening, lets open exchanges end, and closes the ledger. Health is answered until the end: not ready.
     pub async fn stop(self) -> Result<u64, LedgerError> {
+        self.sidecar.readiness.drain();
         let _ = self.shutdown.send(true);
         for task in self.tasks {
             let _ = task.await;
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
-        self.ledger.close().await
+        if let Some(exporting) = self.exporting {
+            exporting.stop().await;
+        }
+        let closed = self.ledger.close().await;
+        if let Some((end, task)) = self.health {
+            let _ = end.send(true);
+            let _ = task.await;
+        }
+        closed
     }
+}
+
+/// Health ends last, on its own word.
+fn serve_health(listener: TcpListener, sidecar: &Arc<Sidecar>) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (end, has_ended) = watch::channel(false);
+    (end, tokio::spawn(admin::health::serve(listener, Arc::clone(sidecar), over(has_ended))))
 }
 
 async fn over(mut is_over: watch::Receiver<bool>) {
@@ -239,6 +275,22 @@ fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
     }
 }
 
+/// Keeps the keys of every issuer fresh whose keys are at a URL.
+fn refresh_keys(
+    sidecar: &Sidecar,
+    is_over: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let serving = sidecar.current.serving();
+    let issuers = serving.identity.sources.iter().filter_map(|source| match &source.way {
+        Way::Jwt(issuer) => Refresher::of(issuer),
+        Way::Keys(_) | Way::Certificate(_) | Way::Gateway(_) | Way::Introspection(_) => None,
+    });
+    let spawn = |refresher: Result<Refresher, RemoteError>| {
+        Ok(tokio::spawn(refresher?.run(sidecar.clock.clone(), over(is_over.clone()))))
+    };
+    issuers.map(spawn).collect()
+}
+
 async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
@@ -248,6 +300,14 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
             () = &mut shutdown => return,
         }
     }
+}
+
+fn ledger_options(ledger: &LedgerConfig, boot: String) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&ledger.path, boot);
+    options.segment_bytes_max = ledger.segment_bytes_max;
+    options.queue_entries_max = ledger.queue_entries_max;
+    options.write_timeout_ms = ledger.write_timeout_ms;
+    options
 }
 
 fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::CRM_KEY;
@@ -103,6 +104,7 @@ impl TestFolder {
         let parent = path.parent().expect("a file lies in a folder");
         std::fs::create_dir_all(parent).expect("the folder of a file");
         std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its permissions");
     }
 
     /// The text of a file; empty if it is not there.

@@ -16,6 +16,7 @@
 
 pub mod client;
 pub mod folder;
+pub mod issuer;
 pub mod ledger;
 pub mod panics;
 

@@ -26,6 +26,9 @@ mod kill;
 mod crowd;
 mod program;
 mod matrix;
+mod collector;
+mod traces;
+mod telemetry;
 mod kept_verdicts;
 mod stripping;
 mod interference;
@@ -33,6 +36,7 @@ mod login;
 mod cors;
 mod files;
 mod static_files;
+mod identity;
 
 mod ledger_kill;
 

@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["dry_run", "open"];
+const CALLERS: &[&str] = &["dry_run", "open", "passing"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -63,6 +63,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ),
     ("files", &["fetch", "hydrate::extract", "hydrate::image", "map"]),
     ("forward", &["enforce::request", "stream"]),
+    ("identify", &["enforce::answer", "forward"]),
     ("intake", &["canonical", "listen", "map", "multipart", "sidecar", "stream"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
@@ -82,6 +83,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "trail",
         ],
     ),
+    ("origins", &["identify"]),
     ("outgoing", &["stream"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),

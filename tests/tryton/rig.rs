@@ -58,7 +58,7 @@ impl Rig {
         let admin = config.admin.as_mut().unwrap();
         (admin.address, admin.token_file) = (any_port, tryton.folder.join("crm/admin-token"));
         config.upstream.origin = format!("http://{}", relay.address);
-        config.identity.iter_mut().for_each(|keys| keys.file = tryton.folder.join("crm/crm-keys.toml"));
+        config.identity.keys.iter_mut().for_each(|keys| keys.file = tryton.folder.join("crm/crm-keys.toml"));
         config.ledger.path = tryton.folder.join("ledger");
         let loaded = load_all(&config, &mut problems);
         assert_eq!(problems.to_string(), "", "the example loads without a warning");

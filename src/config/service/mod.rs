@@ -10,6 +10,7 @@ pub mod observe;
 mod limits;
 mod browsers;
 mod log;
+mod telemetry;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,12 +21,16 @@ use super::settings::Section;
 
 pub use admin::AdminConfig;
 pub use browsers::BrowsersConfig;
-pub use identity::{KeyConfig, KeyKind};
+pub use identity::{
+    Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
+    KeyConfig, KeySetPlace, LevelConfig, NamedBy, Place, Shown, TypeConfig,
+};
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use sources::{BundleConfig, DirectoryConfig};
+pub use telemetry::TracesConfig;
 pub use upstream::UpstreamConfig;
 
 /// Everything that `serve` needs to know.
@@ -38,7 +43,7 @@ pub struct ServiceConfig {
     /// The CRM.
     pub upstream: UpstreamConfig,
     /// How callers are identified, at least one way.
-    pub identity: Vec<KeyConfig>,
+    pub identity: IdentityConfig,
     /// The directory.
     pub directory: DirectoryConfig,
     /// The bundle.
@@ -53,6 +58,8 @@ pub struct ServiceConfig {
     pub limits: LimitsConfig,
     /// The operational log.
     pub log: LogConfig,
+    /// Traces, if they are on.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads a configuration; relative paths are taken from `folder`. `None` comes with at least one error.
@@ -84,6 +91,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let limits = limits::read(root, folder).unwrap_or_default();
     let browsers = browsers::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
+    let traces = telemetry::read(root, folder);
     Some(ServiceConfig {
         listen: listen?,
         admin,
@@ -96,6 +104,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         browsers,
         limits,
         log,
+        traces,
     })
 }
 
@@ -105,8 +114,16 @@ pub const SECTIONS: &[&Section] = &[
     &admin::SECTION,
     &upstream::SECTION,
     &identity::SECTION,
-    &identity::CRM_KEYS,
-    &identity::API_KEYS,
+    &identity::keys::CRM_KEYS,
+    &identity::keys::API_KEYS,
+    &identity::jwt::SECTION,
+    &identity::jwt::PRINCIPAL,
+    &identity::jwt::ACTOR,
+    &identity::jwt::ON_BEHALF_OF,
+    &identity::jwt::AUTH_LEVEL,
+    &identity::certificate::SECTION,
+    &identity::gateway::SECTION,
+    &identity::introspection::SECTION,
     &sources::DIRECTORY,
     &sources::BUNDLE,
     &observe::SECTION,
@@ -114,6 +131,8 @@ pub const SECTIONS: &[&Section] = &[
     &browsers::SECTION,
     &limits::SECTION,
     &log::SECTION,
+    &telemetry::SECTION,
+    &telemetry::TRACES,
 ];
 
 #[cfg(test)]

@@ -7,9 +7,31 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use http::header::HeaderName;
+
+use super::carrier::Credential;
 use crate::config::author::{Problems, SourceFile};
 use crate::config::reader::{Reading, Table};
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Authn, EntityRef};
+
+/// One table of keys, and what carries them.
+pub struct KeySource {
+    /// What the ledger calls it.
+    pub authn: Authn,
+    /// The header that carries the key.
+    pub header: HeaderName,
+    /// The scheme before the key, e.g. `Bearer`; `None` if the header holds just the key.
+    pub scheme: Option<String>,
+    /// The hashes of the known keys.
+    pub keys: KeyTable,
+}
+
+impl KeySource {
+    /// The principal whose key this is.
+    pub fn find(&self, credential: &Credential<'_>) -> Option<&EntityRef> {
+        credential.behind(&self.header, self.scheme.as_deref()).and_then(|key| self.keys.find(key))
+    }
+}
 
 /// Known keys of one source.
 #[derive(Default)]
@@ -69,8 +91,8 @@ fn read_key(key: &Table<'_>, table: &mut KeyTable) {
         key.reading().error(hash.span, "a SHA-256 is 64 hexadecimal digits", "");
         return;
     };
-    let Some(entity) = EntityRef::parse(&principal.value) else {
-        let help = "Write a reference such as `User::\"anna\"`.";
+    let Some(entity) = EntityRef::parse(&principal.value).filter(EntityRef::is_person) else {
+        let help = "Write a reference such as `User::\"anna\"`; there are User, Service and Agent.";
         key.reading().error(principal.span, format!("`{}` is not a principal", principal.value), help);
         return;
     };

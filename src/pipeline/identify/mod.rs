@@ -1,96 +1,227 @@
 //! Identification: the caller's one credential becomes one principal of the directory, or nothing goes on.
 //!
-//! Promises: unknown, deactivated or outside of the access window is refused before any contact with the CRM; two
-//! credentials in one request are refused; only the credential that made the principal goes to the CRM.
+//! Promises: unknown, deactivated or outside of the access window is refused before any contact with the CRM, but for the
+//! question whose credential this is; two credentials in one request are refused, whatever they are; only the credential
+//! that made the principal, or what the configuration says in its place, goes to the CRM.
 
+pub mod carrier;
+pub mod found;
+pub mod upstream;
 pub mod keys;
+pub mod jwt;
+pub mod certificate;
+pub mod gateway;
+pub mod introspection;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::forward::Asking;
 use crate::bundle::directory::Directory;
-use crate::model::principal::{Attested, Authn, EntityRef, Principal};
+use crate::model::peer::Peer;
+use crate::model::principal::{Authn, EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use keys::KeyTable;
+use carrier::{Carriers, Credential};
+use certificate::CertificateSource;
+use found::Found;
+use gateway::GatewaySource;
+use introspection::IntrospectionSource;
+use jwt::JwtSource;
+use keys::KeySource;
+use upstream::UpstreamCredential;
+
+/// Every way of identifying callers, and what each of them reads.
+pub struct Sources {
+    sources: Vec<Source>,
+    carriers: Carriers,
+}
 
 /// One way of identifying callers.
-pub struct KeySource {
-    /// What the ledger calls it.
-    pub authn: Authn,
-    /// The header that carries the key.
-    pub header: HeaderName,
-    /// The scheme before the key, e.g. `Bearer`; `None` if the header holds just the key.
-    pub scheme: Option<String>,
-    /// The hashes of the known keys.
-    pub keys: KeyTable,
+pub struct Source {
+    /// Which.
+    pub way: Way,
     /// What the CRM is shown.
     pub upstream: UpstreamCredential,
 }
 
-/// What the CRM is shown in place of the caller's credential.
-#[derive(Clone)]
-pub enum UpstreamCredential {
-    /// The caller's own key, as it came.
-    Caller,
-    /// The service account's.
-    Service {
-        /// The header.
-        name: HeaderName,
-        /// Its value, marked sensitive.
-        value: HeaderValue,
-    },
+/// How callers are identified.
+pub enum Way {
+    /// By hashes of keys.
+    Keys(KeySource),
+    /// By tokens that an issuer signed.
+    Jwt(Box<JwtSource>),
+    /// By verified client certificates.
+    Certificate(CertificateSource),
+    /// By the header of a trusted gateway.
+    Gateway(GatewaySource),
+    /// By asking the CRM.
+    Introspection(Box<IntrospectionSource>),
+}
+
+/// What one request brings to its identification.
+#[derive(Clone, Copy)]
+pub struct Presented<'r> {
+    /// The canonical headers.
+    pub headers: &'r HeaderMap,
+    /// The other end of the connection.
+    pub peer: &'r Peer,
+    /// The people of the serving snapshot.
+    pub directory: &'r Directory,
+    /// The way to ask the CRM.
+    pub crm: Asking<'r>,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
 }
 
 /// Who asks, and what the CRM is shown.
+#[derive(Debug)]
 pub struct Identity {
     /// The principal.
     pub principal: Principal,
     /// The header for the CRM.
     pub credential: (HeaderName, HeaderValue),
+    /// Whose credential that is.
+    pub owner: Owner,
+    /// What carried the caller's credential.
+    pub carried_by: CarriedBy,
 }
 
-/// The headers in which callers may show who they are.
-pub fn credential_headers(sources: &[KeySource]) -> Vec<HeaderName> {
-    sources.iter().map(|source| source.header.clone()).collect()
+/// Whose credential the CRM is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The caller brought it.
+    Caller,
+    /// The operator configured it.
+    Operator,
 }
 
-/// Whether a cookie may vouch for a request: what a browser sends along by itself proves nothing about who wrote a page.
-pub fn may_be_by_cookie(headers: &HeaderMap, sources: &[KeySource]) -> bool {
-    headers.contains_key(COOKIE) && sources.iter().any(|source| source.header == COOKIE)
+/// What carried a caller's credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarriedBy {
+    /// A header that the client sets.
+    Header,
+    /// A cookie, which browsers add by themselves.
+    Cookie,
+    /// The connection's certificate, which browsers add by themselves.
+    Certificate,
 }
 
-/// Finds the principal behind a request's headers.
-pub fn identify(
-    headers: &HeaderMap,
-    sources: &[KeySource],
-    directory: &Directory,
-    now_ms: i64,
-) -> Result<Identity, Problem> {
-    let (header, value) = the_one_credential(headers, sources)?;
-    let value_text = value.to_str().map_err(|_| Reason::CredentialUnknown)?;
-    let candidates = sources.iter().filter(|source| source.header == *header);
-    let found = candidates.filter_map(|source| {
-        let key = strip_scheme(value_text, source.scheme.as_deref())?;
-        source.keys.find(key).map(|entity| (source, entity))
+impl Sources {
+    /// Sources in the order in which they are asked.
+    pub fn new(sources: Vec<Source>) -> Self {
+        let carriers = Carriers::of(&sources);
+        Self { sources, carriers }
+    }
+
+    /// Every source.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.sources.iter()
+    }
+
+    /// What carries the one credential of a request, before it is looked into.
+    pub fn carried_by(&self, headers: &HeaderMap, peer: &Peer) -> Option<CarriedBy> {
+        self.carriers.the_one(headers, peer).ok().map(|credential| credential.carried_by())
+    }
+
+    /// Headers that carry identities.
+    pub fn header_names(&self) -> &[HeaderName] {
+        self.carriers.headers()
+    }
+
+    /// Takes away what carries identities, so that no later stage can hand it on.
+    pub fn forget(&self, headers: &mut HeaderMap) {
+        for name in self.carriers.headers() {
+            headers.remove(name);
+        }
+    }
+
+    /// Goes on with the issuers' keys that others have fetched, so that a reload never waits for an issuer.
+    pub fn inherit(&mut self, others: &Sources) {
+        for source in &mut self.sources {
+            if let Way::Jwt(issuer) = &mut source.way {
+                let known = others.iter().filter_map(|other| match &other.way {
+                    Way::Jwt(other) => Some(other),
+                    Way::Keys(_) | Way::Certificate(_) | Way::Gateway(_) | Way::Introspection(_) => None,
+                });
+                known.for_each(|other| issuer.inherit(other));
+            }
+        }
+    }
+}
+
+/// Finds the principal behind a request.
+pub async fn identify(sources: &Sources, presented: Presented<'_>) -> Result<Identity, Problem> {
+    let credential = sources.carriers.the_one(presented.headers, presented.peer)?;
+    let (source, found, authn) = resolve(sources, &credential, &presented).await?;
+    admit(&found.entity, presented.directory, presented.now_ms)?;
+    if let Some(person) = &found.attested.on_behalf_of {
+        admit(person, presented.directory, presented.now_ms)?;
+    }
+    let (shown, owner) = source.upstream.of(&found.entity, &credential)?;
+    Ok(Identity {
+        principal: Principal { entity: found.entity, authn, attested: found.attested },
+        credential: shown,
+        owner,
+        carried_by: credential.carried_by(),
+    })
+}
+
+/// Asks the sources that read such a credential. A source that knows it has the last word, except that two tables of keys
+/// must agree.
+async fn resolve<'s>(
+    sources: &'s Sources,
+    credential: &Credential<'_>,
+    presented: &Presented<'_>,
+) -> Result<(&'s Source, Found, Authn), Problem> {
+    if let Some(found) = by_keys(sources, credential)? {
+        return Ok(found);
+    }
+    let mut otherwise = Reason::CredentialUnknown.into();
+    for source in &sources.sources {
+        let (found, authn) = match &source.way {
+            Way::Keys(_) => continue,
+            Way::Jwt(issuer) => match issuer.identify(credential, presented).await {
+                jwt::Answer::Found(found) => (Ok(found), Authn::Jwt),
+                jwt::Answer::Refused(problem) => (Err(problem), Authn::Jwt),
+                jwt::Answer::NotOurs(why) => {
+                    otherwise = why.unwrap_or(otherwise);
+                    continue;
+                }
+            },
+            Way::Certificate(table) => match credential {
+                Credential::Certificate(names) => {
+                    (table.identify(names, presented.directory), Authn::Certificate)
+                }
+                Credential::Header { .. } | Credential::Cookie { .. } => continue,
+            },
+            Way::Gateway(gateway) => match gateway.identify(credential, presented.directory) {
+                Some(found) => (found, Authn::Gateway),
+                None => continue,
+            },
+            Way::Introspection(crm) => match crm.identify(credential, presented).await {
+                Some(found) => (found, Authn::Introspection),
+                None => continue,
+            },
+        };
+        return Ok((source, found?, authn));
+    }
+    Err(otherwise)
+}
+
+fn by_keys<'s>(
+    sources: &'s Sources,
+    credential: &Credential<'_>,
+) -> Result<Option<(&'s Source, Found, Authn)>, Problem> {
+    let known = sources.sources.iter().filter_map(|source| match &source.way {
+        Way::Keys(keys) => keys.find(credential).map(|entity| (source, entity, keys.authn)),
+        Way::Jwt(_) | Way::Certificate(_) | Way::Gateway(_) | Way::Introspection(_) => None,
     });
-    let mut found = found;
-    let Some((source, entity)) = found.next() else { return Err(Reason::CredentialUnknown.into()) };
-    if found.any(|(_, other)| other != entity) {
+    let mut known = known;
+    let Some((source, entity, authn)) = known.next() else { return Ok(None) };
+    if known.any(|(_, other, _)| other != entity) {
         return Err(Reason::CredentialUnknown.into());
     }
-    admit(entity, directory, now_ms)?;
-    let credential = match &source.upstream {
-        UpstreamCredential::Caller => {
-            let mut value = value.clone();
-            value.set_sensitive(true);
-            (header.clone(), value)
-        }
-        UpstreamCredential::Service { name, value } => (name.clone(), value.clone()),
-    };
-    Ok(Identity {
-        principal: Principal { entity: entity.clone(), authn: source.authn, attested: Attested::default() },
-        credential,
-    })
+    Ok(Some((source, Found::plain(entity.clone()), authn)))
 }
 
 /// Whether a principal may act at all: in the directory, active, inside the access window.
@@ -105,26 +236,6 @@ pub fn admit(principal: &EntityRef, directory: &Directory, now_ms: i64) -> Resul
         true => Ok(()),
         false => Err(Reason::AccessWindow.into()),
     }
-}
-
-fn the_one_credential<'h>(
-    headers: &'h HeaderMap,
-    sources: &[KeySource],
-) -> Result<(&'h HeaderName, &'h HeaderValue), Problem> {
-    let is_credential =
-        |name: &HeaderName| *name == AUTHORIZATION || sources.iter().any(|source| source.header == *name);
-    let mut credentials = headers.iter().filter(|(name, _)| is_credential(name));
-    let first = credentials.next().ok_or(Reason::CredentialMissing)?;
-    match credentials.next() {
-        Some(_) => Err(Reason::CredentialsConflict.into()),
-        None => Ok(first),
-    }
-}
-
-fn strip_scheme<'t>(value: &'t str, scheme: Option<&str>) -> Option<&'t str> {
-    let Some(scheme) = scheme else { return Some(value.trim()) };
-    let (found, key) = value.trim().split_once(' ')?;
-    found.eq_ignore_ascii_case(scheme).then_some(key.trim())
 }
 
 #[cfg(test)]

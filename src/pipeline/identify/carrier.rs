@@ -1,0 +1,133 @@
+//! Where credentials stand in a request, and that there is exactly one.
+//!
+//! Promises: `Authorization` is always a credential, whether or not a source reads it. A header that only the gateway may
+//! send ends the request if anybody else sends it, whatever else is there.
+
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName};
+
+use super::gateway::Trust;
+use super::{CarriedBy, Source, Way};
+use crate::config::service::Place;
+use crate::model::peer::{CertificateName, Peer};
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+
+/// The one credential of a request.
+#[derive(Clone, Copy)]
+pub enum Credential<'r> {
+    /// A header's value, which is visible ASCII.
+    Header {
+        /// The header.
+        name: &'r HeaderName,
+        /// Its value.
+        value: &'r str,
+    },
+    /// A cookie.
+    Cookie {
+        /// Its name.
+        name: &'r str,
+        /// Its value.
+        value: &'r str,
+    },
+    /// The names in the client certificate.
+    Certificate(&'r [CertificateName]),
+}
+
+impl<'r> Credential<'r> {
+    /// What carried it.
+    pub fn carried_by(&self) -> CarriedBy {
+        match self {
+            Credential::Header { .. } => CarriedBy::Header,
+            Credential::Cookie { .. } => CarriedBy::Cookie,
+            Credential::Certificate(_) => CarriedBy::Certificate,
+        }
+    }
+
+    /// What a header holds behind its scheme, if this is that header with that scheme.
+    pub fn behind(&self, header: &HeaderName, scheme: Option<&str>) -> Option<&'r str> {
+        match self {
+            Credential::Header { name, value } if *name == header => strip_scheme(value, scheme),
+            Credential::Header { .. } | Credential::Cookie { .. } | Credential::Certificate(_) => None,
+        }
+    }
+}
+
+/// Everything in a request that may be a credential.
+pub struct Carriers {
+    headers: Vec<HeaderName>,
+    cookies: Vec<String>,
+    gateways: Vec<(HeaderName, Trust)>,
+    certificates: bool,
+}
+
+impl Carriers {
+    /// What some sources read.
+    pub fn of(sources: &[Source]) -> Self {
+        let mut carriers = Self {
+            headers: vec![AUTHORIZATION],
+            cookies: Vec::new(),
+            gateways: Vec::new(),
+            certificates: false,
+        };
+        for source in sources {
+            match &source.way {
+                Way::Keys(keys) => carriers.headers.push(keys.header.clone()),
+                Way::Jwt(issuer) => carriers.headers.push(issuer.header().clone()),
+                Way::Certificate(_) => carriers.certificates = true,
+                Way::Gateway(gateway) => {
+                    carriers.headers.push(gateway.header.clone());
+                    carriers.gateways.push((gateway.header.clone(), gateway.trust.clone()));
+                }
+                Way::Introspection(crm) => match crm.place() {
+                    Place::Header(_) => carriers.headers.extend(crm.header().cloned()),
+                    Place::Cookie(name) => carriers.cookies.push(name.clone()),
+                },
+            }
+        }
+        carriers
+    }
+
+    /// Headers that carry identities.
+    pub fn headers(&self) -> &[HeaderName] {
+        &self.headers
+    }
+
+    /// The one credential of a request, or why there is none to go by.
+    pub fn the_one<'r>(&self, headers: &'r HeaderMap, peer: &'r Peer) -> Result<Credential<'r>, Problem> {
+        let intruder =
+            self.gateways.iter().find(|(name, trust)| headers.contains_key(name) && !trust.covers(peer));
+        if let Some((name, _)) = intruder {
+            return Err(Problem::new(Reason::GatewayUntrusted).internal(format!("header `{name}`")));
+        }
+        let mut found = Vec::new();
+        for (name, value) in headers.iter().filter(|(name, _)| self.headers.contains(name)) {
+            let value = value.to_str().map_err(|_| Reason::CredentialUnknown)?;
+            found.push(Credential::Header { name, value });
+        }
+        for line in headers.get_all(COOKIE) {
+            let line = line.to_str().map_err(|_| Reason::CredentialUnknown)?;
+            let named = cookies(line).filter(|(name, _)| self.cookies.iter().any(|known| known == name));
+            found.extend(named.map(|(name, value)| Credential::Cookie { name, value }));
+        }
+        let is_gateways = self.gateways.iter().any(|(_, trust)| trust.has_certificate_of(peer));
+        if self.certificates && !peer.certificate_names.is_empty() && !is_gateways {
+            found.push(Credential::Certificate(&peer.certificate_names));
+        }
+        match found.as_slice() {
+            [] => Err(Reason::CredentialMissing.into()),
+            [one] => Ok(*one),
+            [_, _, ..] => Err(Reason::CredentialsConflict.into()),
+        }
+    }
+}
+
+/// The pairs of a `Cookie` header (RFC 6265 §4.2.1).
+fn cookies(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split(';').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.trim(), value.trim()))
+}
+
+fn strip_scheme<'t>(value: &'t str, scheme: Option<&str>) -> Option<&'t str> {
+    let Some(scheme) = scheme else { return Some(value.trim()) };
+    let (found, key) = value.trim().split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then_some(key.trim())
+}
