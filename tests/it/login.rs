@@ -211,3 +211,31 @@ async fn places_for_nobody_are_bounded() {
     assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
     assert_eq!(sidecar.as_nobody().post("/login", PASSWORD).await.status, 200);
 }
+
+/// From the login to a change with the session's cookie: the CRM says whose it is, and a page of another site gets nowhere.
+#[tokio::test]
+async fn changes_by_session_need_a_page_of_ours() {
+    let section =
+        "\n[identity.introspection]\npath = \"/api/me\"\nid = \"$.id\"\nby = \"crmId\"\ncookie = \"sid\"\n";
+    let with = |options: Options| with_origin(options).edit("lockkeeper.toml", move |text| text + section);
+    let sidecar = TestSidecar::with(with).await;
+    let login = sidecar.as_nobody().post("/login", PASSWORD).await;
+    let cookie = cookies(&login)[0].split(';').next().unwrap().to_owned();
+    let session = sidecar.as_nobody().with_header(&format!("Cookie: {cookie}"));
+    let evil = session.clone().with_header("Origin: https://evil.example");
+    let seen = sidecar.crm_saw().len();
+    let title = r#"{"title":"x"}"#;
+    assert_eq!(session.patch("/api/deals/42", title).await.reason(), "origin-missing");
+    assert_eq!(evil.patch("/api/deals/42", title).await.reason(), "origin-refused");
+    assert_eq!(evil.delete("/api/nothing").await.reason(), "origin-refused");
+    assert_eq!(sidecar.crm_saw().len(), seen, "not even asked whose session it is");
+
+    assert_eq!(session.get("/api/deals/42").await.status, 200);
+    assert_eq!(session.get("/api/files/501/content").await.status, 200);
+    assert_eq!(session.clone().with_header(OURS).patch("/api/deals/42", title).await.status, 200);
+    let changes = sidecar.crm().requests();
+    let change = changes.iter().find(|request| request.method == http::Method::PATCH).unwrap();
+    assert_eq!(change.headers["cookie"], cookie.as_str());
+    assert!(!change.headers.contains_key("x-api-key"));
+    assert_eq!(session.with_header(OURS).post("/logout", "").await.status, 204);
+}
