@@ -132,8 +132,8 @@ impl Collector {
             return self.push(Item::new(&kind, entry));
         }
         if self.wants(&kind, &entry, line.place.seq) {
-            match self.items.back_mut().filter(|last| kind == "refusals" && last.kind == kind) {
-                Some(last) => add_refusals(&mut last.entry, &entry),
+            match self.items.back_mut().filter(|last| is_counted(&kind) && last.kind == kind) {
+                Some(last) => add_counts(&mut last.entry, &entry),
                 None => self.push(Item::new(&kind, entry)),
             }
         }
@@ -202,9 +202,17 @@ impl Collector {
     }
 }
 
-/// Adds up refusals of several seconds, so that a flood of them is one item.
-fn add_refusals(total: &mut Value, more: &Value) {
-    let key = |count: &Value| (text(count, "reason").to_owned(), text(count, "source").to_owned());
+/// Whether entries of a kind are counts of one second.
+fn is_counted(kind: &str) -> bool {
+    matches!(kind, "refusals" | "passes")
+}
+
+/// Adds up counts of several seconds, so that a flood of them is one item.
+fn add_counts(total: &mut Value, more: &Value) {
+    let key = |count: &Value| {
+        let status = count.get("status").and_then(Value::as_u64);
+        (["reason", "route", "source"].map(|name| text(count, name).to_owned()), status)
+    };
     let number = |count: &Value| count.get("count").and_then(Value::as_u64).unwrap_or(0);
     let mut counts = list(total, "counts").to_vec();
     for count in list(more, "counts") {

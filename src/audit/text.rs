@@ -183,6 +183,7 @@ fn outcome(entry: &Value) -> String {
     parts.extend(number("bytes").map(|bytes| format!("{bytes} bytes")));
     match text(entry, "delivered") {
         "yes" => parts.push("delivered".to_owned()),
+        "partial" => parts.push("only a part of it arrived".to_owned()),
         "abandoned" => parts.push("the caller had gone".to_owned()),
         // After a write this is said before the answer leaves: a `delivery` entry follows if it fails to arrive.
         _ => {}
@@ -249,7 +250,8 @@ fn other(kind: &str, entry: &Value) -> String {
             }
             line
         }
-        "refusals" => refusals(entry),
+        "refusals" => format!("before anyone was identified: {}", counts(entry, "reason")),
+        "passes" => format!("for which nobody is identified: {}", counts(entry, "route")),
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
         "read" => text(entry, "command").to_owned(),
         "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),
@@ -263,12 +265,11 @@ fn other(kind: &str, entry: &Value) -> String {
     }
 }
 
-/// Refusals before anyone was identified, by reason.
-fn refusals(entry: &Value) -> String {
+/// What was counted, by one of its members.
+fn counts(entry: &Value, by: &str) -> String {
     let mut reasons: Vec<(&str, u64, usize)> = Vec::new();
     for count in list(entry, "counts") {
-        let (reason, number) =
-            (text(count, "reason"), count.get("count").and_then(Value::as_u64).unwrap_or(0));
+        let (reason, number) = (text(count, by), count.get("count").and_then(Value::as_u64).unwrap_or(0));
         match reasons.iter_mut().find(|(known, _, _)| *known == reason) {
             Some((_, total, sources)) => {
                 *total = total.saturating_add(number);
@@ -285,7 +286,7 @@ fn refusals(entry: &Value) -> String {
         "" => String::new(),
         until => format!(", until {until}"),
     };
-    format!("before anyone was identified: {}{until}", told.collect::<Vec<_>>().join(", "))
+    format!("{}{until}", told.collect::<Vec<_>>().join(", "))
 }
 
 /// What this version does not know how to tell, as it stands.

@@ -9,7 +9,8 @@ use super::exit::Exit;
 use super::{Format, draft, render, serve};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
-use crate::bundle::profile::route::HiddenRows;
+use crate::bundle::profile::route::{HiddenRows, Route};
+use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
@@ -150,12 +151,29 @@ fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Probl
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {
-            render::line(format!("passes undecided: {} ({reason})", route.label()));
+            let how = match route.identity {
+                IdentityNeed::Required => "passes undecided",
+                IdentityNeed::Nobody => "passes for anybody",
+            };
+            render::line(format!("{how}: {} ({reason})", route.label()));
         }
         if route.hidden_rows != HiddenRows::Unstated {
             render::line(format!("hidden rows show in page lengths: {}", route.label()));
         }
     }
+}
+
+/// Every route that passes undecided, and why.
+fn passes(bundle: &Bundle) -> Vec<serde_json::Value> {
+    let one = |route: &Route| {
+        let identity = match route.identity {
+            IdentityNeed::Required => "required",
+            IdentityNeed::Nobody => "none",
+        };
+        let reason = route.pass.as_ref()?;
+        Some(json!({"route": route.label(), "identity": identity, "reason": reason}))
+    };
+    bundle.profile.routes.iter().filter_map(one).collect()
 }
 
 fn as_json(
@@ -191,6 +209,7 @@ fn as_json(
         "bundle": bundle.map(|bundle| bundle.revision.clone()),
         "policies": bundle.map(|bundle| bundle.policies.ids().map(str::to_owned).collect::<Vec<_>>()),
         "routes": bundle.map(|bundle| bundle.profile.routes.iter().map(|route| route.label()).collect::<Vec<_>>()),
+        "passes": bundle.map(passes),
         "directory": directory.map(|directory| directory.revision.clone()),
         "problems": listed,
         "probe": probed,

@@ -6,6 +6,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::exit::Exit;
 use super::{ConfigArgs, render, supervisor};
 use crate::bundle::archive::provenance::Pin;
+use crate::bundle::profile::route::{HiddenRows, Route};
+use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
@@ -127,11 +129,23 @@ fn announce(running: &Running, config: &ServiceConfig) {
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {
-            tracing::warn!(route = %route.label(), reason, "this route passes undecided");
+            match route.identity {
+                IdentityNeed::Required => {
+                    tracing::warn!(route = %route.label(), reason, "this route passes undecided");
+                }
+                IdentityNeed::Nobody => {
+                    tracing::warn!(route = %route.label(), reason, "this route passes for anybody");
+                }
+            }
         }
-        if route.hidden_rows != crate::bundle::profile::route::HiddenRows::Unstated {
+        if route.hidden_rows != HiddenRows::Unstated {
             tracing::info!(route = %route.label(), "hidden rows show in the page lengths of this list");
         }
+    }
+    let takes_cookies =
+        |route: &Route| route.transit.as_ref().is_some_and(|transit| !transit.cookies.is_empty());
+    if config.browsers.origins.is_empty() && profile.routes.iter().any(takes_cookies) {
+        tracing::warn!("routes take cookies, and no page may write with one: set `origins` in [browsers]");
     }
     tracing::warn!("no checkpoint export: the ledger is provable only against this host's own files");
 }

@@ -25,6 +25,8 @@ pub enum Entry {
     Delivery(Delivery),
     /// Requests refused before anyone was identified, counted.
     Refusals(Refusals),
+    /// Requests on routes for which nobody is identified, counted.
+    Passes(Passes),
     /// A bundle, a directory or keys were offered.
     Revision(Revision),
     /// Something that a person must look at.
@@ -322,6 +324,8 @@ pub enum Release {
 pub enum Delivered {
     /// It was written to the connection whole.
     Yes,
+    /// A part of it was, then the answer or the connection broke off.
+    Partial,
     /// The caller had gone.
     Abandoned,
     /// Not known, or not known yet.
@@ -413,6 +417,30 @@ pub struct RefusalCount {
     pub reason: String,
     /// The source's handle, never its address.
     pub source: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Requests on routes for which nobody is identified, in one second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Passes {
+    /// The second, RFC 3339 in UTC.
+    pub second: String,
+    /// How many, by route, source and status.
+    pub counts: Vec<PassCount>,
+}
+
+/// How many requests of one source ended alike on one such route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassCount {
+    /// The route's template.
+    pub route: String,
+    /// Why nobody is identified there, in the profile's words.
+    pub why: String,
+    /// The source's handle, never its address.
+    pub source: String,
+    /// The status that the caller got.
+    pub status: u16,
     /// How many.
     pub count: u64,
 }

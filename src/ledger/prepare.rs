@@ -76,6 +76,7 @@ impl Entry {
             Self::Observed(observed) => Prepared::own("observed", observed)?,
             Self::Delivery(delivery) => Prepared::own("delivery", delivery)?,
             Self::Refusals(refusals) => plain("refusals", split::encode("refusals", refusals)?),
+            Self::Passes(passes) => plain("passes", split::encode("passes", passes)?),
             Self::Revision(revision) => plain("revision", split::encode("revision", revision)?),
             Self::Alarm(alarm) => Prepared::own("alarm", alarm)?,
             Self::Read(read) => Prepared::own("read", read)?,

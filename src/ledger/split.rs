@@ -8,7 +8,9 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::entry::{Access, Decision, Outcome, Part, PolicyChanges, Refusals, Revision, RowsHidden, Sets};
+use super::entry::{
+    Access, Decision, Outcome, Part, Passes, PolicyChanges, Refusals, Revision, RowsHidden, Sets,
+};
 use super::error::LedgerError;
 use super::line::OBJECT_BYTES_MAX;
 use super::own::SegmentHead;
@@ -209,6 +211,18 @@ impl Split for Refusals {
     }
 
     /// Counts add up over entries of one second, so that parts need no numbers.
+    fn part(&self, keep: &[Keep], _: Part) -> Self {
+        let counts = slice(&self.counts, keep.first().unwrap_or(&None));
+        Self { second: self.second.clone(), counts }
+    }
+}
+
+impl Split for Passes {
+    fn lists(&self) -> Result<Vec<List>, serde_json::Error> {
+        Ok(vec![items(LIST_HEAD_BYTES, &self.counts)?])
+    }
+
+    /// As for refusals.
     fn part(&self, keep: &[Keep], _: Part) -> Self {
         let counts = slice(&self.counts, keep.first().unwrap_or(&None));
         Self { second: self.second.clone(), counts }

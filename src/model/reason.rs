@@ -100,6 +100,7 @@ reasons! {
     FormSyntax "form-syntax" Refuse Client 400 "The request body is not a form that can be read in one way.";
     FormDuplicateKey "form-duplicate-key" Refuse Client 400 "The form repeats a key that may occur once.";
     FormFile "form-file" Refuse Client 415 "The form carries a file, which is not accepted.";
+    MultipartRefused "multipart-refused" Refuse Client 400 "The request body is not a form with the parts that this route takes.";
     JsonSyntax "json-syntax" Refuse Client 400 "The request body is not valid JSON.";
     JsonDuplicateKey "json-duplicate-key" Refuse Client 400 "The request body has a duplicate key.";
     JsonDepth "json-depth" Refuse Client 400 "The request body is nested too deep or has too many parts.";
@@ -108,6 +109,9 @@ reasons! {
     ConnectionsExhausted "connections-exhausted" Refuse Ours 503 "Too many connections.";
     CredentialMissing "credential-missing" Refuse Client 401 "The request carries no credential.";
     CredentialUnknown "credential-unknown" Refuse Client 401 "The credential is not known.";
+    OriginRefused "origin-refused" Refuse Client 403 "Pages of this origin may not do this.";
+    OriginMissing "origin-missing" Refuse Client 403 "A change that a cookie vouches for must say from which page it comes.";
+    CookieRefused "cookie-refused" Refuse Client 400 "A cookie that this route reads is malformed or stands twice.";
     CredentialsConflict "credentials-conflict" Refuse Client 400 "The request carries more than one credential.";
     TokenMalformed "token-malformed" Refuse Client 401 "The token cannot be read as a signed token.";
     TokenRefused "token-refused" Refuse Client 401 "The token is not accepted.";
@@ -151,7 +155,7 @@ reasons! {
     UpstreamBroken "upstream-broken" Fail Upstream 502 "The CRM's answer broke off.";
     UpstreamTooLarge "upstream-too-large" Fail Upstream 502 "The CRM's answer is too large.";
     UpstreamCoding "upstream-coding" Fail Upstream 502 "The CRM's answer has a coding that cannot be read.";
-    UpstreamType "upstream-type" Fail Upstream 502 "The CRM's answer is not JSON.";
+    UpstreamType "upstream-type" Fail Upstream 502 "The CRM's answer does not have a type that the profile describes.";
     UpstreamMalformed "upstream-malformed" Fail Upstream 502 "The CRM's answer is not valid JSON.";
     UpstreamShape "upstream-shape" Fail Upstream 502 "The CRM's answer does not have the shape that the profile describes.";
     UpstreamRedirect "upstream-redirect" Fail Upstream 502 "The CRM answered with a redirect, which is never followed.";

@@ -58,10 +58,15 @@ pub fn read(
 
 /// Refuses a parameter that some CRM takes for the method.
 pub(super) fn check_method_override(name: &str) -> Result<(), Reason> {
-    match METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
+    match is_method_override(name) {
         true => Err(Reason::MethodOverride),
         false => Ok(()),
     }
+}
+
+/// Whether a parameter or a form's field asks for another method.
+pub fn is_method_override(name: &str) -> bool {
+    METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLimits) -> Result<(), Problem> {
@@ -292,8 +297,16 @@ const HOP_BY_HOP: &[&str] = &[
     "proxy-authorization",
 ];
 /// Headers that a `Connection` header of the caller cannot remove.
-const PROTECTED: &[&str] =
-    &["host", "authorization", "content-type", "content-encoding", "content-length", "x-api-key", "cookie"];
+const PROTECTED: &[&str] = &[
+    "host",
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "content-length",
+    "x-api-key",
+    "cookie",
+    "origin",
+];
 
 #[cfg(test)]
 #[path = "canonical_tests.rs"]

@@ -105,7 +105,8 @@ impl Fetcher<'_> {
 
     /// The before image of each record that a request names.
     pub async fn before_images(&self, mapped: &Mapped<'_>) -> Result<Vec<Image>, Problem> {
-        let label = mapped.route.before.as_ref();
+        let own = mapped.route.before.as_ref();
+        let label = own.or(mapped.record_type.and_then(|record_type| record_type.fetch.as_ref()));
         let route = label.and_then(|label| self.profile().route_labelled(&label.value));
         let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
         let record_type = mapped.record_type.ok_or(Reason::TypeUnknown)?;
@@ -180,7 +181,8 @@ impl Fetcher<'_> {
         image.ok().map(|image| image.facts)
     }
 
-    async fn image(
+    /// One record, by the route that yields it.
+    pub async fn image(
         &self,
         route: &Route,
         record_type: &RecordType,
@@ -267,7 +269,9 @@ pub fn check_identity(found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>)
     else {
         return Ok(());
     };
-    match first.facts.id == *asked {
+    // What is made beside a record, such as a file, has a type and an id of its own.
+    let is_other_type = mapped.record_type.is_some_and(|asked| asked.name != first.facts.type_name);
+    match is_other_type || first.facts.id == *asked {
         true => Ok(()),
         false => Err(other_record()),
     }

@@ -13,13 +13,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use super::enforce::request::{Clearance, UpstreamRequest, base_headers, target};
+use super::stream::{self, Sender, Sending, Source, StreamLimits};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
@@ -71,9 +73,19 @@ pub struct UpstreamResponse {
     pub body: Bytes,
 }
 
+/// An answer of the CRM whose body still comes in.
+pub struct StreamedResponse {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Source,
+}
+
 /// The CRM.
 pub struct Upstream {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpConnector, Sending>,
     options: UpstreamOptions,
 }
 
@@ -103,6 +115,78 @@ impl Upstream {
         self.send(clearance.into_request(), passage).await
     }
 
+    /// Forwards what was cleared, and hands back the answer once its head is there.
+    pub async fn forward_streaming(
+        &self,
+        clearance: Clearance,
+        passage: &Passage,
+        limits: StreamLimits,
+    ) -> Result<StreamedResponse, Problem> {
+        let mut request = clearance.into_request();
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
+        let built = self.build(&request, request.body.clone().into(), passage)?;
+        let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
+        let sent = timeout(Duration::from_millis(limit), self.client.request(built)).await;
+        let sent = sent.map_err(|_| Problem::from(Reason::UpstreamTimeout));
+        let sent = sent.and_then(|sent| sent.map_err(|error| self.unsent(&error)));
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = sent.as_ref().map(|response| response.status().as_u16());
+            watch.answered(asked, told.map_err(|problem| problem.reason));
+        }
+        let (parts, body) = sent?.into_parts();
+        let status = parts.status.as_u16();
+        let body = Source::new(body, Sender::Crm, limits).map_err(|problem| problem.upstream(status))?;
+        Ok(StreamedResponse { status, headers: parts.headers, body })
+    }
+
+    /// Forwards what was cleared with a body that still comes in, and hands back the whole answer.
+    pub async fn forward_upload(
+        &self,
+        clearance: Clearance,
+        upload: Source,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
+        let mut request = clearance.into_request();
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
+        let result = self.upload(request, upload, passage).await;
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
+        }
+        result
+    }
+
+    async fn upload(
+        &self,
+        request: UpstreamRequest,
+        upload: Source,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
+        let (sink, flow) = stream::flow(upload.length());
+        let asking = self.client.request(self.build(&request, Sending::Flow(flow), passage)?);
+        let mut pumping = std::pin::pin!(upload.pump(sink));
+        let mut asking = std::pin::pin!(asking);
+        let (pumped, answered) = tokio::select! {
+            pumped = &mut pumping => (Some(pumped), None),
+            // It may answer before it has read everything, and then reads no more.
+            answered = &mut asking => (None, Some(answered)),
+        };
+        // The body has its own limits; the answer is waited for from its end on.
+        let limit = Duration::from_millis(passage.time_ms.unwrap_or(self.options.answer_timeout_ms));
+        let sent = match answered {
+            Some(answered) => answered,
+            None => timeout(limit, asking).await.map_err(|_| Problem::from(Reason::UpstreamTimeout))?,
+        };
+        let broken = pumped.and_then(|pumped| pumped.problem);
+        match (sent, broken) {
+            (Ok(response), None) => self.collect(response, passage).await,
+            // What it answered to a part of a body is nothing that the caller asked for.
+            (Ok(response), Some(problem)) => Err(problem.upstream(response.status().as_u16())),
+            (Err(_), Some(problem)) => Err(problem),
+            (Err(error), None) => Err(self.unsent(&error)),
+        }
+    }
+
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
         let mut request = request;
         let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
@@ -124,15 +208,24 @@ impl Upstream {
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
         let is_read = request.method == Method::GET;
-        let mut sent = self.client.request(self.build(&request, passage)?).await;
+        let build = || self.build(&request, request.body.clone().into(), passage);
+        let mut sent = self.client.request(build()?).await;
         if is_read && sent.as_ref().is_err_and(|error| !error.is_connect()) {
-            sent = self.client.request(self.build(&request, passage)?).await;
+            sent = self.client.request(build()?).await;
         }
-        let response = sent.map_err(|error| {
-            let reason =
-                if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
-            Problem::new(reason).internal(format!("{}: {}", self.options.origin, describe(&error)))
-        })?;
+        self.collect(sent.map_err(|error| self.unsent(&error))?, passage).await
+    }
+
+    fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Problem {
+        let reason = if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
+        Problem::new(reason).internal(format!("{}: {}", self.options.origin, describe(error)))
+    }
+
+    async fn collect(
+        &self,
+        response: http::Response<Incoming>,
+        passage: &Passage,
+    ) -> Result<UpstreamResponse, Problem> {
         let (parts, body) = response.into_parts();
         let bytes_max = passage
             .answer_bytes_max
@@ -150,12 +243,22 @@ impl Upstream {
         }
     }
 
-    fn build(&self, request: &UpstreamRequest, passage: &Passage) -> Result<Request<Full<Bytes>>, Problem> {
+    /// Where the CRM is, for what it says of its own places.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.options.origin, &self.options.base_path)
+    }
+
+    fn build(
+        &self,
+        request: &UpstreamRequest,
+        body: Sending,
+        passage: &Passage,
+    ) -> Result<Request<Sending>, Problem> {
         let internal =
             |error: &dyn std::fmt::Display| Problem::new(Reason::Internal).internal(error.to_string());
         let uri = format!("{}{}{}", self.options.origin, self.options.base_path, request.target);
         let uri: Uri = uri.parse().map_err(|error: http::uri::InvalidUri| internal(&error))?;
-        let mut built = Request::new(Full::new(request.body.clone()));
+        let mut built = Request::new(body);
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = uri;
         let headers = built.headers_mut();

@@ -12,8 +12,12 @@
 //! released; it is carried to its end in a task of its own, so that a caller who leaves leaves a record.
 
 pub mod canonical;
+pub mod multipart;
+pub mod stream;
 pub mod listen;
 pub mod outgoing;
+pub mod cookies;
+pub mod origins;
 mod panics;
 pub mod identify;
 pub mod map;
@@ -30,6 +34,10 @@ pub mod standing;
 pub mod age;
 pub mod sidecar;
 pub mod fetch;
+pub mod files;
+pub mod intake;
+pub mod open;
+mod passing;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -57,6 +65,7 @@ use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
+use origins::Voucher;
 use respond::Reply;
 use serving::Serving;
 use sidecar::Sidecar;
@@ -66,7 +75,11 @@ use trail::{End, Trail};
 /// recorded even if nobody waits for it.
 pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<outgoing::Outgoing>) {
     let serving = sidecar.serving();
-    let is_head = exchange.head.method == http::Method::HEAD;
+    let asked = Asked {
+        is_head: exchange.head.method == http::Method::HEAD,
+        source: exchange.peer.address.to_string(),
+        origin: exchange.head.headers.get(http::header::ORIGIN).cloned(),
+    };
     let id = sidecar.clock.decision_id();
     let watch = Watch::begin(&sidecar.metrics, sidecar.traces.as_ref(), &exchange.head.headers, &id);
     let mut trail = Trail {
@@ -77,9 +90,15 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
         ..Trail::default()
     };
     trail.enter("identify");
-    let source = exchange.peer.address.to_string();
     let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
-    exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
+    exit(&sidecar, &serving, trail, result, asked, reply_to).await;
+}
+
+/// What the exit needs to know of a request.
+struct Asked {
+    is_head: bool,
+    source: String,
+    origin: Option<http::HeaderValue>,
 }
 
 /// The path itself, on one screen.
@@ -102,6 +121,18 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    if let Some(reply) = open::preflight(sidecar, serving, &head, trail)? {
+        return Ok(reply);
+    }
+    // Found before anyone is identified, told only after: a route that is not there is as secret as one that is.
+    if let Some(request) = open::request(profile, &head, exchange.peer.scheme, &exchange.passage) {
+        return request.answer(sidecar, serving, exchange.body, trail).await;
+    }
+    // Before identification, which may ask the CRM.
+    let carried_by = serving.identity.sources.carried_by(&head.headers, &exchange.peer);
+    if let Some(voucher) = carried_by.and_then(Voucher::of) {
+        sidecar.browsers.check_write(&head.method, &head.headers, voucher)?;
+    }
     sidecar.directory_age.require_fresh(now_ms)?;
     let identity =
         identified(sidecar, serving, &mut head.headers, &exchange.peer, &exchange.passage, now_ms).await?;
@@ -110,11 +141,10 @@ async fn path(
     trail.enter("map");
     let (route, parameters) = observe::stage::route(sidecar, profile, &head, trail)?;
     let limits = sidecar.limits.for_route(route);
-    let body =
-        listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
+    let (body, upload) = intake::take(exchange.body, route, &head, &sidecar.limits).await?;
     let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
     let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
-    let mapped = observe::stage::mapped(mapped, route, trail)?;
+    let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     // Routes of one path may be told apart by their bodies.
     trail.route = trail.route.take().map(|_| mapped.route.label());
     trail.query = mapped.query.names.clone();
@@ -123,7 +153,13 @@ async fn path(
     trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
-    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
+    let credential = &identity.credential;
+    let fetcher =
+        fetch::Fetcher { sidecar, serving, credential, gate: &gate, passage: &passage, limits: &limits };
+    fetcher.find_owner(&mut mapped, profile).await?;
+    // An attachment changes no field, and may take long: it holds a place of its own, and no record.
+    let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
+    let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await;
     let stage = Stage {
         sidecar,
         serving,
@@ -138,10 +174,12 @@ async fn path(
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
         trail.is_forwarded = true;
+    } else if let Some(transit) = &mapped.route.transit {
+        return stage.stream(clearance, transit, trail).await;
     }
 
-    let response = stage.forward(clearance, trail).await?;
-    stage.check_key(&response)?;
+    let response = stage.forward(clearance, upload, trail).await?;
+    stage.check_key(response.status)?;
     let reply = match trail.observed.is_some() {
         false => stage.reply(&response, trail).await,
         true => stage.observe(&response, trail).await,
@@ -176,8 +214,7 @@ async fn exit(
     serving: &Serving,
     mut trail: Trail,
     result: Result<Reply, Problem>,
-    source: String,
-    is_head: bool,
+    asked: Asked,
     reply_to: oneshot::Sender<outgoing::Outgoing>,
 ) {
     let mut problem = result.as_ref().err().cloned();
@@ -189,7 +226,7 @@ async fn exit(
     if let Some(found) = problem.clone() {
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
-            sidecar.recorder.count_refusal(found.reason, &source);
+            sidecar.recorder.count_refusal(found.reason, &asked.source);
         } else if !trail.is_decided {
             match sidecar.recorder.decide(&mut trail, Some(&found)).await {
                 Ok(()) => is_recorded = true,
@@ -201,12 +238,19 @@ async fn exit(
         }
     }
     sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
+    sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
+    if let (None, Some(route), Some(why)) = (&problem, &trail.route, &trail.pass) {
+        sidecar.recorder.count_pass(route, why, &asked.source, reply.status);
+    }
+    if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
+        return passing::deliver(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
+    }
     if let Some(observed) = &trail.observed {
         sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));
     }
     let kind = reply.body.kind();
     let (status, headers) = (reply.status, reply.headers);
-    let body = if is_head { Bytes::new() } else { reply.body.into_body() };
+    let body = if asked.is_head { Bytes::new() } else { reply.body.into_body() };
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
@@ -291,9 +335,19 @@ impl Stage<'_> {
     }
 
     /// Hands on what was cleared. From here on, what a write did is known to the CRM alone.
-    async fn forward(&self, clearance: Clearance, trail: &mut Trail) -> Result<UpstreamResponse, Problem> {
+    async fn forward(
+        &self,
+        clearance: Clearance,
+        upload: Option<stream::Source>,
+        trail: &mut Trail,
+    ) -> Result<UpstreamResponse, Problem> {
         trail.enter("forward");
-        let response = self.sidecar.upstream.forward(clearance, self.passage).await.map_err(|problem| {
+        let upstream = &self.sidecar.upstream;
+        let forwarded = match upload {
+            Some(upload) => upstream.forward_upload(clearance, upload, self.passage).await,
+            None => upstream.forward(clearance, self.passage).await,
+        };
+        let response = forwarded.map_err(|problem| {
             trail.upstream_status = problem.upstream_status;
             answer::withheld_unread(problem, trail.is_write)
         })?;
@@ -303,8 +357,8 @@ impl Stage<'_> {
     }
 
     /// The caller's own credential is known: a CRM that says otherwise does not take the one that is kept for them.
-    fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
-        match response.status == 401 && self.identity.owner == Owner::Operator {
+    fn check_key(&self, status: u16) -> Result<(), Problem> {
+        match status == 401 && self.identity.owner == Owner::Operator {
             true => {
                 let why = "the CRM does not accept the credential that is configured for this principal";
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
@@ -321,6 +375,7 @@ impl Stage<'_> {
                 let snapshot = &self.serving.snapshot;
                 Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.json)?])
             }
+            (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
             _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
             _ => Ok(Vec::new()),
         }

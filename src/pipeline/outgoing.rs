@@ -3,7 +3,6 @@
 //! Promises: a reply counts as delivered once all of its bytes were handed to the operating system, and as abandoned if
 //! the connection ended before. Never says delivered of bytes that still wait in our own buffers.
 
-use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +15,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::oneshot;
 
+use super::stream::{Broken, FlowBody};
+
 /// A reply on its way out; tells whether it got there.
 pub struct Outgoing {
     status: u16,
@@ -26,6 +27,7 @@ pub struct Outgoing {
 /// A body that tells, once it was flushed or dropped, whether it got there.
 pub struct OutgoingBody {
     bytes: Option<Bytes>,
+    flow: Option<FlowBody>,
     told: Option<oneshot::Sender<bool>>,
     deliveries: Option<Arc<Deliveries>>,
 }
@@ -46,7 +48,14 @@ impl Outgoing {
     /// A reply, and what will tell whether it got there.
     pub fn new(status: u16, headers: HeaderMap, body: Bytes) -> (Self, oneshot::Receiver<bool>) {
         let (told, telling) = oneshot::channel();
-        let body = OutgoingBody { bytes: Some(body), told: Some(told), deliveries: None };
+        let body = OutgoingBody { bytes: Some(body), flow: None, told: Some(told), deliveries: None };
+        (Self { status, headers, body }, telling)
+    }
+
+    /// A reply whose body still comes in, and what will tell whether all of it got there.
+    pub fn flowing(status: u16, headers: HeaderMap, flow: FlowBody) -> (Self, oneshot::Receiver<bool>) {
+        let (told, telling) = oneshot::channel();
+        let body = OutgoingBody { bytes: None, flow: Some(flow), told: Some(told), deliveries: None };
         (Self { status, headers, body }, telling)
     }
 
@@ -55,7 +64,7 @@ impl Outgoing {
         let mut body = self.body;
         body.deliveries = Some(Arc::clone(deliveries));
         // hyper never polls an empty body, so from here on it waits for the flush of its head.
-        if body.bytes.as_ref().is_some_and(Bytes::is_empty) {
+        if body.is_end_stream() {
             body.wait();
         }
         let mut response = Response::new(body);
@@ -76,22 +85,36 @@ impl OutgoingBody {
 
 impl Body for OutgoingBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if let Some(flow) = &mut self.flow {
+            let frame = ready!(Pin::new(&mut *flow).poll_frame(context));
+            // Where the length was announced, nobody asks for more than that.
+            if flow.is_taken() {
+                self.wait();
+            }
+            return Poll::Ready(frame);
+        }
         let bytes = self.bytes.take().filter(|bytes| !bytes.is_empty());
         self.wait();
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
+        if let Some(flow) = &self.flow {
+            return flow.is_end_stream();
+        }
         self.bytes.as_ref().is_none_or(Bytes::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
+        if let Some(flow) = &self.flow {
+            return flow.size_hint();
+        }
         SizeHint::with_exact(
             self.bytes.as_ref().map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
         )

@@ -1,15 +1,16 @@
 //! Recording: every outcome goes to the ledger, and what must be durable is durable before anybody acts on it.
 //!
 //! Promises: no write is forwarded and no body is released before its decision entry is on disk. Refusals before
-//! identity are counted per second, source and reason, so that a flood cannot fill the disk. An outcome that finds the
-//! ledger's queue full waits here and is handed over again.
+//! identity, and requests for which nobody is identified, are counted per second, so that a flood cannot fill the disk. An
+//! outcome that finds the ledger's queue full waits here and is handed over again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
-use crate::ledger::entry::{Delivered, Delivery, Entry, RefusalCount, Refusals, Who};
+use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals, Who};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::model::principal::{EntityRef, Principal};
@@ -23,6 +24,9 @@ pub struct Recorder {
     ledger: Ledger,
     handles: Handles,
     refusals: Mutex<RefusalCounts>,
+    passes: Mutex<PassCounts>,
+    /// Whether the ledger did not take the last counts.
+    are_counts_lost: AtomicBool,
     metrics: Arc<Metrics>,
     owed: Mutex<VecDeque<Waiting>>,
 }
@@ -32,10 +36,24 @@ struct RefusalCounts {
     counts: BTreeMap<(&'static str, String), u64>,
 }
 
+/// Requests by route, its reason, source and status.
+#[derive(Default)]
+struct PassCounts {
+    counts: BTreeMap<(String, String, String, u16), u64>,
+}
+
 impl Recorder {
     /// A recorder over an open ledger.
     pub fn new(ledger: Ledger, handles: Handles, metrics: Arc<Metrics>) -> Self {
-        Self { ledger, handles, refusals: Mutex::default(), owed: Mutex::default(), metrics }
+        Self {
+            ledger,
+            handles,
+            refusals: Mutex::default(),
+            passes: Mutex::default(),
+            are_counts_lost: AtomicBool::new(false),
+            owed: Mutex::default(),
+            metrics,
+        }
     }
 
     /// The ledger.
@@ -53,6 +71,14 @@ impl Recorder {
                 let why = health.why.map(|why| why.to_string()).unwrap_or_default();
                 Err(Problem::new(Reason::LedgerUnavailable).internal(why))
             }
+        }
+    }
+
+    /// The same for requests that are only counted: nothing passes while counts are lost.
+    pub fn require_counting(&self) -> Result<(), Problem> {
+        match self.are_counts_lost.load(Ordering::Relaxed) {
+            true => Err(Problem::new(Reason::LedgerUnavailable).internal("the last counts were not taken")),
+            false => self.require_writable(),
         }
     }
 
@@ -129,11 +155,41 @@ impl Recorder {
         *refusals.counts.entry(key).or_default() += 1;
     }
 
+    /// Counts a request on a route for which nobody is identified. `why` is the profile's reason.
+    pub fn count_pass(&self, route: &str, why: &str, source: &str, status: u16) {
+        let Ok(mut passes) = self.passes.lock() else { return };
+        let is_full = passes.counts.len() >= REFUSAL_SOURCES_MAX;
+        let known = (route.to_owned(), why.to_owned(), self.handles.source_handle(source), status);
+        let key = if is_full && !passes.counts.contains_key(&known) {
+            (known.0, known.1, "others".to_owned(), status / 100 * 100)
+        } else {
+            known
+        };
+        *passes.counts.entry(key).or_default() += 1;
+    }
+
     /// Hands over what was owed and what was counted since the last call; called once a second with that second's text.
     pub fn flush(&self, second: &str) {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         owed.into_iter().for_each(|waiting| self.offer(waiting));
+        self.flush_refusals(second);
+        self.flush_passes(second);
+    }
 
+    fn flush_passes(&self, second: &str) {
+        let counts = match self.passes.lock() {
+            Ok(mut passes) => std::mem::take(&mut passes.counts),
+            Err(_) => return,
+        };
+        if counts.is_empty() {
+            return;
+        }
+        let count = |((route, why, source, status), count)| PassCount { route, why, source, status, count };
+        let counts = counts.into_iter().map(count).collect();
+        self.append_counts(Entry::Passes(Passes { second: second.to_owned(), counts }));
+    }
+
+    fn flush_refusals(&self, second: &str) {
         let counts = match self.refusals.lock() {
             Ok(mut refusals) => std::mem::take(&mut refusals.counts),
             Err(_) => return,
@@ -147,7 +203,15 @@ impl Recorder {
             count,
         };
         let counts = counts.into_iter().map(count).collect();
-        self.append_soon(Entry::Refusals(Refusals { second: second.to_owned(), counts }));
+        self.append_counts(Entry::Refusals(Refusals { second: second.to_owned(), counts }));
+    }
+
+    fn append_counts(&self, entry: Entry) {
+        let appended = self.ledger.append_soon(entry);
+        self.are_counts_lost.store(appended.is_err(), Ordering::Relaxed);
+        if let Err(error) = appended {
+            tracing::error!(error = %error, "counts could not be handed to the ledger");
+        }
     }
 
     /// Makes any other entry durable.

@@ -5,10 +5,12 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CONTENT_DISPOSITION, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use serde_json::json;
 
-use super::enforce::response::Released;
+use super::enforce::response::{Released, ReleasedStream};
 use crate::bundle::profile::{NotFound, Profile};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -22,6 +24,18 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub body: Released,
+    /// What follows it while it is sent, on routes whose bodies pass.
+    pub stream: Option<ReleasedStream>,
+}
+
+/// The head of an answer whose body passes.
+pub struct Passing {
+    /// The status.
+    pub status: u16,
+    /// The headers of the CRM that leave.
+    pub headers: HeaderMap,
+    /// The cookies of the CRM that leave, as they do.
+    pub cookies: Vec<HeaderValue>,
 }
 
 /// The header that names the decision on every answer that we make.
@@ -36,7 +50,8 @@ pub fn problem(problem: &Problem, decision_id: &str, profile: Option<&Profile>) 
         if let Ok(value) = HeaderValue::try_from(content_type.as_str()) {
             headers.insert(CONTENT_TYPE, value);
         }
-        return Reply { status: *status, headers, body: Released::problem(Bytes::from(body.clone())) };
+        let body = Released::problem(Bytes::from(body.clone()));
+        return Reply { status: *status, headers, body, stream: None };
     }
     let status = problem.status();
     let mut document = json!({
@@ -65,7 +80,7 @@ pub fn problem(problem: &Problem, decision_id: &str, profile: Option<&Profile>) 
     if status == 503 {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Reply { status, headers, body: Released::problem(Bytes::from(document.to_string())) }
+    Reply { status, headers, body: Released::problem(Bytes::from(document.to_string())), stream: None }
 }
 
 /// A released answer as HTTP; of the CRM's headers only those on the profile's list leave.
@@ -88,7 +103,53 @@ pub fn release(
     if let Some(value) = upstream.get(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, value.clone());
     }
-    Reply { status, headers, body: released }
+    Reply { status, headers, body: released, stream: None }
+}
+
+/// An answer whose body passes as it comes.
+pub fn pass(passing: Passing, stream: ReleasedStream, decision_id: &str) -> Reply {
+    let status = passing.status;
+    let headers = passing.into_headers(decision_id);
+    Reply { status, headers, body: Released::passed(Bytes::new()), stream: Some(stream) }
+}
+
+/// An answer of which only the head passes.
+pub fn pass_head(passing: Passing, location: Option<HeaderValue>, decision_id: &str) -> Reply {
+    let status = passing.status;
+    let mut headers = passing.into_headers(decision_id);
+    headers.remove(CONTENT_TYPE);
+    if let Some(location) = location {
+        headers.insert(LOCATION, location);
+    }
+    Reply { status, headers, body: Released::empty(), stream: None }
+}
+
+/// Saves what is sent as a file, unless the CRM's own word on it leaves.
+pub fn as_file(reply: &mut Reply) {
+    reply.headers.entry(CONTENT_DISPOSITION).or_insert(HeaderValue::from_static("attachment"));
+}
+
+/// The answer to a preflight.
+pub fn preflight(allowed: HeaderMap, decision_id: &str) -> Reply {
+    let mut headers = common_headers(decision_id);
+    headers.extend(allowed);
+    Reply { status: 204, headers, body: Released::empty(), stream: None }
+}
+
+impl Passing {
+    fn into_headers(self, decision_id: &str) -> HeaderMap {
+        let mut headers = common_headers(decision_id);
+        for (name, value) in &self.headers {
+            // That a browser must not guess types is not for the CRM to say.
+            if *name != X_CONTENT_TYPE_OPTIONS && *name != DECISION_HEADER {
+                headers.insert(name, value.clone());
+            }
+        }
+        for cookie in self.cookies {
+            headers.append(SET_COOKIE, cookie);
+        }
+        headers
+    }
 }
 
 /// An observed answer as HTTP: the CRM's headers but for those that are about connections, about credentials, or that
@@ -107,7 +168,7 @@ pub fn release_observed(status: u16, upstream: &HeaderMap, released: Released, d
             headers.append(name.clone(), value.clone());
         }
     }
-    Reply { status, headers, body: released }
+    Reply { status, headers, body: released, stream: None }
 }
 
 /// Headers that we set on every answer.

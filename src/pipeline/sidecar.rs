@@ -11,9 +11,11 @@ use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
 use super::observe::Observing;
+use super::origins::Browsers;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::standing::Standing;
+use super::stream::StreamLimits;
 use super::trail::Trail;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
@@ -52,7 +54,11 @@ pub struct Sidecar {
     pub readiness: Readiness,
     /// Whether the bundle may still decide.
     pub standing: Standing,
+    /// What pages of other sites may do.
+    pub browsers: Browsers,
     slots: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    open: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
 
@@ -81,6 +87,12 @@ pub struct Limits {
     pub requests_max: usize,
     /// Connections of callers.
     pub connections_max: usize,
+    /// Of a body that passes piece by piece.
+    pub stream: StreamLimits,
+    /// Files of identified callers that pass at once.
+    pub streams_max: usize,
+    /// Requests under way for which nobody is identified.
+    pub open_requests_max: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +109,9 @@ impl Default for Limits {
             fetches_max: 50,
             requests_max: 1_024,
             connections_max: 9_000,
+            stream: StreamLimits::default(),
+            streams_max: 256,
+            open_requests_max: 128,
         }
     }
 }
@@ -132,6 +147,24 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Limits on an answer that passes piece by piece.
+    pub fn answer_stream(&self, route: &Route) -> StreamLimits {
+        self.stream_of(route.limits.answer_bytes)
+    }
+
+    /// Limits on a body that is attached.
+    pub fn upload_stream(&self, route: &Route) -> StreamLimits {
+        self.stream_of(route.limits.body_bytes)
+    }
+
+    fn stream_of(&self, own: Option<usize>) -> StreamLimits {
+        let own = own.and_then(|own| u64::try_from(own).ok());
+        let bytes_max = own.map_or(self.stream.bytes_max, |own| own.min(self.stream.bytes_max));
+        StreamLimits { bytes_max, ..self.stream }
+    }
+}
+
 impl Sidecar {
     /// Puts the parts together.
     #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
@@ -147,8 +180,10 @@ impl Sidecar {
         traces: Option<Traces>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
+        let streams = Arc::new(Semaphore::new(limits.streams_max));
+        let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let observing = Observing::default();
+        let (observing, browsers) = (Observing::default(), Browsers::default());
         let readiness = Readiness::default();
         Self {
             current,
@@ -163,9 +198,18 @@ impl Sidecar {
             traces,
             readiness,
             standing: Standing::default(),
+            browsers,
             slots,
+            streams,
+            open,
             locks,
         }
+    }
+
+    /// The same with what is believed of browsers.
+    #[must_use]
+    pub fn with_browsers(self, browsers: Browsers) -> Self {
+        Self { browsers, ..self }
     }
 
     /// The same with groups of routes that are not enforced yet; without this there are none.
@@ -182,6 +226,16 @@ impl Sidecar {
     /// A place among the requests under way, or a refusal.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// A place among the files that pass, or a refusal. Slow readers hold these, and not those of other requests.
+    pub fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// A place among the requests for which nobody is identified, or a refusal.
+    pub fn open_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.open).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
     }
 
     /// How many requests are under way.

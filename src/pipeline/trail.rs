@@ -33,6 +33,8 @@ pub struct Trail {
     pub query: Vec<String>,
     /// Who asks.
     pub principal: Option<Principal>,
+    /// Why nobody is identified, on routes where that is so.
+    pub pass: Option<String>,
     /// What decides.
     pub serving: Option<Arc<Snapshot>>,
     /// What was decided before the CRM was asked.
@@ -85,6 +87,25 @@ impl Trail {
             mode: if is_enforced { Mode::Enforce } else { Mode::Observe },
             part: None,
         }))
+    }
+
+    /// Notes that a file was shown as a field of the record that owns it.
+    pub fn show_field(&mut self, field: Option<&str>) {
+        let accesses = || self.verdict.accesses.iter();
+        let (Some(field), Some(owner)) = (field, accesses().next()) else { return };
+        let mut policies: Vec<String> =
+            accesses().flat_map(|access| access.decision.determining.clone()).collect();
+        policies.sort();
+        policies.dedup();
+        let outcome = super::enforce::shown::Outcome {
+            type_name: owner.type_name.clone(),
+            shown: vec![field.to_owned()],
+            hidden: Vec::new(),
+            masked: Vec::new(),
+            policies,
+        };
+        let ids = owner.ids.clone();
+        self.sets.sets.insert(outcome, ids);
     }
 
     fn revision(&self, of: fn(&Snapshot) -> &String) -> String {

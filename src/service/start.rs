@@ -20,7 +20,9 @@ use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::service::observe;
-use crate::config::service::{AdminConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{
+    AdminConfig, BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig,
+};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, ObserveGroup, RevisionOf, RevisionResult, Start};
@@ -37,9 +39,11 @@ use crate::pipeline::identify::Way;
 use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::{self, ConnectionLimits};
 use crate::pipeline::observe::Observing;
+use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::record::Recorder;
 use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
+use crate::pipeline::stream::StreamLimits;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::export::Exporting;
@@ -139,7 +143,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         metrics,
         traces,
     );
-    let sidecar = Arc::new(sidecar.observing(observing));
+    let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers));
+    let sidecar = Arc::new(sidecar);
     require_conditions(&sidecar);
     sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = local(&listener, config.listen.address);
@@ -365,6 +370,16 @@ fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> Upstrea
     }
 }
 
+fn browsers(browsers: &BrowsersConfig) -> Browsers {
+    let credentials = if browsers.cors_credentials { Credentials::Included } else { Credentials::Omitted };
+    Browsers {
+        origins: browsers.origins.clone(),
+        cors_origins: browsers.cors_origins.clone(),
+        cors_credentials: credentials,
+        cors_max_age_s: browsers.cors_max_age_ms / 1_000,
+    }
+}
+
 /// The limits of the configuration, as the path uses them.
 pub fn limits(limits: &LimitsConfig) -> Limits {
     Limits {
@@ -381,6 +396,13 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         fetches_max: limits.fetches,
         requests_max: limits.requests,
         connections_max: limits.connections,
+        stream: StreamLimits {
+            bytes_max: limits.stream_bytes,
+            idle_ms: limits.stream_idle_ms,
+            time_ms: limits.stream_time_ms,
+        },
+        streams_max: limits.streams,
+        open_requests_max: limits.open_requests,
         ..Limits::default()
     }
 }

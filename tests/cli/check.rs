@@ -15,6 +15,41 @@ fn a_sound_bundle_is_reported() {
 }
 
 #[test]
+fn what_passes_is_listed_for_programs() {
+    let folder = folder();
+    let ran = run(folder.path(), &["check", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let passes = report["passes"].as_array().unwrap();
+    let told = |route: &str| passes.iter().find(|pass| pass["route"] == route).unwrap();
+    let login = told("POST /login");
+    assert_eq!(
+        (&login["identity"], &login["reason"]),
+        (&"none".into(), &"people log in to the CRM itself".into())
+    );
+    assert_eq!(told("GET /api/teams")["identity"], "required");
+    assert_eq!(passes.len(), 5);
+}
+
+#[test]
+fn origins_are_spelled_as_browsers_do() {
+    let folder = folder();
+    let section = "\n[browsers]\norigins = [\"https://crm.example/\", \"*\"]\ncors_credentials = true\n";
+    folder.edit("lockkeeper.toml", |text| text + section);
+    let ran = run(folder.path(), &["check"]);
+    assert_eq!(ran.code, 3);
+    for message in [
+        "`https://crm.example/` is not an origin",
+        "no slash at the end",
+        "`*` is not an origin",
+        "Every site would be let in",
+        "`cors_credentials` without `cors_origins`",
+    ] {
+        let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(message), "{message}: {told}");
+    }
+}
+
+#[test]
 fn a_role_that_nobody_has_is_a_warning() {
     let folder = folder();
     mistake(&folder, "bundle/policies/records.cedar", "Role::\"service\"", "Role::\"servce\"");

@@ -84,6 +84,40 @@ fn every_outcome_has_its_exit_code() {
 }
 
 #[test]
+fn what_is_no_api_call_is_explained_too() {
+    let code = |person: &str, args: &[&str], body: &str, request: &str| {
+        let folder = folder();
+        folder.write("deal.json", DEAL);
+        folder.write(
+            "file.json",
+            r#"{"id":501,"deal_id":42,"owner_id":1,"name":"a","media_type":"b","size":1}"#,
+        );
+        folder.write("page.json", "<html>");
+        let principal = format!("User::\"{person}\"");
+        let fixed = ["explain", "--principal", &principal, "--at", "2026-06-15T12:00:00Z"];
+        let args: Vec<&str> = fixed.iter().chain(args).copied().chain([request]).collect();
+        run_with_input(folder.path(), &args, body).code
+    };
+    let both = ["--record", "file.json", "--record", "deal.json"];
+    let file = "GET /api/files/501/content";
+    assert_eq!(code("rep-east", &both, "", file), 0);
+    assert_eq!(code("rep-east", &both, "", "GET /api/deals/42/files/501"), 0);
+    assert_eq!(code("rep-east", &both, "", "GET /api/deals/41/files/501"), 2, "another deal's file");
+    assert_eq!(code("rep-west", &both, "", file), 2, "a hidden deal's file");
+    assert_eq!(code("service", &both, "", file), 2, "the field says no");
+    assert_eq!(code("rep-east", &["--record", "deal.json"], "", file), 4, "it depends on the file's record");
+    assert_eq!(code("rep-east", &["--record", "file.json"], "", file), 4, "it depends on the deal");
+    let json = [&both[..], &["--answer", "deal.json"]].concat();
+    assert_eq!(code("rep-east", &json, "", file), 1, "JSON is no file");
+    let upload = ["--record", "deal.json", "--body", "-", "--header", "Content-Type: application/pdf"];
+    assert_eq!(code("rep-east", &upload, "%PDF", "POST /api/deals/42/files"), 0);
+    assert_eq!(code("service", &upload, "%PDF", "POST /api/deals/42/files"), 2);
+    assert_eq!(code("nobody", &["--body", "-"], "{}", "POST /login"), 0, "nobody needs to be known");
+    assert_eq!(code("nobody", &["--body", "-"], "{", "POST /login"), 2, "not JSON");
+    assert_eq!(code("nobody", &[], "", "GET /static/app.css"), 0);
+}
+
+#[test]
 fn programs_get_json() {
     let args = ["--record", "deal.json", "--record", "contact.json", "--format", "json"];
     let ran = explain("rep-east", &args, "", "GET /api/deals/42");

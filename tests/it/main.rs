@@ -36,6 +36,10 @@ mod telemetry;
 mod kept_verdicts;
 mod stripping;
 mod interference;
+mod login;
+mod cors;
+mod files;
+mod static_files;
 mod identity;
 
 mod ledger_kill;

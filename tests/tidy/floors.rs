@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["dry_run"];
+const CALLERS: &[&str] = &["dry_run", "open", "passing"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -41,6 +41,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "map",
             "map::selection",
             "observe",
+            "stream",
         ],
     ),
     (
@@ -60,8 +61,10 @@ const STAGES: &[(&str, &[&str])] = &[
             "sidecar",
         ],
     ),
-    ("forward", &["enforce::request"]),
+    ("files", &["fetch", "hydrate::extract", "hydrate::image", "map"]),
+    ("forward", &["enforce::request", "stream"]),
     ("identify", &["enforce::answer", "forward"]),
+    ("intake", &["canonical", "listen", "map", "multipart", "sidecar", "stream"]),
     ("listen", &["forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     (
@@ -80,6 +83,8 @@ const STAGES: &[(&str, &[&str])] = &[
             "trail",
         ],
     ),
+    ("origins", &["identify"]),
+    ("outgoing", &["stream"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
     ("serving", &["identify"]),
@@ -92,12 +97,15 @@ const STAGES: &[(&str, &[&str])] = &[
             "forward",
             "map",
             "observe",
+            "origins",
             "record",
             "serving",
             "standing",
+            "stream",
             "trail",
         ],
     ),
+    ("stream", &["multipart"]),
     ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown", "observe"]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod headers;
 mod support;
+mod transit;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use super::route::condition::Condition;
 use super::route::{HiddenRows, Route};
 use super::shape::{RecordLocation, Shape};
 use super::source::{ActionSource, IdSource, StageSource, TypeSource, ValueSource};
+use super::transit::{IdentityNeed, Owner};
 use super::tree::FieldTree;
 use crate::config::author::nearest;
 use crate::config::reader::Reading;
@@ -97,7 +99,8 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
     }
 }
 
-fn is_image(route: &Route) -> bool {
+/// Whether a route can yield a record for deciding.
+pub(super) fn is_image(route: &Route) -> bool {
     route.refuse.is_none()
         && route.template.methods.contains(&http::Method::GET)
         && matches!(route.action, Some(ActionSource::Constant(Action::View)))
@@ -109,7 +112,13 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     if route.refuse.is_some() {
         return;
     }
+    transit::check(profile, route, reading);
+    if route.identity == IdentityNeed::Nobody {
+        headers::check_rules(route, reading);
+        return;
+    }
     if route.pass.is_some() {
+        headers::check_rules(route, reading);
         if route
             .template
             .methods
@@ -122,7 +131,13 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         return;
     }
     let scopes: Vec<Scope> = route.actions().into_iter().map(Action::scope).collect();
-    check_type(profile, route, reading);
+    let file_names_type = matches!(
+        route.transit.as_ref().map(|transit| &transit.owner),
+        Some(Owner::File(owner)) if owner.type_key.is_some()
+    );
+    if !file_names_type {
+        check_type(profile, route, reading);
+    }
     check_shape(profile, route, &route.shape, reading);
     for rule in &route.errors {
         check_shape(profile, route, &rule.shape, reading);
@@ -133,7 +148,10 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
             .actions()
             .iter()
             .any(|action| action.scope() == Scope::RecordWrite && *action != Action::Create);
-    let has_id = route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
+    let file_names_record =
+        matches!(route.transit.as_ref().map(|transit| &transit.owner), Some(Owner::File(_)));
+    let has_id =
+        file_names_record || route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
     if needs_id && !has_id {
         let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
         reading.error(span(), format!("`{}` names no record", route.label()), help);
@@ -141,7 +159,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let changes = route.actions().iter().any(|a| a.scope() == Scope::RecordWrite && *a != Action::Create);
     let writes_many =
         route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
-    if (changes || writes_many) && route.before.is_none() {
+    if (changes || writes_many) && route.before.is_none() && !file_names_type {
         let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
         reading.error(span(), format!("`{}` changes records without a before image", route.label()), help);
     }

@@ -11,6 +11,7 @@ pub mod source;
 pub mod shape;
 pub mod query;
 pub mod csv;
+pub mod transit;
 pub mod route;
 mod link;
 
@@ -111,6 +112,15 @@ impl Profile {
         self.type_names.get(name).and_then(|index| self.types.get(*index))
     }
 
+    /// The type of the one record that a route yields.
+    pub fn type_of_image(&self, route: &Route) -> Option<&RecordType> {
+        let located = route.shape.records.first().map(|location| &location.type_source);
+        match route.type_source.as_ref().or(located) {
+            Some(source::TypeSource::Constant(name)) => self.type_named(&name.value).map(|(_, found)| found),
+            _ => None,
+        }
+    }
+
     /// The tree of fields of a type.
     pub fn tree(&self, type_name: &str) -> Option<&FieldTree> {
         self.type_named(type_name).and_then(|(index, _)| self.trees.get(index))
@@ -205,3 +215,5 @@ pub const LANGUAGE_VERSION: u64 = 1;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transit_tests;

@@ -16,6 +16,7 @@ use super::query::{HeaderRule, QueryRule};
 use super::shape::Shape;
 use super::source::{ActionSource, IdSource, StageSource, TypeSource};
 use super::template::Template;
+use super::transit::{IdentityNeed, Transit};
 use super::types::KeyPath;
 use crate::config::reader::Text;
 use crate::json::path::JsonPath;
@@ -34,8 +35,12 @@ pub struct Route {
     pub when: Vec<Condition>,
     /// Labels of routes that this one precedes where both match.
     pub over: Vec<Text>,
+    /// Whether the caller must be identified.
+    pub identity: IdentityNeed,
     /// Why the route passes unfiltered; `None` for routes that are decided.
     pub pass: Option<String>,
+    /// How its bodies travel, if they are not looked into.
+    pub transit: Option<Transit>,
     /// Why the route is refused: it is known but not described yet. What else stands there is not checked for being whole.
     pub refuse: Option<String>,
     /// What it stands for; `None` only on routes that pass or are refused.

@@ -13,6 +13,8 @@ pub struct Template {
     /// The methods, at least one.
     pub methods: Vec<Method>,
     segments: Vec<Segment>,
+    /// The name of the parameter that takes the rest of the path.
+    rest: Option<String>,
     trailing_slash: TrailingSlash,
     label: String,
 }
@@ -68,11 +70,15 @@ impl Template {
                 (None, None) => (path, TrailingSlash::Never),
             },
         };
+        let (path, rest) = split_rest(path)?;
+        if rest.is_some() && trailing_slash != TrailingSlash::Never {
+            return Err("nothing can stand after the rest of a path".to_owned());
+        }
         let segments = match path {
             "" => Vec::new(),
             path => path.split('/').map(parse_segment).collect::<Result<Vec<_>, _>>()?,
         };
-        let template = Self { methods, segments, trailing_slash, label: text.to_owned() };
+        let template = Self { methods, segments, rest, trailing_slash, label: text.to_owned() };
         let mut names: Vec<&str> = template.parameter_names().collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -84,7 +90,7 @@ impl Template {
     /// A template that matches nothing.
     pub fn none() -> Self {
         let (methods, segments) = (Vec::new(), Vec::new());
-        Self { methods, segments, trailing_slash: TrailingSlash::Never, label: String::new() }
+        Self { methods, segments, rest: None, trailing_slash: TrailingSlash::Never, label: String::new() }
     }
 
     /// Matches a decoded canonical path, given as its segments without the trailing slash.
@@ -99,12 +105,18 @@ impl Template {
             TrailingSlash::Always => has_trailing_slash,
             TrailingSlash::Optional => true,
         };
-        if !slash_fits || segments.len() != self.segments.len() {
+        let (own, beyond) = segments.split_at_checked(self.segments.len())?;
+        if !slash_fits || beyond.is_empty() == self.rest.is_some() {
             return None;
         }
         let mut parameters = Vec::new();
-        for (pattern, text) in self.segments.iter().zip(segments) {
+        for (pattern, text) in self.segments.iter().zip(own) {
             pattern.matches(text, case, &mut parameters).then_some(())?;
+        }
+        if let Some(name) = &self.rest {
+            let fits = beyond.len() <= REST_SEGMENTS_MAX
+                && beyond.iter().all(|segment| ParameterKind::Text.accepts(segment));
+            fits.then(|| parameters.push((name.clone(), beyond.join("/"))))?;
         }
         Some(parameters)
     }
@@ -119,7 +131,10 @@ impl Template {
             };
             segment.0.iter().map(part).collect()
         };
-        (self.segments.iter().map(write).collect(), self.trailing_slash == TrailingSlash::Always)
+        let mut segments: Vec<String> = self.segments.iter().map(write).collect();
+        // A canonical segment has no slash, so the rest comes apart just as it was put together.
+        segments.extend(self.rest.iter().flat_map(|name| value(name).split('/')).map(str::to_owned));
+        (segments, self.trailing_slash == TrailingSlash::Always)
     }
 
     /// Whether a value could stand in a parameter's place; no value can where there is no such parameter.
@@ -137,10 +152,11 @@ impl Template {
 
     /// The names of the parameters, in order.
     pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().flat_map(|segment| &segment.0).filter_map(|part| match part {
+        let inner = self.segments.iter().flat_map(|segment| &segment.0).filter_map(|part| match part {
             Part::Parameter { name, .. } => Some(name.as_str()),
             Part::Literal(_) => None,
-        })
+        });
+        inner.chain(self.rest.as_deref())
     }
 
     /// Whether some request could match both templates.
@@ -150,9 +166,16 @@ impl Template {
             (TrailingSlash::Optional, _) | (_, TrailingSlash::Optional) => true,
             (mine, theirs) => mine == theirs,
         };
+        let (mine, theirs) = (self.segments.len(), other.segments.len());
+        let lengths = match (&self.rest, &other.rest) {
+            (None, None) => mine == theirs,
+            (Some(_), None) => mine < theirs,
+            (None, Some(_)) => theirs < mine,
+            (Some(_), Some(_)) => true,
+        };
         methods
             && slashes
-            && self.segments.len() == other.segments.len()
+            && lengths
             && self.segments.iter().zip(&other.segments).all(|(mine, theirs)| mine.overlaps(theirs, case))
     }
 }
@@ -271,6 +294,22 @@ fn parse_method(text: &str) -> Result<Method, String> {
     }
 }
 
+/// Takes `{name...}` off the end of a path.
+fn split_rest(path: &str) -> Result<(&str, Option<String>), String> {
+    let (before, last) = path.rsplit_once('/').unwrap_or(("", path));
+    let Some(name) = last.strip_prefix('{').and_then(|last| last.strip_suffix("...}")) else {
+        return Ok((path, None));
+    };
+    match is_parameter_name(name) {
+        true => Ok((before, Some(name.to_owned()))),
+        false => Err(format!("`{name}` is not a parameter name")),
+    }
+}
+
+fn is_parameter_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 fn parse_segment(text: &str) -> Result<Segment, String> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -287,7 +326,7 @@ fn parse_segment(text: &str) -> Result<Segment, String> {
         }
         let (inside, after) = after.split_once('}').ok_or("a `{` is not closed")?;
         let (name, kind) = inside.split_once(':').unwrap_or((inside, "text"));
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        if !is_parameter_name(name) {
             return Err(format!("`{name}` is not a parameter name"));
         }
         if matches!(parts.last(), Some(Part::Parameter { .. })) {
@@ -328,6 +367,8 @@ fn find_literal(text: &str, literal: &str, case: PathCase) -> Option<usize> {
 }
 
 const PARAMETER_BYTES_MAX: usize = 256;
+/// Segments that the rest of a path may have.
+const REST_SEGMENTS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -370,6 +411,15 @@ mod tests {
         );
         check("GET /u/{id:uuid}", "/u/0195A2B3-0000-7000-8000-000000000000", None);
         check("POST /m/{id:int}/{verb:word}", "/m/1/con.vert", None);
+        check("GET /static/{path...}", "/static/a/b.css", Some(&[("path", "a/b.css")]));
+        check("GET /static/{path...}", "/static", None);
+        check("GET /static/{path...}", "/static/a/", None);
+        check("GET /static/{v:int}/{path...}", "/static/7/x", Some(&[("v", "7"), ("path", "x")]));
+        check("GET /{path...}", "/a", Some(&[("path", "a")]));
+        let rest = ["a"; REST_SEGMENTS_MAX].join("/");
+        let deep = format!("/{rest}");
+        check("GET /{path...}", &deep, Some(&[("path", &rest)]));
+        check("GET /{path...}", &format!("{deep}/a"), None);
     }
 
     #[test]
@@ -393,6 +443,10 @@ mod tests {
             ("GET /a/x{n}", "GET /a/{n}", true),
             ("GET /a/?", "GET /a/", true),
             ("GET /a", "GET /a/", false),
+            ("GET /a/{p...}", "GET /a/b/c", true),
+            ("GET /a/{p...}", "GET /a", false),
+            ("GET /a/{p...}", "GET /{x}/{q...}", true),
+            ("GET /a/{p...}", "GET /b/{p...}", false),
         ];
         for (a, b, expected) in cases {
             let (ta, tb) = (Template::parse(a).unwrap(), Template::parse(b).unwrap());
@@ -413,6 +467,10 @@ mod tests {
             "GET /{a:hex}",
             "GET /{a}/{a}",
             "GET /../x",
+            "GET /{a...}/b",
+            "GET /{a...}/",
+            "GET /{...}",
+            "GET /x{a...}",
         ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }

@@ -12,7 +12,7 @@ fn check(text: &str, expected: &[&str]) -> Option<Profile> {
     profile
 }
 
-const DEAL: &str = r#"profile = 1
+pub(super) const DEAL: &str = r#"profile = 1
 [types.Deal]
 id = "id"
 [types.Deal.attributes]

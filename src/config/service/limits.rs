@@ -32,6 +32,16 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// Verdicts kept.
     pub cached_verdicts: u64,
+    /// Bytes of a body that passes.
+    pub stream_bytes: u64,
+    /// Milliseconds between two pieces of it.
+    pub stream_idle_ms: u64,
+    /// Milliseconds for the whole of it.
+    pub stream_time_ms: u64,
+    /// Files that pass at once.
+    pub streams: usize,
+    /// Requests under way for which nobody is identified.
+    pub open_requests: usize,
 }
 
 /// Reads the section; without it every default holds.
@@ -50,6 +60,11 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         requests: settings.size(&REQUESTS),
         connections: settings.size(&CONNECTIONS),
         cached_verdicts: settings.integer(&CACHED_VERDICTS),
+        stream_bytes: settings.integer(&STREAM_BYTES),
+        stream_idle_ms: settings.integer(&STREAM_IDLE_MS),
+        stream_time_ms: settings.integer(&STREAM_TIME_MS),
+        streams: settings.size(&STREAMS),
+        open_requests: settings.size(&OPEN_REQUESTS),
     };
     settings.finish();
     Some(limits)
@@ -70,6 +85,11 @@ impl Default for LimitsConfig {
             requests: REQUESTS.default_size(),
             connections: CONNECTIONS.default_size(),
             cached_verdicts: CACHED_VERDICTS.default_integer(),
+            stream_bytes: STREAM_BYTES.default_integer(),
+            stream_idle_ms: STREAM_IDLE_MS.default_integer(),
+            stream_time_ms: STREAM_TIME_MS.default_integer(),
+            streams: STREAMS.default_size(),
+            open_requests: OPEN_REQUESTS.default_size(),
         }
     }
 }
@@ -93,6 +113,11 @@ pub const SECTION: Section = Section {
         &REQUESTS,
         &CONNECTIONS,
         &CACHED_VERDICTS,
+        &STREAM_BYTES,
+        &STREAM_IDLE_MS,
+        &STREAM_TIME_MS,
+        &STREAMS,
+        &OPEN_REQUESTS,
     ],
     inner: &[],
 };
@@ -117,3 +142,18 @@ const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests unde
 const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");
 const CACHED_VERDICTS: Key =
     Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "verdicts that are kept");
+const STREAM_BYTES: Key = Key::integer(
+    "stream_bytes",
+    1 << 30,
+    1,
+    1 << 40,
+    "of a body that passes piece by piece: files, static files",
+);
+const STREAM_IDLE_MS: Key =
+    Key::integer("stream_idle_ms", 30_000, 100, 3_600_000, "between two pieces of it");
+const STREAM_TIME_MS: Key =
+    Key::integer("stream_time_ms", 3_600_000, 1_000, 86_400_000, "for the whole of it");
+const STREAMS: Key =
+    Key::integer("streams", 256, 1, 100_000, "files that pass at once to identified callers");
+const OPEN_REQUESTS: Key =
+    Key::integer("open_requests", 128, 1, 100_000, "requests under way for which nobody is identified");

@@ -9,6 +9,7 @@ pub mod bundle;
 mod ledger;
 pub mod observe;
 mod limits;
+mod browsers;
 mod log;
 mod telemetry;
 
@@ -20,6 +21,7 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
+pub use browsers::BrowsersConfig;
 pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
 pub use identity::{
     Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
@@ -52,6 +54,8 @@ pub struct ServiceConfig {
     pub observe: Vec<observe::ObserveGroup>,
     /// The ledger.
     pub ledger: LedgerConfig,
+    /// What is believed of browsers.
+    pub browsers: BrowsersConfig,
     /// Limits.
     pub limits: LimitsConfig,
     /// The operational log.
@@ -87,6 +91,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
+    let browsers = browsers::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
     let traces = telemetry::read(root, folder);
     Some(ServiceConfig {
@@ -98,6 +103,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         bundle: bundle?,
         observe,
         ledger: ledger?,
+        browsers,
         limits,
         log,
         traces,
@@ -125,6 +131,7 @@ pub const SECTIONS: &[&Section] = &[
     &bundle::SIGNING,
     &observe::SECTION,
     &ledger::SECTION,
+    &browsers::SECTION,
     &limits::SECTION,
     &log::SECTION,
     &telemetry::SECTION,

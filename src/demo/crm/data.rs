@@ -5,8 +5,10 @@
 
 use super::catalogue::{self, PIPELINES};
 use super::decimal::Decimal;
+use super::files;
 use super::record::{NULL, Record, quoted};
 use super::store::{Store, Table};
+use super::web::Sessions;
 use super::wire::{COMPUTED_DEAL_KEYS, COMPUTED_KEYS};
 
 /// A store as it is when the demo starts.
@@ -15,6 +17,8 @@ pub fn seeded() -> Store {
         deals: Table::new(COMPUTED_DEAL_KEYS),
         contacts: Table::new(COMPUTED_KEYS),
         companies: Table::new(COMPUTED_KEYS),
+        files: files::seeded(),
+        sessions: Sessions::default(),
     };
     for (index, name) in (0..).zip(COMPANY_NAMES) {
         store.companies.plant(FIRST_COMPANY_ID + index, company(index, name));

@@ -53,8 +53,30 @@ pub enum Fault {
 pub struct ActiveFault {
     /// What happens.
     pub fault: Fault,
-    /// The only method it happens to; all if absent.
-    pub method: Option<Method>,
+    /// What it happens to.
+    pub scope: FaultScope,
+}
+
+/// What a fault happens to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultScope {
+    /// Every request.
+    All,
+    /// Requests of one method.
+    Method(Method),
+    /// Requests whose target ends so.
+    TargetEnd(String),
+}
+
+impl FaultScope {
+    /// Whether a request is meant.
+    pub fn covers(&self, method: &Method, target: &str) -> bool {
+        match self {
+            FaultScope::All => true,
+            FaultScope::Method(only) => only == method,
+            FaultScope::TargetEnd(end) => target.ends_with(end.as_str()),
+        }
+    }
 }
 
 /// An answer as it goes on the wire: the reply's head and a body that may lie about its length.

@@ -13,6 +13,7 @@ mod deals;
 mod decimal;
 mod directory;
 mod error;
+mod files;
 pub mod faults;
 mod params;
 mod query;
@@ -23,6 +24,7 @@ mod routes;
 pub mod seen;
 pub mod server;
 mod store;
+mod web;
 mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +33,7 @@ use http::{HeaderValue, Method};
 use tokio::sync::watch;
 
 use self::error::ApiError;
-use self::faults::{ActiveFault, Delivery, Fault};
+use self::faults::{ActiveFault, Delivery, Fault, FaultScope};
 use self::reply::Reply;
 use self::routes::Call;
 use self::seen::{Seen, SeenRequest};
@@ -76,21 +78,26 @@ impl DemoCrm {
 
     /// Switches a fault on for all requests that carry the key, or off.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.shared.fault.send_replace(fault.map(|fault| ActiveFault { fault, method: None }));
+        self.shared.fault.send_replace(fault.map(|fault| ActiveFault { fault, scope: FaultScope::All }));
     }
 
     /// Switches a fault on for requests of one method alone, so that a write fails while its before image is read well.
     pub fn set_fault_for(&self, method: Method, fault: Fault) {
-        self.shared.fault.send_replace(Some(ActiveFault { fault, method: Some(method) }));
+        self.shared.fault.send_replace(Some(ActiveFault { fault, scope: FaultScope::Method(method) }));
     }
 
-    /// Waits while [`Fault::Hang`] is on for `method`, then returns the fault that is on.
-    async fn fault_for(&self, method: &Method) -> Option<Fault> {
+    /// Switches a fault on for targets that end so, so that a file fails while its record is read well.
+    pub fn set_fault_on(&self, target_end: &str, fault: Fault) {
+        let scope = FaultScope::TargetEnd(target_end.to_owned());
+        self.shared.fault.send_replace(Some(ActiveFault { fault, scope }));
+    }
+
+    /// Waits while [`Fault::Hang`] is on for a request, then returns the fault that is on.
+    async fn fault_for(&self, request: &SeenRequest) -> Option<Fault> {
         let mut faults = self.shared.fault.subscribe();
         let applying = |active: &Option<ActiveFault>| {
-            let active =
-                active.as_ref().filter(|active| active.method.as_ref().is_none_or(|only| only == method));
-            active.map(|active| active.fault)
+            let covers = |active: &&ActiveFault| active.scope.covers(&request.method, &request.target);
+            active.as_ref().filter(covers).map(|active| active.fault)
         };
         let settled = faults.wait_for(|active| applying(active) != Some(Fault::Hang)).await;
         settled.ok().and_then(|active| applying(&active))
@@ -101,12 +108,14 @@ impl DemoCrm {
     }
 
     async fn answer(&self, request: &SeenRequest) -> Delivery {
+        let call = Call::new(&request.method, &request.target, &request.headers, &request.body);
         let key = request.headers.get("x-api-key").map(HeaderValue::as_bytes);
-        if key != Some(self.shared.api_key.as_bytes()) {
+        let has_key = key == Some(self.shared.api_key.as_bytes());
+        let user = locked(&self.shared.store).sessions.user(&request.headers);
+        if !has_key && user.is_none() && !web::is_open(&call) {
             return Reply::from(ApiError::Unauthorized).into();
         }
-        let fault = self.fault_for(&request.method).await;
-        let call = Call::new(&request.method, &request.target, &request.headers, &request.body);
+        let fault = self.fault_for(request).await;
         let mut store = locked(&self.shared.store);
         match fault {
             Some(fault) => faults::deliver(fault, &mut store, &call),

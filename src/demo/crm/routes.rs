@@ -12,7 +12,7 @@ use super::params::Params;
 use super::record::Record;
 use super::reply::Reply;
 use super::store::Store;
-use super::{catalogue, deals, directory, report};
+use super::{catalogue, deals, directory, files, report, web};
 
 /// One request, understood as far as routing goes.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ impl<'a> Call<'a> {
 pub fn answer(store: &mut Store, call: &Call<'_>) -> Reply {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     let outcome = match segments.as_slice() {
+        ["login" | "logout" | "static", ..] => web::answer(&mut store.sessions, call),
         ["api", "deals", rest @ ..] => deal_routes(store, call, rest),
         ["api", rest @ ..] => other_routes(store, call, rest),
         _ => Err(ApiError::NotFound),
@@ -87,6 +88,11 @@ fn deal_routes(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Result<Repl
         (["bulk"], _) => Err(ApiError::MethodNotAllowed { allow: "POST" }),
         ([id], method) => deal_record(store, call, number(id)?, method),
         ([id, "move"], &Method::POST) => deals::advance(store, call, number(id)?),
+        ([id, "files"], &Method::GET) => files::list(store, number(id)?),
+        ([id, "files"], &Method::POST) => files::attach(store, call, number(id)?),
+        // Whether the file hangs on that deal, it does not ask.
+        ([_, "files", file], &Method::GET) => files::content(store, call, number(file)?),
+        ([_, "files"], _) => Err(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST" }),
         ([_, "move"], _) => Err(ApiError::MethodNotAllowed { allow: "POST" }),
         _ => Err(ApiError::NotFound),
     }
@@ -111,6 +117,9 @@ fn other_routes(store: &mut Store, call: &Call<'_>, rest: &[&str]) -> Result<Rep
         (["companies"], &Method::GET) => directory::companies(store, call),
         (["companies", id], &Method::GET) => directory::company(store, call, number(id)?),
         (["pipelines"], &Method::GET) => Ok(directory::whole(&catalogue::pipelines())),
+        (["files", id], &Method::GET) => files::show(store, number(id)?),
+        (["files", id, "content"], &Method::GET) => files::content(store, call, number(id)?),
+        (["me"], &Method::GET) => web::me(&store.sessions, call),
         (["users"], &Method::GET) => Ok(directory::whole(&catalogue::users())),
         (["teams"], &Method::GET) => Ok(directory::whole(&catalogue::teams())),
         (["reports", "pipeline"], &Method::GET) => report::pipelines(store, call),

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::error::ApiError;
+use super::files::Files;
 use super::record::Record;
+use super::web::Sessions;
 
 /// All records that can change.
 #[derive(Debug, Clone)]
@@ -17,6 +19,10 @@ pub struct Store {
     pub contacts: Table,
     /// Companies by id.
     pub companies: Table,
+    /// Files of deals by id.
+    pub files: Files,
+    /// Who is logged in.
+    pub sessions: Sessions,
 }
 
 /// The records of one type.

@@ -130,6 +130,17 @@ fn the_service() {
         &Entry::Refusals(Refusals { second: "2026-11-21T19:34:11Z".into(), counts }),
         r#","second":"2026-11-21T19:34:11Z","counts":[{"reason":"token-missing","source":"s_0123456789abcdef","count":3}]"#,
     );
+    let counts = vec![PassCount {
+        route: "POST /login".into(),
+        why: "people log in here".into(),
+        source: "s_0123456789abcdef".into(),
+        status: 401,
+        count: 2,
+    }];
+    check_entry(
+        &Entry::Passes(Passes { second: "2026-11-21T19:34:11Z".into(), counts }),
+        r#","second":"2026-11-21T19:34:11Z","counts":[{"route":"POST /login","why":"people log in here","source":"s_0123456789abcdef","status":401,"count":2}]"#,
+    );
     check_entry(
         &Entry::Revision(Revision {
             what: RevisionOf::Bundle,

@@ -10,6 +10,7 @@ pub mod always;
 pub mod references;
 pub mod keys;
 pub mod write;
+mod file;
 mod stage;
 mod fields;
 pub mod request;

@@ -1,6 +1,7 @@
 //! All decisions that come before the CRM is asked (PDP): the collection, the references, each record's change.
 
 use super::evaluate::{Circumstances, Resource, decide};
+use super::file;
 use super::gate::RecordGate;
 use super::references;
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
@@ -57,6 +58,14 @@ pub fn decide_records(
     verdict: &mut RequestVerdict,
 ) {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return };
+    let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
+    if action == Action::Download && verdict.problem.is_none() {
+        match images {
+            [owner] => file::judge_download(&question, &owner.facts, verdict),
+            _ => verdict.problem = Some(Problem::new(Reason::Internal).internal("a file without a record")),
+        }
+        return;
+    }
     let per_record = match action {
         Action::BulkEdit => Some(Action::Edit),
         Action::BulkDelete => Some(Action::Delete),
@@ -64,7 +73,6 @@ pub fn decide_records(
         _ => None,
     };
     let Some(per_record) = per_record.filter(|_| verdict.problem.is_none()) else { return };
-    let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
     for image in images {
         let write = match per_record {
             Action::Create => judge_creation(&question, image),
@@ -76,6 +84,9 @@ pub fn decide_records(
     // A missing record ends a request before anything is judged, so a hidden one must outweigh what is wrong with others.
     let hidden = problems.clone().find(|problem| problem.reason == Reason::NotFound);
     verdict.problem = hidden.or_else(|| problems.next()).cloned();
+    if let (None, [owner]) = (&verdict.problem, images) {
+        file::judge_attachment(&question, &owner.facts, verdict);
+    }
     if images.is_empty() && verdict.problem.is_none() {
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
     }

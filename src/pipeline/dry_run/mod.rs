@@ -5,6 +5,7 @@
 //! I/O, and never shows a credential.
 
 pub mod explanation;
+mod passing;
 mod sample;
 mod tell;
 
@@ -18,6 +19,7 @@ use crate::bundle::compile::PROFILE_FILE;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
+use crate::bundle::profile::transit::IdentityNeed;
 use crate::bundle::profile::types::RecordType;
 use crate::json::value::Document;
 use crate::model::access::Action;
@@ -119,15 +121,24 @@ impl DryRun<'_> {
             request.headers.clone(),
             self.limits.head,
         )?;
+        let found = map::route(profile, &head);
+        if let Ok((route, parameters)) = &found
+            && route.identity == IdentityNeed::Nobody
+        {
+            told.route = Some(self.route_match(route));
+            return self.open_path(route, parameters.clone(), &head, told);
+        }
         let admit = |person| admit(person, &snapshot.directory, self.asker.now_ms);
         admit(&self.asker.entity)?;
         self.asker.attested.on_behalf_of.as_ref().map_or(Ok(()), admit)?;
-        let (route, parameters) = map::route(profile, &head).inspect_err(|_| {
+        let (route, parameters) = found.inspect_err(|_| {
             told.other_methods = other_methods(profile, &head);
         })?;
         told.route = Some(self.route_match(route));
         let limits = self.limits.for_route(route);
-        let mapped = map::read(profile, route, parameters, &head, request.body.clone(), &limits.map)?;
+        let body = self.body(route, &head)?;
+        let mut mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+        self.find_owner(&mut mapped, told)?;
         told.access = asked(&mapped);
         let cache = Arc::clone(self.cache);
         let gate = RecordGate::new(Arc::clone(snapshot), self.asker.clone(), cache);
@@ -144,6 +155,9 @@ impl DryRun<'_> {
         let clearance = clear(&verdict, &mapped, &head, profile, &credential(), &missing)?;
         told.added = missing;
         told.upstream = Some(Sent::from(&clearance.into_request()));
+        if let Some(transit) = mapped.route.transit.as_ref().filter(|_| !crate::pipeline::is_write(&mapped)) {
+            return stage.passing(transit);
+        }
         let Some(response) = stage.sample(told)? else { return Ok(()) };
         stage.answer(&response, told).map_err(|stop| match stop {
             Stop::Problem(problem) => {
@@ -217,13 +231,14 @@ impl Stage<'_> {
     /// The records as they stand, or the new record as it is proposed.
     fn images(&self, told: &mut Explanation) -> Result<Vec<Image>, Stop> {
         let (dry, mapped) = (self.dry, self.mapped);
-        let Some(record_type) = mapped.record_type.filter(|_| crate::pipeline::is_write(mapped)) else {
+        let needs_image = crate::pipeline::is_write(mapped) || mapped.action == Some(Action::Download);
+        let Some(record_type) = mapped.record_type.filter(|_| needs_image) else {
             return Ok(Vec::new());
         };
         if mapped.action == Some(Action::Create) {
             return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.json)?]);
         }
-        let label = mapped.route.before.as_ref();
+        let label = mapped.route.before.as_ref().or(record_type.fetch.as_ref());
         let route = label.and_then(|label| dry.profile().route_labelled(&label.value));
         let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
         let mut images = Vec::new();

@@ -3,7 +3,7 @@
 //! Promises: an answer that cannot be read whole is a failure without any of its bytes; validators, redirects and
 //! partial contents never come through.
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::super::forward::UpstreamResponse;
 use super::super::map::body::{has_charset_utf8_or_none, is_json};
@@ -81,7 +81,8 @@ fn success(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> R
 pub fn check_passing(response: &UpstreamResponse) -> Result<(), Problem> {
     let fail = |reason: Reason| Err(Problem::new(reason).upstream(response.status));
     match response.status {
-        200..=205 | 207 if has_coding(response) => fail(Reason::UpstreamCoding),
+        200..=205 | 207 if has_coding(&response.headers) => fail(Reason::UpstreamCoding),
+        200..=203 | 207 if !response.body.is_empty() && !has_json(response) => fail(Reason::UpstreamType),
         200..=205 | 207 => Ok(()),
         300..=399 => fail(Reason::UpstreamRedirect),
         400..=499 => Err(rejected(response.status)),
@@ -144,7 +145,8 @@ pub fn withheld_unread(problem: Problem, is_write: bool) -> Problem {
     }
 }
 
-fn rejected(status: u16) -> Problem {
+/// The CRM did not accept the request, and of its answer only the status is told.
+pub fn rejected(status: u16) -> Problem {
     Problem::new(Reason::CrmRejected).upstream(status)
 }
 
@@ -155,7 +157,7 @@ fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document
 
 /// The body, if it came as it was written and is of that type.
 fn text_of(response: &UpstreamResponse, is_type: fn(&str) -> bool) -> Result<&[u8], Reason> {
-    if has_coding(response) {
+    if has_coding(&response.headers) {
         return Err(Reason::UpstreamCoding);
     }
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -170,8 +172,12 @@ fn is_csv(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("text/csv") && has_charset_utf8_or_none(content_type)
 }
 
+fn has_json(response: &UpstreamResponse) -> bool {
+    response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json)
+}
+
 /// Whether the body is in a coding, or in one that is no text: an unreadable header is not the absence of one.
-fn has_coding(response: &UpstreamResponse) -> bool {
-    let mut codings = response.headers.get_all(CONTENT_ENCODING).iter();
+pub fn has_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod request;
 pub mod answer;
+pub mod transit;
 pub mod shown;
 pub mod csv;
 pub mod response;

@@ -19,6 +19,7 @@ use super::super::map::Mapped;
 use super::super::observe::Observed;
 use super::body;
 use crate::bundle::profile::Profile;
+use crate::bundle::profile::transit::{Ranges, Transit};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
@@ -72,11 +73,8 @@ pub fn clear(
     let body = mapped.body.as_ref().map(|body| body::write(body, fields_at, left_out, send_along));
     let body = body.transpose()?;
     // HEAD is answered from GET, so that a length never tells what was held back.
-    let method = if mapped.route.action.is_some() && head.method == Method::HEAD {
-        Method::GET
-    } else {
-        head.method.clone()
-    };
+    let is_filtered = mapped.route.action.is_some() && mapped.route.transit.is_none();
+    let method = if is_filtered && head.method == Method::HEAD { Method::GET } else { head.method.clone() };
     let mut headers = base_headers(profile, credential);
     for name in &profile.request_headers {
         if let (Ok(name), Some(value)) =
@@ -98,6 +96,9 @@ pub fn clear(
             own.or_else(|| head.headers.get(CONTENT_TYPE).cloned()).map(|value| (CONTENT_TYPE, value)),
         );
     }
+    if let Some(transit) = &mapped.route.transit {
+        add_transit(&mut headers, transit, head);
+    }
     // Last, so that no header of the caller's can stand in the credential's place.
     headers.insert(credential.0.clone(), credential.1.clone());
     let request = UpstreamRequest {
@@ -107,6 +108,64 @@ pub fn clear(
         body: body.map(|body| body.bytes).unwrap_or_default(),
     };
     Ok(Clearance { request })
+}
+
+/// Makes a clearance for a route where nobody is identified: it carries what the route declares, and never a credential
+/// of ours. `cookies` are the declared ones.
+pub fn clear_open(
+    mapped: &Mapped<'_>,
+    transit: &Transit,
+    head: &CanonicalHead,
+    profile: &Profile,
+    cookies: Option<HeaderValue>,
+    body: Bytes,
+) -> Clearance {
+    let (segments, slash) = mapped.route.template.write_path(&mapped.parameters);
+    let mut headers = plain_headers(profile);
+    let listed = profile.request_headers.iter();
+    for name in listed.filter_map(|name| HeaderName::try_from(name.as_str()).ok()) {
+        if let Some(value) = head.headers.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    for (name, value) in &mapped.headers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+        {
+            headers.insert(name, value);
+        }
+    }
+    add_transit(&mut headers, transit, head);
+    if let Some(cookies) = cookies {
+        headers.insert(header::COOKIE, cookies);
+    }
+    let target = target(&segments, slash, &mapped.query.pairs);
+    Clearance { request: UpstreamRequest { method: head.method.clone(), target, headers, body } }
+}
+
+/// What a body that is not looked into needs: its type, the types that are asked for, and one range if the route has them.
+fn add_transit(headers: &mut HeaderMap, transit: &Transit, head: &CanonicalHead) {
+    if !transit.answers.is_empty()
+        && let Ok(value) = HeaderValue::try_from(transit.accept_header())
+    {
+        headers.insert(ACCEPT, value);
+    }
+    if let Some(value) = head.headers.get(CONTENT_TYPE).filter(|_| !transit.accepts.is_empty()) {
+        headers.insert(CONTENT_TYPE, value.clone());
+    }
+    let range = head.headers.get(header::RANGE).filter(|_| transit.ranges == Ranges::Passed);
+    if let Some(range) = range.filter(|range| range.to_str().is_ok_and(is_one_range)) {
+        headers.insert(header::RANGE, range.clone());
+    }
+}
+
+/// `bytes=0-499`, `bytes=500-` or `bytes=-500`. Any other is ignored, as a server may (RFC 9110 §14.2).
+fn is_one_range(text: &str) -> bool {
+    let Some((from, to)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return false;
+    };
+    let is_number = |text: &str| text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number(from) && is_number(to) && !(from.is_empty() && to.is_empty())
 }
 
 /// Makes a clearance of an observed request, whatever was decided of it: the canonical request as it came. It takes the
@@ -166,6 +225,12 @@ const OBSERVED_CONDITIONS: &[&str] = &["if-match", "if-none-match", "if-unmodifi
 
 /// Headers that every request to the CRM carries.
 pub fn base_headers(profile: &Profile, credential: &(HeaderName, HeaderValue)) -> HeaderMap {
+    let mut headers = plain_headers(profile);
+    headers.insert(credential.0.clone(), credential.1.clone());
+    headers
+}
+
+fn plain_headers(profile: &Profile) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let accept = profile.accept.as_deref().and_then(|accept| HeaderValue::try_from(accept).ok());
     headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("application/json")));
@@ -174,7 +239,6 @@ pub fn base_headers(profile: &Profile, credential: &(HeaderName, HeaderValue)) -
         header::USER_AGENT,
         HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))),
     );
-    headers.insert(credential.0.clone(), credential.1.clone());
     headers
 }
 

@@ -11,16 +11,27 @@
 //!     Released { body, kind: ReleaseKind::All }
 //! }
 //! ```
+//!
+//! ```compile_fail,E0451
+//! use lockkeeper::pipeline::enforce::response::ReleasedStream;
+//! use lockkeeper::pipeline::stream::Source;
+//! use tokio::sync::OwnedSemaphorePermit;
+//! fn forge(source: Source, place: OwnedSemaphorePermit) -> ReleasedStream {
+//!     ReleasedStream { source, place }
+//! }
+//! ```
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
 use super::super::observe::Observed;
+use super::super::stream::{Pumped, Sink, Source};
 use super::csv::{self, Layout};
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
@@ -37,6 +48,12 @@ use crate::model::reason::Reason;
 pub struct Released {
     body: Bytes,
     kind: ReleaseKind,
+}
+
+/// A body of the CRM that may leave as it comes in.
+pub struct ReleasedStream {
+    source: Source,
+    place: OwnedSemaphorePermit,
 }
 
 /// How a body came to be released, for the ledger.
@@ -83,6 +100,33 @@ impl Released {
     /// The body of a route that the profile passes with a stated reason.
     pub(in crate::pipeline) fn passed(body: Bytes) -> Self {
         Self { body, kind: ReleaseKind::Passed }
+    }
+}
+
+impl std::fmt::Debug for ReleasedStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReleasedStream").field("length", &self.length()).finish_non_exhaustive()
+    }
+}
+
+impl ReleasedStream {
+    /// The body of a route that the profile passes, or of a file whose record was decided on. It holds its place among the
+    /// bodies that pass until its end.
+    pub(in crate::pipeline) fn new(source: Source, place: OwnedSemaphorePermit) -> Self {
+        Self { source, place }
+    }
+
+    /// Its length, if the CRM announced it.
+    pub fn length(&self) -> Option<u64> {
+        self.source.length()
+    }
+
+    /// Hands it on to its end.
+    pub async fn pump(self, sink: Sink) -> Pumped {
+        let Self { source, place } = self;
+        let pumped = source.pump(sink).await;
+        drop(place);
+        pumped
     }
 }
 

@@ -118,6 +118,16 @@ impl Sources {
         self.sources.iter()
     }
 
+    /// What carries the one credential of a request, before it is looked into.
+    pub fn carried_by(&self, headers: &HeaderMap, peer: &Peer) -> Option<CarriedBy> {
+        self.carriers.the_one(headers, peer).ok().map(|credential| credential.carried_by())
+    }
+
+    /// Headers that carry identities.
+    pub fn header_names(&self) -> &[HeaderName] {
+        self.carriers.headers()
+    }
+
     /// Takes away what carries identities, so that no later stage can hand it on.
     pub fn forget(&self, headers: &mut HeaderMap) {
         for name in self.carriers.headers() {

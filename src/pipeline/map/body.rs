@@ -113,7 +113,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
-fn refused(error: JsonError) -> Problem {
+/// Why a JSON body is refused.
+pub fn refused(error: JsonError) -> Problem {
     let reason = match &error {
         JsonError::DuplicateKey { .. } => Reason::JsonDuplicateKey,
         JsonError::TooDeep { .. } | JsonError::TooMany { .. } => Reason::JsonDepth,

@@ -19,6 +19,7 @@ use crate::bundle::profile::route::condition::{Condition, Place};
 use crate::bundle::profile::route::{Also, Route, When, WriteSemantics};
 use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
 use crate::bundle::profile::template::Parameters;
+use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::JsonLimits;
 use crate::json::value::{Document, Value};
@@ -218,7 +219,7 @@ fn ids(
 ) -> Result<Vec<String>, Problem> {
     let source = match &route.id {
         Some(id) => id.source.clone(),
-        None if route.template.parameter_names().any(|name| name == "id") => {
+        None if route.template.parameter_names().any(|name| name == "id") && !names_file_by_id(route) => {
             ValueSource::Path("id".to_owned())
         }
         None => return Ok(Vec::new()),
@@ -246,6 +247,12 @@ fn ids(
         true => Ok(ids),
         false => Err(Reason::IdConflict.into()),
     }
+}
+
+/// Whether the template's `{id}` is a file's, not the record's.
+fn names_file_by_id(route: &Route) -> bool {
+    let owner = route.transit.as_ref().map(|transit| &transit.owner);
+    matches!(owner, Some(Owner::File(FileOwner { of: ValueSource::Path(name), .. })) if name == "id")
 }
 
 /// Whether an id can stand in the path of an image route as one segment and nothing else.

@@ -26,6 +26,7 @@ use crate::bundle::profile::route::body::BodySpec;
 use crate::bundle::profile::route::{HiddenRows, Route, RouteLimits};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::template::{Parameters, Template};
+use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::service::observe::{Covered, ObserveGroup, Window};
 use crate::model::problem::Problem;
 use crate::telemetry::clock::Clock;
@@ -149,6 +150,8 @@ pub fn may_write(observed: Option<&Observed>, head: &CanonicalHead) -> bool {
 
 /// A route that describes nothing; it refuses wherever it is asked.
 static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
+    identity: IdentityNeed::Required,
+    transit: None,
     template: Template::none(),
     span: 0..0,
     over: Vec::new(),

@@ -35,7 +35,9 @@ pub fn route<'p>(
     let found = map::route(profile, head);
     let route = found.as_ref().ok().map(|(route, _)| *route);
     trail.route = route.map(Route::label);
-    trail.observed = sidecar.observing.of(&sidecar.clock, head, route);
+    // A body that is not looked into cannot be judged beside its passing: such routes are enforced.
+    let observed = sidecar.observing.of(&sidecar.clock, head, route);
+    trail.observed = observed.filter(|_| route.is_none_or(|route| route.transit.is_none()));
     instead(&mut trail.observed, found, no_route)
 }
 

@@ -1,6 +1,8 @@
-//! Which headers a profile's lists cannot name, in either direction.
+//! Which headers a profile cannot name, in its lists and in the rules of routes.
 
 use crate::bundle::profile::Profile;
+use crate::bundle::profile::query::Role;
+use crate::bundle::profile::route::Route;
 use crate::config::reader::Reading;
 
 /// Notes header lists that name what is the proxy's own.
@@ -15,17 +17,36 @@ pub(super) fn check(profile: &Profile, reading: &Reading) {
         reading.error(0..0, format!("the header `{name}` is one of `identity` and never forwarded"), help);
     }
     for (names, never) in lists {
-        for name in
-            names.iter().filter(|name| never.contains(&name.as_str()) || name.starts_with("x-forwarded-"))
-        {
+        for name in names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name)) {
             let help = "Credentials, validators and framing are the proxy's own.";
             reading.error(0..0, format!("the header `{name}` cannot be on a list of the profile"), help);
         }
     }
 }
 
+/// Families of headers that are the proxy's own, in either direction.
+fn is_never(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name.starts_with("access-control-")
+}
+
+/// Notes rules of a route for headers that cannot be forwarded.
+pub(super) fn check_rules(route: &Route, reading: &Reading) {
+    let span = || route.span.clone();
+    for rule in &route.headers {
+        let is_range = rule.name == "range" && rule.role == Role::Paging;
+        let unit = rule.prefix.as_deref().unwrap_or("");
+        if is_range && (!unit.ends_with('=') || unit.eq_ignore_ascii_case("bytes=")) {
+            let help = "Name the unit, e.g. `range = { role = \"paging\", prefix = \"records=\" }`; byte ranges never pass.";
+            reading.error(span(), format!("`{}`: a range needs a unit of its own", route.label()), help);
+        }
+        if NEVER_FORWARDED.contains(&rule.name.as_str()) && !(is_range || rule.role == Role::Refused) {
+            reading.error(span(), format!("the header `{}` cannot be forwarded", rule.name), "");
+        }
+    }
+}
+
 /// Request headers that a profile cannot let through.
-pub(super) const NEVER_FORWARDED: &[&str] = &[
+const NEVER_FORWARDED: &[&str] = &[
     "authorization",
     "cookie",
     "host",

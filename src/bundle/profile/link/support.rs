@@ -1,7 +1,5 @@
 //! What the language can say and this version cannot do: refused at load, never half done.
 
-use super::headers::NEVER_FORWARDED;
-use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::condition::Condition;
 use crate::bundle::profile::route::{Route, tells_of_records};
 use crate::config::reader::Reading;
@@ -10,11 +8,6 @@ use crate::model::access::{Action, Scope};
 /// Notes what a route asks for and this version cannot do.
 pub(super) fn check(route: &Route, reading: &Reading) {
     let span = || route.span.clone();
-    if route.actions().contains(&Action::Download) {
-        let help =
-            "Leave the route out; files are refused until they can be decided by the record that owns them.";
-        reading.error(span(), format!("`{}`: downloads are not supported yet", route.label()), help);
-    }
     let is_read = route.actions().iter().any(|action| {
         action.scope() == Scope::RecordRead
             || matches!(action, Action::List | Action::Search | Action::Export | Action::Report)
@@ -61,15 +54,5 @@ pub(super) fn check(route: &Route, reading: &Reading) {
             reading.error(span(), format!("`{}` has an error inside of a success", route.label()), help);
         }
     }
-    for rule in &route.headers {
-        let is_range = rule.name == "range" && rule.role == Role::Paging;
-        let unit = rule.prefix.as_deref().unwrap_or("");
-        if is_range && (!unit.ends_with('=') || unit.eq_ignore_ascii_case("bytes=")) {
-            let help = "Name the unit, e.g. `range = { role = \"paging\", prefix = \"records=\" }`; byte ranges never pass.";
-            reading.error(span(), format!("`{}`: a range needs a unit of its own", route.label()), help);
-        }
-        if NEVER_FORWARDED.contains(&rule.name.as_str()) && !(is_range || rule.role == Role::Refused) {
-            reading.error(span(), format!("the header `{}` cannot be forwarded", rule.name), "");
-        }
-    }
+    super::headers::check_rules(route, reading);
 }

@@ -11,6 +11,7 @@ use crate::bundle::profile::query;
 use crate::bundle::profile::shape;
 use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
 use crate::bundle::profile::template::Template;
+use crate::bundle::profile::transit;
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::JsonPath;
 
@@ -34,7 +35,8 @@ pub fn read(tables: Vec<Table<'_>>) -> (Vec<Route>, BTreeSet<String>) {
 fn read_route(table: &Table<'_>) -> Option<Route> {
     let label = table.required("match", "Write method and path, e.g. `match = \"GET /deals/{id}\"`.");
     let template = label.as_ref().and_then(|label| read_template(table, label));
-    let pass = table.text("pass");
+    let identity = transit::read_identity(table);
+    let pass = transit::read_pass(table, identity);
     let refuse = table.text("refuse");
     let is_read = pass.is_none() && (refuse.is_none() || table.item("action").is_some());
     let action = if is_read { ActionSource::read(table) } else { None };
@@ -45,7 +47,9 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         name: table.text("label").map(|text| text.value),
         when: condition::read(table),
         over: table.texts("over").unwrap_or_default(),
+        identity,
         pass: pass.map(|text| text.value),
+        transit: transit::read(table, identity, action.as_ref()),
         refuse: refuse.map(|text| text.value),
         type_source: TypeSource::read(table, "type"),
         id,

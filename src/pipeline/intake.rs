@@ -1,0 +1,102 @@
+//! Takes in request bodies: whole, for reading, or as a source that passes, where files are attached.
+//!
+//! Promises: a body that is not looked into has the one type that its route declares, in no coding; a form that passes has
+//! declared parts only.
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::body::Incoming;
+
+use super::canonical::{CanonicalHead, is_method_override};
+use super::listen::read_body;
+use super::map::body::{is_json, refused};
+use super::multipart::Scanner;
+use super::sidecar::Limits;
+use super::stream::{Sender, Source};
+use crate::bundle::profile::route::Route;
+use crate::bundle::profile::transit::{Transit, essence};
+use crate::json::parse::JsonLimits;
+use crate::json::value::Document;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+
+/// Takes in the body of a request by an identified caller: what is there of it, and what is still to come.
+pub async fn take(
+    body: Incoming,
+    route: &Route,
+    head: &CanonicalHead,
+    limits: &Limits,
+) -> Result<(Bytes, Option<Source>), Problem> {
+    let Some(transit) = route.transit.as_ref().filter(|transit| !transit.accepts.is_empty()) else {
+        let bytes_max = limits.for_route(route).body_bytes_max;
+        return read_body(body, bytes_max, limits.body_timeout_ms).await.map(|body| (body, None));
+    };
+    let source = Source::new(body, Sender::Caller, limits.upload_stream(route))?;
+    if source.is_empty() {
+        return Err(Reason::BodyMissing.into());
+    }
+    let source = match scanner(transit, head)? {
+        Some(scanner) => source.scanned_by(scanner),
+        None => source,
+    };
+    Ok((Bytes::new(), Some(source)))
+}
+
+/// Whether a body that passes would go through, for explaining.
+pub fn check_passing(transit: &Transit, head: &CanonicalHead, body: &Bytes) -> Result<(), Problem> {
+    if body.is_empty() {
+        return Err(Reason::BodyMissing.into());
+    }
+    let Some(mut scanner) = scanner(transit, head)? else { return Ok(()) };
+    scanner.feed(body)?;
+    Ok(scanner.finish()?)
+}
+
+/// What reads a form while it passes; `None` for bodies of one piece.
+fn scanner(transit: &Transit, head: &CanonicalHead) -> Result<Option<Scanner>, Problem> {
+    let content_type = content_type(transit, head)?;
+    if essence(content_type) != "multipart/form-data" {
+        return Ok(None);
+    }
+    let names = transit.parts.iter().map(|part| part.value.clone()).collect();
+    Ok(Some(Scanner::new(content_type, names)?))
+}
+
+/// Whether a whole body that is not looked into is of a declared type and of one meaning.
+pub fn check_whole(
+    transit: &Transit,
+    head: &CanonicalHead,
+    body: &Bytes,
+    limits: &JsonLimits,
+) -> Result<(), Problem> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    if transit.accepts.is_empty() {
+        return Err(Reason::BodyUnexpected.into());
+    }
+    let content_type = content_type(transit, head)?;
+    if is_json(content_type) {
+        let parsed = Document::parse(body.clone(), limits);
+        return parsed.map(|_| ()).map_err(refused);
+    }
+    let is_form = essence(content_type) == "application/x-www-form-urlencoded";
+    let overrides = || form_urlencoded::parse(body).any(|(name, _)| is_method_override(&name));
+    match is_form && overrides() {
+        true => Err(Reason::MethodOverride.into()),
+        false => Ok(()),
+    }
+}
+
+/// The one declared type of a body that is not coded.
+fn content_type<'h>(transit: &Transit, head: &'h CanonicalHead) -> Result<&'h str, Problem> {
+    let mut types = head.headers.get_all(CONTENT_TYPE).iter();
+    let content_type = types.next().and_then(|value| value.to_str().ok());
+    let content_type =
+        content_type.filter(|content_type| transit.lets_in(content_type) && types.next().is_none());
+    let coding = head.headers.get(CONTENT_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Reason::BodyCoding.into());
+    }
+    content_type.ok_or_else(|| Reason::BodyType.into())
+}
