@@ -119,3 +119,13 @@ fn an_attachment_names_the_parts_of_its_form() {
         &[&format!("{label} takes a multipart form that is not read")],
     );
 }
+
+#[test]
+fn what_passes_is_not_told_by_its_body() {
+    let login = "match = 'POST /login'\nidentity = 'none'\nreason = 'x'\naccepts = 'application/json'\n";
+    check_route(login, &[]);
+    check_route(
+        &format!("{login}when = {{ body = '$.kind', is = 'login' }}"),
+        &["`POST /login` looks into a body that it does not have"],
+    );
+}

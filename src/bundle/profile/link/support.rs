@@ -38,7 +38,9 @@ pub(super) fn check(route: &Route, reading: &Reading) {
             reading.error(span(), format!("`{}` cannot stand under `also`", also.action.name()), help);
         }
     }
-    if route.when.iter().any(Condition::is_on_body) && route.body.is_none() {
+    // Such a route is chosen before its body is read.
+    let passes = route.transit.is_some() || route.pass.is_some();
+    if route.when.iter().any(Condition::is_on_body) && (passes || route.body.is_none()) {
         reading.error(span(), format!("`{}` looks into a body that it does not have", route.label()), "");
     }
     for rule in &route.errors {
