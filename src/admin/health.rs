@@ -11,7 +11,7 @@ use crate::pipeline::sidecar::Sidecar;
 /// Serves health until `shutdown` is ready.
 pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     accept(listener, shutdown, move |request| {
-        let is_ready = sidecar.recorder.ledger().health().writable;
+        let is_ready = sidecar.is_ready();
         async move {
             let (status, text) = match (request.method(), request.uri().path()) {
                 (&Method::GET, "/livez") => (StatusCode::OK, "ok\n"),

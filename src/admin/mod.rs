@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::net::renewed::RenewedStatus;
 use crate::pipeline::sidecar::Sidecar;
 use crate::service::reload::{Reloaded, Reloader};
 use crate::telemetry::metrics::Readings;
@@ -130,7 +131,30 @@ impl Admin {
             cache_bypasses: cache.bypasses,
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
             generation: self.sidecar.current.snapshot().generation,
+            tls_expires_seconds: self.tls_expires_seconds(),
         })
+    }
+
+    fn tls_expires_seconds(&self) -> u64 {
+        let expiries = self.sidecar.renewed.iter().filter_map(|renewed| renewed.status().expires_ms);
+        let seconds = expiries.min().map_or(0, |at| at.div_euclid(1000));
+        u64::try_from(seconds).unwrap_or(0)
+    }
+
+    /// Certificates that we show, and why files that lie there do not serve, if they do not.
+    fn tls(&self) -> serde_json::Value {
+        let now_ms = self.sidecar.clock.now_ms();
+        let one = |status: RenewedStatus| {
+            let expires = status.expires_ms.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+            let has_expired = status.expires_ms.is_some_and(|at| at < now_ms);
+            let days_left = status.expires_ms.map(|at| (at - now_ms).div_euclid(DAY_MS));
+            let expires = expires.map(|at| at.to_string());
+            let member = json!({"expires": expires, "expired": has_expired, "daysLeft": days_left, "refused": status.refused});
+            (status.what, member)
+        };
+        let all: std::collections::BTreeMap<_, _> =
+            self.sidecar.renewed.iter().map(|renewed| one(renewed.status())).collect();
+        json!(all)
     }
 
     fn status(&self) -> String {
@@ -151,6 +175,8 @@ impl Admin {
             "routes": profile.routes.len(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
+            "ready": self.sidecar.is_ready(),
+            "tls": self.tls(),
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
@@ -169,6 +195,7 @@ impl Admin {
     }
 }
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CONNECTIONS_MAX: usize = 64;

@@ -13,6 +13,8 @@ use crate::bundle::profile::route::HiddenRows;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::service::load::{load as load_all, load_bundle, load_directory};
+use crate::service::transport;
+use crate::telemetry::clock::Clock;
 
 /// The arguments.
 #[derive(Args)]
@@ -46,6 +48,9 @@ pub fn run(args: &CheckArgs) -> Exit {
         None => {
             let path = args.config.clone().unwrap_or_else(|| PathBuf::from("lockkeeper.toml"));
             let config = load::load(&path, &mut problems);
+            if let Some(config) = &config {
+                transport::check(config, Clock::system().now_ms(), &mut problems);
+            }
             let loaded = config.and_then(|config| load_all(&config, &mut problems));
             loaded.map_or((None, None), |loaded| (Some(loaded.bundle), Some(loaded.directory)))
         }

@@ -89,6 +89,7 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    sidecar.check_host(head.host.as_deref())?;
     let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
@@ -104,7 +105,7 @@ async fn path(
 
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
-    let _locks = sidecar.lock_records(&mapped, trail.is_write).await;
+    let _locks = sidecar.lock_records(&mapped, trail.is_write).await?;
     let stage = Stage {
         sidecar,
         serving,
@@ -192,12 +193,11 @@ async fn exit(
     }
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
     let _ = reply_to.send(outgoing);
-    let is_delivered = delivered.await.unwrap_or(false);
-    match (is_open, must_be_durable, is_delivered) {
-        (false, _, _) | (true, true, true) => {}
-        (true, true, false) => sidecar.recorder.note_undelivered(&trail.id),
-        (true, false, true) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Yes)),
-        (true, false, false) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Abandoned)),
+    let delivered = delivered.await.unwrap_or(Delivered::Abandoned);
+    match (is_open, must_be_durable, delivered) {
+        (false, _, _) | (true, true, Delivered::Yes | Delivered::Unknown) => {}
+        (true, true, Delivered::Abandoned) => sidecar.recorder.note_undelivered(&trail.id),
+        (true, false, delivered) => sidecar.recorder.conclude_soon(&trail, &end(delivered)),
     }
 }
 

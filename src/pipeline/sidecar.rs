@@ -2,9 +2,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
@@ -19,6 +22,7 @@ use crate::json::parse::JsonLimits;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
+use crate::net::renewed::{Renew, Renewal, RenewedStatus};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,6 +44,9 @@ pub struct Sidecar {
     pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
+    /// TLS files that are looked at again while the service runs.
+    pub renewed: Vec<Arc<dyn Renew>>,
+    is_draining: AtomicBool,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
@@ -75,8 +82,10 @@ pub struct Limits {
     pub fetches_max: usize,
     /// Requests under way.
     pub requests_max: usize,
-    /// Connections of callers.
-    pub connections_max: usize,
+    /// Milliseconds to wait for other changes of the same record.
+    pub lock_timeout_ms: u64,
+    /// The values of `Host` that are served, in lower case; all if empty.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Limits {
@@ -92,7 +101,8 @@ impl Default for Limits {
             ids_max: 100,
             fetches_max: 50,
             requests_max: 1_024,
-            connections_max: 9_000,
+            lock_timeout_ms: 10_000,
+            hosts: Vec::new(),
         }
     }
 }
@@ -140,11 +150,64 @@ impl Sidecar {
         clock: Clock,
         limits: Limits,
         metrics: Metrics,
+        renewed: Vec<Arc<dyn Renew>>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
         let sources = ArcSwap::from_pointee(sources);
-        Self { current, sources, upstream, recorder, cache, clock, limits, metrics, slots, locks }
+        let is_draining = AtomicBool::new(false);
+        Self {
+            current,
+            sources,
+            upstream,
+            recorder,
+            cache,
+            clock,
+            limits,
+            metrics,
+            renewed,
+            is_draining,
+            slots,
+            locks,
+        }
+    }
+
+    /// From now on readiness is red: the service is about to end.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether new requests should come here.
+    pub fn is_ready(&self) -> bool {
+        let now_ms = self.clock.now_ms();
+        let has_expired = |status: RenewedStatus| status.expires_ms.is_some_and(|at| at < now_ms);
+        let is_draining = self.is_draining.load(Ordering::SeqCst);
+        let can_be_trusted = !self.renewed.iter().any(|renewed| has_expired(renewed.status()));
+        self.recorder.ledger().health().writable && !is_draining && can_be_trusted
+    }
+
+    /// Looks at the TLS files again. Blocks on the file system.
+    pub fn renew_tls(&self) {
+        let now_ms = self.clock.now_ms();
+        for renewed in &self.renewed {
+            if let Renewal::Refused(_) = renewed.renew(now_ms) {
+                self.metrics.count_tls_refused();
+            }
+        }
+    }
+
+    /// Refuses a host that is not on the list.
+    pub fn check_host(&self, host: Option<&str>) -> Result<(), Problem> {
+        let hosts = &self.limits.hosts;
+        let is_served = |host: &str| {
+            let without_port = host.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+            let name = without_port.map_or(host, |(name, _)| name);
+            hosts.iter().any(|listed| listed == host || listed == name)
+        };
+        match hosts.is_empty() || host.is_some_and(is_served) {
+            true => Ok(()),
+            false => Err(Reason::HostUnlisted.into()),
+        }
     }
 
     /// What serves now.
@@ -168,18 +231,22 @@ impl Sidecar {
         &self,
         mapped: &Mapped<'_>,
         is_write: bool,
-    ) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
+    ) -> Result<Vec<tokio::sync::OwnedMutexGuard<()>>, Problem> {
         let mut places: Vec<usize> = match (is_write, mapped.record_type) {
             (true, Some(record_type)) => mapped.ids.iter().map(|id| place(&record_type.name, id)).collect(),
             _ => Vec::new(),
         };
         places.sort_unstable();
         places.dedup();
-        let mut guards = Vec::new();
-        for lock in places.into_iter().filter_map(|place| self.locks.get(place)) {
-            guards.push(Arc::clone(lock).lock_owned().await);
-        }
-        guards
+        let locking = async {
+            let mut guards = Vec::new();
+            for lock in places.into_iter().filter_map(|place| self.locks.get(place)) {
+                guards.push(Arc::clone(lock).lock_owned().await);
+            }
+            guards
+        };
+        let limit = Duration::from_millis(self.limits.lock_timeout_ms);
+        timeout(limit, locking).await.map_err(|_| Reason::RecordBusy.into())
     }
 
     /// Tells operators what ended a request.

@@ -3,5 +3,6 @@
 //! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
 
 pub mod load;
+pub mod transport;
 pub mod start;
 pub mod reload;

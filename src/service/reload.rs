@@ -53,6 +53,8 @@ impl Reloader {
     pub async fn reload(&self) -> Reloaded {
         let _turn = self.one_at_a_time.lock().await;
         self.note_seen();
+        let sidecar = Arc::clone(&self.sidecar);
+        let _ = tokio::task::spawn_blocking(move || sidecar.renew_tls()).await;
         let mut problems = Problems::default();
         let config = self.config.clone();
         let loading = tokio::task::spawn_blocking(move || {

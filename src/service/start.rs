@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
@@ -12,9 +13,10 @@ use tokio::task::JoinHandle;
 
 use super::load::Loaded;
 use super::reload::{Reloader, policy_changes};
+use super::transport;
 use crate::admin;
 use crate::bundle::current::{Current, Snapshot};
-use crate::config::service::{LimitsConfig, ServiceConfig, UpstreamConfig};
+use crate::config::service::{LimitsConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
@@ -22,10 +24,12 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
+use crate::net::renewed::{Renew, TlsError};
+use crate::net::socket::{ListenAddress, Listener};
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
-use crate::pipeline::forward::{Upstream, UpstreamOptions};
-use crate::pipeline::listen::{self, ConnectionLimits};
+use crate::pipeline::forward::Upstream;
+use crate::pipeline::listen::door;
 use crate::pipeline::record::Recorder;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::telemetry::clock::Clock;
@@ -47,11 +51,14 @@ pub enum StartError {
     #[error("`{address}` cannot be listened on: {source}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// Certificates, keys or authorities cannot be used.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(TlsError),
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
@@ -65,6 +72,8 @@ pub struct Running {
     /// Its parts.
     pub sidecar: Arc<Sidecar>,
     /// Where callers connect.
+    pub listens: ListenAddress,
+    /// The same as an address; unspecified on a unix socket.
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: Option<SocketAddr>,
@@ -74,13 +83,20 @@ pub struct Running {
     pub recovery: RecoveryReport,
     /// What reloads.
     pub reloader: Arc<Reloader>,
+    drain_delay: Duration,
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    health_shutdown: watch::Sender<bool>,
+    health: Option<JoinHandle<()>>,
     ledger: Ledger,
 }
 
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
+    // What cannot be used must not leave a start in the ledger.
+    let tls = transport::listener_tls(&config, clock.now_ms()).map_err(StartError::Tls)?.map(Arc::new);
+    let upstream = transport::upstream_options(&config);
+    let upstream = Upstream::new(upstream, clock.now_ms()).map_err(StartError::Tls)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
     let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
@@ -91,7 +107,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
-    let listener = bind(config.listen.address).await?;
+    let failed = |source| StartError::Listen { address: config.listen.address.clone(), source };
+    let listener = Listener::bind(&config.listen.address).await.map_err(failed)?;
     let admin_listener = match &config.admin {
         Some(admin) => Some((bind(admin.address).await?, read_token(&admin.token_file)?)),
         None => None,
@@ -100,60 +117,75 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
+    renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
     let sidecar = Arc::new(Sidecar::new(
         Current::new(loaded.bundle, loaded.directory),
         loaded.sources,
-        Upstream::new(upstream_options(&config.upstream, &config.limits)),
+        upstream,
         Recorder::new(ledger.clone(), handles),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
-        limits(&config.limits),
+        Limits { hosts: config.listen.hosts.clone(), ..limits(&config.limits) },
         Metrics::default(),
+        renewed,
     ));
-    let address = local(&listener, config.listen.address);
+    let address = listener.local_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
     keep(&revisions, &sidecar.current.snapshot()).map_err(ledger_error)?;
-    record_start(&sidecar, &boot, address).await?;
+    let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
+    record_start(&sidecar, &boot, &listens.to_string()).await?;
 
     let (shutdown, is_over) = watch::channel(false);
-    let connections = ConnectionLimits {
-        head_timeout_ms: config.listen.head_timeout_ms,
-        drain_timeout_ms: config.listen.drain_timeout_ms,
-        ..ConnectionLimits::default()
-    };
+    let (health_shutdown, health_is_over) = watch::channel(false);
+    let door = transport::door_options(&config, tls);
+    let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
+    let renewals = transport::Renewals::of(&config);
     let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions));
     let mut tasks = vec![
-        tokio::spawn(listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()))),
+        tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))),
+        tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))),
         tokio::spawn(Arc::clone(&reloader).watch(over(is_over.clone()))),
         tokio::spawn(flush_recorder(Arc::clone(&sidecar), over(is_over.clone()))),
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
-        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
+        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over))));
     }
-    if let Some(listener) = health_listener {
-        tasks.push(tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(is_over))));
-    }
+    let health = health_listener.map(|listener| {
+        tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(health_is_over)))
+    });
     Ok(Running {
         sidecar,
+        listens,
         address,
         admin_address,
         health_address,
         recovery,
         reloader,
+        drain_delay,
         shutdown,
         tasks,
+        health_shutdown,
+        health,
         ledger,
     })
 }
 
 impl Running {
-    /// Stops listening, lets open exchanges end, and closes the ledger.
+    /// Turns readiness red, stops listening, lets open exchanges end and leave their record, and closes the ledger.
+    /// Health is answered to the last.
     pub async fn stop(self) -> Result<u64, LedgerError> {
+        self.sidecar.drain();
+        tokio::time::sleep(self.drain_delay).await;
         let _ = self.shutdown.send(true);
         for task in self.tasks {
             let _ = task.await;
+        }
+        let _ = self.health_shutdown.send(true);
+        if let Some(health) = self.health {
+            let _ = health.await;
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
         self.ledger.close().await
@@ -165,7 +197,8 @@ async fn over(mut is_over: watch::Receiver<bool>) {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+    let failed = |source| StartError::Listen { address: ListenAddress::Tcp(address), source };
+    TcpListener::bind(address).await.map_err(failed)
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
@@ -186,7 +219,7 @@ pub fn keep(revisions: &Revisions, snapshot: &Snapshot) -> Result<(), LedgerErro
     revisions.keep(&snapshot.directory.revision, &[("directory.json".to_owned(), directory)])
 }
 
-async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
+async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<(), StartError> {
     let snapshot = sidecar.current.snapshot();
     let record = |entry| async { sidecar.recorder.append(entry).await };
     let failed =
@@ -196,7 +229,7 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         boot: boot.to_owned(),
         bundle: snapshot.bundle.revision.clone(),
         directory: snapshot.directory.revision.clone(),
-        listen: address.to_string(),
+        listen: listens.to_owned(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for (what, hash) in [
@@ -229,25 +262,13 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
     }
 }
 
-fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {
-    UpstreamOptions {
-        origin: upstream.origin.clone(),
-        base_path: upstream.base_path.clone(),
-        host: upstream.host.clone(),
-        connect_timeout_ms: upstream.connect_timeout_ms,
-        answer_timeout_ms: upstream.answer_timeout_ms,
-        answer_bytes_max: limits.answer_bytes,
-        idle_connections_max: upstream.idle_connections_max,
-        idle_timeout_ms: upstream.idle_timeout_ms,
-    }
-}
-
 /// The limits of the configuration, as the path uses them.
 pub fn limits(limits: &LimitsConfig) -> Limits {
     Limits {
         head: HeadLimits {
             target_bytes_max: limits.target_bytes,
             query_parameters_max: limits.query_parameters,
+            headers_max: limits.headers,
         },
         body_bytes_max: limits.body_bytes,
         body_timeout_ms: limits.body_timeout_ms,
@@ -257,7 +278,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         ids_max: limits.ids,
         fetches_max: limits.fetches,
         requests_max: limits.requests,
-        connections_max: limits.connections,
+        lock_timeout_ms: limits.lock_timeout_ms,
         ..Limits::default()
     }
 }

@@ -16,10 +16,19 @@ struct RequestLabels {
     reason: &'static str,
 }
 
+/// The label of a connection that ended early.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectionLabels {
+    cause: &'static str,
+}
+
 /// All counters.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    connections_ended: Family<ConnectionLabels, Counter>,
+    tls_refused: Counter,
+    tls_expires: Gauge,
     fields_hidden: Counter,
     rows_hidden: Counter,
     cache_hits: Gauge,
@@ -55,6 +64,8 @@ pub struct Readings {
     pub ledger_is_writable: bool,
     /// The generation that serves.
     pub generation: u64,
+    /// When the first certificate that we show expires, in seconds since 1970; 0 without one.
+    pub tls_expires_seconds: u64,
 }
 
 impl Default for Metrics {
@@ -62,6 +73,9 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("lockkeeper"),
             requests: Family::default(),
+            connections_ended: Family::default(),
+            tls_refused: Counter::default(),
+            tls_expires: Gauge::default(),
             fields_hidden: Counter::default(),
             rows_hidden: Counter::default(),
             cache_hits: Gauge::default(),
@@ -72,6 +86,12 @@ impl Default for Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests by route, status and reason", metrics.requests.clone());
+        let help = "Connections that were refused or closed before their time, by cause";
+        registry.register("connections_ended", help, metrics.connections_ended.clone());
+        let help = "Looks at TLS files that cannot be used, while the old ones serve on";
+        registry.register("tls_refused", help, metrics.tls_refused.clone());
+        let help = "When the first certificate that we show expires, in seconds since 1970; 0 without one";
+        registry.register("tls_expires_seconds", help, metrics.tls_expires.clone());
         let help = "Records from which at least one field was held back";
         registry.register("records_with_hidden_fields", help, metrics.fields_hidden.clone());
         registry.register("records_hidden", "Records held back whole", metrics.rows_hidden.clone());
@@ -99,6 +119,16 @@ impl Metrics {
         self.rows_hidden.inc_by(u64::try_from(finished.records_hidden).unwrap_or(u64::MAX));
     }
 
+    /// Counts a connection that was refused or closed before its time. The cause comes from a closed list.
+    pub fn count_connection(&self, cause: &'static str) {
+        self.connections_ended.get_or_create(&ConnectionLabels { cause }).inc();
+    }
+
+    /// Counts TLS files that cannot be used.
+    pub fn count_tls_refused(&self) {
+        self.tls_refused.inc();
+    }
+
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -106,6 +136,7 @@ impl Metrics {
         set(&self.cache_misses, readings.cache_misses);
         set(&self.cache_bypasses, readings.cache_bypasses);
         set(&self.generation, readings.generation);
+        set(&self.tls_expires, readings.tls_expires_seconds);
         self.ledger_writable.set(i64::from(readings.ledger_is_writable));
         let mut text = String::new();
         // Writing into a string cannot fail.

@@ -15,6 +15,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 pub mod client;
+pub mod http2;
 pub mod folder;
 pub mod ledger;
 pub mod panics;

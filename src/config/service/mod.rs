@@ -1,6 +1,8 @@
 //! The service's configuration, resolved: what the program needs, every value with its default. One file per section.
 
 mod listen;
+mod tls;
+mod http2;
 mod admin;
 mod upstream;
 mod identity;
@@ -17,12 +19,14 @@ use super::reader::{Reading, Table};
 use super::settings::Section;
 
 pub use admin::AdminConfig;
+pub use http2::Http2Config;
 pub use identity::{KeyConfig, KeyKind};
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ListenConfig, ListenTimes};
 pub use log::{LogConfig, LogFormat};
 pub use sources::{BundleConfig, DirectoryConfig};
+pub use tls::ListenTlsConfig;
 pub use upstream::UpstreamConfig;
 
 /// Everything that `serve` needs to know.
@@ -91,6 +95,8 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
 /// Every section of the file, in the order of the reference.
 pub const SECTIONS: &[&Section] = &[
     &listen::SECTION,
+    &tls::SECTION,
+    &http2::SECTION,
     &admin::SECTION,
     &upstream::SECTION,
     &identity::SECTION,
