@@ -170,7 +170,7 @@ impl Admin {
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,
-            "people": snapshot.directory.people().len(),
+            "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
@@ -187,8 +187,8 @@ impl Admin {
             Reloaded::Active { bundle, directory } => {
                 reply(StatusCode::OK, JSON, json!({"bundle": bundle, "directory": directory}).to_string())
             }
-            Reloaded::Refused { problems } => {
-                let body = json!({"error": "reload refused, the old revision stays", "problems": problems});
+            Reloaded::Refused { parts, problems } => {
+                let body = json!({"error": "reload refused in part", "refused": parts, "problems": problems});
                 reply(StatusCode::UNPROCESSABLE_ENTITY, JSON, body.to_string())
             }
         }

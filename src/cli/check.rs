@@ -82,7 +82,7 @@ fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Probl
     render::line(format!("types     {} with {fields} fields", profile.types.len()));
     render::line(format!("routes    {}", profile.routes.len()));
     if let Some(directory) = directory {
-        render::line(format!("directory {} ({} people)", directory.revision, directory.people().len()));
+        render::line(format!("directory {} ({} people)", directory.revision, directory.people_count()));
     }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {

@@ -11,7 +11,7 @@ use http::{Method, Uri};
 
 use super::exit::Exit;
 use super::{Format, explain_text, render};
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::current::Snapshot;
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load;
 use crate::json::parse::JsonLimits;
@@ -137,7 +137,7 @@ fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snaps
     };
     let bundle = load_bundle(&bundle, problems)?;
     let directory = load_directory(&directory, Some(&bundle), problems)?;
-    Some((Current::new(bundle, directory).snapshot(), limits))
+    Some((Snapshot::first(bundle, directory), limits))
 }
 
 fn read_request(args: &ExplainArgs, problems: &mut Problems) -> Option<DryRequest> {

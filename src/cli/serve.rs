@@ -80,7 +80,7 @@ fn announce(running: &Running, config: &ServiceConfig) {
         directory = %snapshot.directory.revision,
         policies = snapshot.bundle.policies.ids().count(),
         routes = profile.routes.len(),
-        people = snapshot.directory.people().len(),
+        people = snapshot.directory.people_count(),
         "serving"
     );
     if running.recovery.cut_bytes > 0 || running.recovery.closed > 0 {

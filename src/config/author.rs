@@ -6,7 +6,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan, SpanContents,
+};
 
 /// A file as the author named it, with its text.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +31,21 @@ impl SourceFile {
     }
 }
 
+/// Problems share the text of their file: a large one is in memory once, however much is wrong with it.
+impl SourceCode for SourceFile {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text.read_span(span, lines_before, lines_after)?;
+        let (data, span) = (found.data(), *found.span());
+        let (line, column, lines) = (found.line(), found.column(), found.line_count());
+        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, span, line, column, lines)))
+    }
+}
+
 /// One problem of one file.
 #[derive(Clone, Debug)]
 pub struct AuthorProblem {
@@ -37,20 +54,12 @@ pub struct AuthorProblem {
     severity: Severity,
     source: Option<Arc<SourceFile>>,
     span: Option<Range<usize>>,
-    named: Option<NamedSource<String>>,
 }
 
 impl AuthorProblem {
     /// An error without a place.
     pub fn error(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: None,
-            severity: Severity::Error,
-            source: None,
-            span: None,
-            named: None,
-        }
+        Self { message: message.into(), help: None, severity: Severity::Error, source: None, span: None }
     }
 
     /// A warning without a place.
@@ -65,7 +74,6 @@ impl AuthorProblem {
 
     /// Adds the place.
     pub fn at(mut self, source: &Arc<SourceFile>, span: Range<usize>) -> Self {
-        self.named = Some(NamedSource::new(source.name.clone(), source.text.clone()));
         self.source = Some(Arc::clone(source));
         self.span = Some(span);
         self
@@ -120,7 +128,7 @@ impl Diagnostic for AuthorProblem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.named.as_ref().map(|named| named as &dyn SourceCode)
+        self.source.as_deref().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

@@ -8,7 +8,7 @@
 //! `Debug` output, and knows nothing of records, fields or policies.
 
 pub mod parse;
-mod token;
+pub mod token;
 pub mod value;
 pub mod strip;
 pub mod same;

@@ -55,7 +55,7 @@ pub(super) fn literal_end(bytes: &[u8], start: usize, word: &'static str) -> Res
 }
 
 /// What an accepted string says; `raw` still has its quotes. Borrowed unless there are escapes.
-pub(super) fn decode(raw: &str) -> Cow<'_, str> {
+pub fn decode(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
     if !inner.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(inner);

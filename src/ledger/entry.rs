@@ -23,7 +23,7 @@ pub enum Entry {
     Delivery(Delivery),
     /// Requests refused before anyone was identified, counted.
     Refusals(Refusals),
-    /// A bundle or directory was offered.
+    /// A bundle, a directory or keys were offered.
     Revision(Revision),
     /// Something that a person must look at.
     Alarm(Alarm),
@@ -331,10 +331,10 @@ pub struct RefusalCount {
     pub count: u64,
 }
 
-/// A bundle or directory was offered.
+/// A bundle, a directory or keys were offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Revision {
-    /// Which of both.
+    /// Which of them.
     pub what: RevisionOf,
     /// The hash that was offered.
     pub hash: String,
@@ -363,6 +363,19 @@ pub enum RevisionOf {
     Bundle,
     /// People and their memberships.
     Directory,
+    /// How callers are identified: hashes of keys, never a secret.
+    Keys,
+}
+
+impl RevisionOf {
+    /// How entries and messages spell it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Directory => "directory",
+            Self::Keys => "keys",
+        }
+    }
 }
 
 /// What became of an offered revision.

@@ -73,6 +73,14 @@ impl Revisions {
         }
     }
 
+    /// Whether a revision is kept under this hash.
+    ///
+    /// # Errors
+    /// A hash that is not one.
+    pub fn has(&self, hash: &str) -> Result<bool, LedgerError> {
+        Ok(self.folder(hash)?.is_dir())
+    }
+
     /// The files of a revision by name, in order; `None` where none is kept under this hash.
     ///
     /// # Errors

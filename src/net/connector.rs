@@ -1,7 +1,8 @@
-//! Connections to the CRM: over TCP or a unix socket, in the clear or over verified TLS.
+//! Connections to the CRM: over TCP or a unix socket, in the clear or over verified TLS [edge].
 //!
 //! Promises: never more of them than configured; waiting for a place, connecting and the handshake each have a limit; why
 //! there is no connection is told apart for operators. Goes to the configured place whatever a request's URI says.
+#![expect(clippy::disallowed_methods, reason = "edge: connects to the CRM")]
 
 use std::future::Future;
 use std::io;

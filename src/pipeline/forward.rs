@@ -1,12 +1,8 @@
-//! The one file that talks to the CRM [edge]: it forwards what was cleared, and fetches images for deciding.
+//! The one file that talks to the CRM, over the connections of `net/connector.rs`: it forwards what was cleared, and fetches images for deciding.
 //!
 //! Promises: a request without a Clearance cannot be forwarded; redirects are never followed; a write is never sent
 //! twice; every phase has a time-out and every answer a size limit; trailers and interim answers are dropped. Callers get
 //! a reason, operators why.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "edge: sockets; the one place where the CRM's answers are collected"
-)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

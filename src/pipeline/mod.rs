@@ -24,6 +24,7 @@ pub mod forward;
 pub mod respond;
 pub mod trail;
 pub mod record;
+pub mod serving;
 pub mod sidecar;
 pub mod fetch;
 pub mod dry_run;
@@ -51,7 +52,8 @@ use identify::{Identity, identify};
 use listen::Exchange;
 use map::Mapped;
 use respond::Reply;
-use sidecar::{Serving, Sidecar};
+use serving::Serving;
+use sidecar::Sidecar;
 use trail::{End, Trail};
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
@@ -90,7 +92,7 @@ async fn path(
         sidecar.limits.head,
     )?;
     sidecar.check_host(head.host.as_deref())?;
-    let identity = identify(&head.headers, &serving.sources, &snapshot.directory, now_ms)?;
+    let identity = identify(&head.headers, &serving.identity.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     let (route, parameters) = map::route(profile, &head)?;

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
-use super::identify::KeySource;
 use super::map::{self, Mapped};
 use super::record::Recorder;
+use super::serving::{Current, Serving};
 use super::trail::Trail;
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Route;
 use crate::json::parse::JsonLimits;
 use crate::model::principal::Asker;
@@ -30,8 +29,6 @@ use crate::telemetry::metrics::Metrics;
 pub struct Sidecar {
     /// What serves, swapped as one.
     pub current: Current,
-    /// The known keys, swapped on reload.
-    pub sources: ArcSwap<Vec<KeySource>>,
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
@@ -49,14 +46,6 @@ pub struct Sidecar {
     is_draining: AtomicBool,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
-}
-
-/// What one request sees from beginning to end.
-pub struct Serving {
-    /// Bundle and directory.
-    pub snapshot: Arc<Snapshot>,
-    /// Known keys.
-    pub sources: Arc<Vec<KeySource>>,
 }
 
 /// Limits of the service.
@@ -140,31 +129,26 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
-    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
-        sources: Vec<KeySource>,
         upstream: Upstream,
         recorder: Recorder,
         cache: Arc<VerdictCache>,
         clock: Clock,
         limits: Limits,
-        metrics: Metrics,
         renewed: Vec<Arc<dyn Renew>>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let sources = ArcSwap::from_pointee(sources);
         let is_draining = AtomicBool::new(false);
         Self {
             current,
-            sources,
             upstream,
             recorder,
             cache,
             clock,
             limits,
-            metrics,
+            metrics: Metrics::default(),
             renewed,
             is_draining,
             slots,
@@ -211,8 +195,8 @@ impl Sidecar {
     }
 
     /// What serves now.
-    pub fn serving(&self) -> Serving {
-        Serving { snapshot: self.current.snapshot(), sources: self.sources.load_full() }
+    pub fn serving(&self) -> Arc<Serving> {
+        self.current.serving()
     }
 
     /// A place among the requests under way, or a refusal.

@@ -1,20 +1,23 @@
-//! Everything that can be reloaded, loaded as one: bundle, directory and keys, whole or not at all [edge].
-#![expect(clippy::disallowed_methods, reason = "edge: looks whether files have changed")]
+//! Loads what can be reloaded, in three parts: bundle, directory and the ways of identifying callers.
+//!
+//! Promises: each part is read once, and its hashes are over the very bytes that were read. A part that cannot be read is
+//! broken, never empty.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
+use super::intake::{Intake, Look};
 use crate::bundle::compile::{Bundle, compile};
 use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
-use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::{secret, text};
+use crate::config::author::{AuthorProblem, Problems, SourceFile};
+use crate::config::load::text;
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
 use crate::model::principal::Authn;
 use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
+use crate::pipeline::serving::IdentitySources;
 
 /// What a configuration's files hold at one moment.
 pub struct Loaded {
@@ -23,23 +26,78 @@ pub struct Loaded {
     /// People.
     pub directory: Directory,
     /// Known keys.
-    pub sources: Vec<KeySource>,
+    pub identity: IdentitySources,
+    /// What was read, to see later whether it changed.
+    pub contents: Contents,
+}
+
+/// A hash over the bytes of each part. Secrets are in it: it stays in the process.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Of the bundle's files.
+    pub bundle: String,
+    /// Of the directory's file.
+    pub directory: String,
+    /// Of all files that identification reads.
+    pub identity: String,
+}
+
+/// What the files offer, part by part.
+pub struct Offer {
+    /// The bundle, compiled.
+    pub bundle: Offered<Bundle>,
+    /// The directory's text: whether it is sound depends on the bundle that it serves with.
+    pub directory: Offered<Arc<SourceFile>>,
+    /// The ways of identifying callers.
+    pub identity: Offered<IdentitySources>,
+}
+
+/// One part as its files offer it.
+pub struct Offered<T> {
+    /// A hash over the bytes that were read.
+    pub content: String,
+    /// The hash that the ledger may see.
+    pub hash: String,
+    /// What became of the bytes.
+    pub state: State<T>,
+    /// What is wrong with them.
+    pub problems: Problems,
+}
+
+/// What became of a part's bytes.
+pub enum State<T> {
+    /// They are the ones that serve.
+    Unchanged,
+    /// They can be used.
+    Sound(T),
+    /// They cannot.
+    Broken,
+}
+
+/// Reads all parts. Bytes that serve already are not looked into again, but a directory is when the bundle is new.
+pub fn offer(config: &ServiceConfig, serving: &Contents) -> Offer {
+    let bundle = offer_bundle(&config.bundle.path, &serving.bundle);
+    let is_bundle_new = matches!(bundle.state, State::Sound(_));
+    let directory = offer_directory(&config.directory.file, Some(&serving.directory), is_bundle_new);
+    let identity = offer_identity(&config.identity, &serving.identity);
+    Offer { bundle, directory, identity }
 }
 
 /// Loads all; `None` comes with at least one error.
 pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
-    let bundle = load_bundle(&config.bundle.path, problems);
-    let directory = load_directory(&config.directory.file, bundle.as_ref(), problems);
-    let before = problems.error_count();
-    let sources: Vec<KeySource> =
-        config.identity.iter().filter_map(|keys| load_keys(keys, problems)).collect();
-    if let Some(directory) = &directory {
-        check_keys(&sources, directory, problems);
+    let Offer { bundle, directory, identity } = offer(config, &Contents::default());
+    let contents = Contents {
+        bundle: bundle.content.clone(),
+        directory: directory.content.clone(),
+        identity: identity.content.clone(),
+    };
+    let bundle = bundle.take(problems);
+    let directory = directory.take(problems).and_then(|source| fit(&source, bundle.as_ref(), problems));
+    let identity = identity.take(problems);
+    if let (Some(directory), Some(identity)) = (&directory, &identity) {
+        check_keys(identity, directory, problems);
     }
-    if problems.error_count() > before {
-        return None;
-    }
-    Some(Loaded { bundle: bundle?, directory: directory?, sources })
+    Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
 }
 
 /// Loads a bundle's folder.
@@ -49,45 +107,87 @@ pub fn load_bundle(path: &Path, problems: &mut Problems) -> Option<Bundle> {
 
 /// Loads a directory against a bundle's schema. Without a bundle it is only looked through for problems.
 pub fn load_directory(path: &Path, bundle: Option<&Bundle>, problems: &mut Problems) -> Option<Directory> {
-    let source = text(path, problems)?;
+    fit(&text(path, problems)?, bundle, problems)
+}
+
+/// A directory for a bundle; every problem is noted.
+pub fn fit(source: &Arc<SourceFile>, bundle: Option<&Bundle>, problems: &mut Problems) -> Option<Directory> {
     match bundle {
         Some(bundle) => {
-            let directory = directory::load(&source, &bundle.schema.schema, problems)?;
+            let directory = directory::load(source, &bundle.schema.schema, problems)?;
             lints::people(&bundle.policies, &directory, problems);
             Some(directory)
         }
         None => {
-            directory::look_through(&source, problems);
+            directory::look_through(source, problems);
             None
         }
     }
 }
 
-/// A hash over everything that a load would read, to see whether anything changed.
-pub fn fingerprint(config: &ServiceConfig) -> String {
-    let mut ignored = Problems::default();
-    let mut files: BTreeMap<String, Bytes> =
-        source::read(&config.bundle.path, &mut ignored).unwrap_or_default();
-    let mut add = |path: &Path| {
-        let content = std::fs::read(path).unwrap_or_default();
-        files.insert(path.display().to_string(), Bytes::from(content));
-    };
-    add(&config.directory.file);
-    for keys in &config.identity {
-        add(&keys.file);
-        if let KeyKind::Api { key_file, .. } = &keys.kind {
-            add(key_file);
+/// Warns of keys whose owner the directory does not have.
+pub fn check_keys(identity: &IdentitySources, directory: &Directory, problems: &mut Problems) {
+    for principal in identity.sources.iter().flat_map(|source| source.keys.principals()) {
+        if directory.person(principal).is_none() {
+            let message = format!("a key belongs to `{principal}`, who is not in the directory");
+            problems.push(
+                AuthorProblem::warning(message).help("The key is refused until the directory has them."),
+            );
         }
     }
-    revision::hash_files(&files)
 }
 
-fn load_keys(config: &KeyConfig, problems: &mut Problems) -> Option<KeySource> {
-    let keys = keys::load(&text(&config.file, problems)?, problems);
+/// Looks at all files that a load would read, without reading them.
+pub fn look(config: &ServiceConfig, now_ms: i64) -> Look {
+    let mut paths: Vec<&PathBuf> = vec![&config.bundle.path, &config.directory.file];
+    for keys in &config.identity {
+        paths.push(&keys.file);
+        if let KeyKind::Api { key_file, .. } = &keys.kind {
+            paths.push(key_file);
+        }
+    }
+    Look::at(paths.into_iter().map(PathBuf::as_path), now_ms)
+}
+
+fn offer_bundle(path: &Path, serving: &str) -> Offered<Bundle> {
+    let mut problems = Problems::default();
+    let Some(files) = source::read(path, &mut problems) else { return Offered::unreadable(problems) };
+    let content = revision::hash_files(&files);
+    let state = match content == serving {
+        true => State::Unchanged,
+        false => State::of(compile(files, &mut problems)),
+    };
+    Offered { hash: content.clone(), content, state, problems }
+}
+
+fn offer_directory(path: &Path, serving: Option<&str>, is_bundle_new: bool) -> Offered<Arc<SourceFile>> {
+    let mut problems = Problems::default();
+    let Some(source) = text(path, &mut problems) else { return Offered::unreadable(problems) };
+    let content = revision::hash(source.text.as_bytes());
+    let is_unchanged = serving == Some(content.as_str()) && !is_bundle_new;
+    let state = if is_unchanged { State::Unchanged } else { State::Sound(source) };
+    Offered { hash: content.clone(), content, state, problems }
+}
+
+fn offer_identity(config: &[KeyConfig], serving: &str) -> Offered<IdentitySources> {
+    let (mut problems, mut intake) = (Problems::default(), Intake::default());
+    let sources: Vec<KeySource> =
+        config.iter().filter_map(|keys| load_keys(keys, &mut intake, &mut problems)).collect();
+    let (content, hash) = (intake.content(), intake.revision());
+    let state = match problems.has_errors() {
+        true => State::Broken,
+        false if content == serving => State::Unchanged,
+        false => State::Sound(IdentitySources { revision: hash.clone(), sources }),
+    };
+    Offered { content, hash, state, problems }
+}
+
+fn load_keys(config: &KeyConfig, intake: &mut Intake, problems: &mut Problems) -> Option<KeySource> {
+    let keys = intake.text(&config.file, problems).map(|source| keys::load(&source, problems));
     let upstream = match &config.kind {
         KeyKind::Crm => UpstreamCredential::Caller,
         KeyKind::Api { header, scheme, key_file } => {
-            let key = secret(key_file, problems)?;
+            let key = intake.secret(key_file, problems)?;
             let value = scheme.as_ref().map_or(key.clone(), |scheme| format!("{scheme} {key}"));
             let (Some(name), Some(mut value)) =
                 (header_name(header, problems), HeaderValue::try_from(value).ok())
@@ -102,7 +202,7 @@ fn load_keys(config: &KeyConfig, problems: &mut Problems) -> Option<KeySource> {
     };
     let authn = if config.kind == KeyKind::Crm { Authn::CrmKey } else { Authn::ApiKey };
     let header = header_name(&config.header, problems)?;
-    Some(KeySource { authn, header, scheme: config.scheme.clone(), keys, upstream })
+    Some(KeySource { authn, header, scheme: config.scheme.clone(), keys: keys?, upstream })
 }
 
 fn header_name(text: &str, problems: &mut Problems) -> Option<HeaderName> {
@@ -113,13 +213,26 @@ fn header_name(text: &str, problems: &mut Problems) -> Option<HeaderName> {
     name
 }
 
-fn check_keys(sources: &[KeySource], directory: &Directory, problems: &mut Problems) {
-    for principal in sources.iter().flat_map(|source| source.keys.principals()) {
-        if directory.person(principal).is_none() {
-            let message = format!("a key belongs to `{principal}`, who is not in the directory");
-            problems.push(
-                AuthorProblem::warning(message).help("The key is refused until the directory has them."),
-            );
+impl<T> Offered<T> {
+    fn unreadable(problems: Problems) -> Self {
+        Self { content: String::new(), hash: UNREADABLE.to_owned(), state: State::Broken, problems }
+    }
+
+    /// The part, if it is sound; its problems are noted.
+    fn take(self, problems: &mut Problems) -> Option<T> {
+        problems.extend(self.problems);
+        match self.state {
+            State::Sound(value) => Some(value),
+            State::Unchanged | State::Broken => None,
         }
     }
 }
+
+impl<T> State<T> {
+    fn of(value: Option<T>) -> Self {
+        value.map_or(Self::Broken, Self::Sound)
+    }
+}
+
+/// Stands for the hash of files that could not be read.
+const UNREADABLE: &str = "unreadable";

@@ -2,7 +2,9 @@
 //!
 //! Promises: a broken bundle, directory or key file stops a start with all its errors, and never replaces what serves.
 
+pub mod intake;
 pub mod load;
 pub mod transport;
 pub mod start;
+pub mod settle;
 pub mod reload;

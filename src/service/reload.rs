@@ -1,33 +1,38 @@
-//! Replaces bundle, directory and keys while the service runs: whole or not at all, loudly either way.
+//! Replaces bundle, directory and keys while the service runs: each part whole or not at all, loudly either way.
+//!
+//! Promises: a broken part delays no other, so a key that was removed is unknown although a policy file is broken. What a
+//! request sees changes once for each reload, never part by part.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::load::{fingerprint, load};
+use super::intake::Look;
+use super::load::{Contents, look, offer};
+use super::settle::{Refused, Settled, settle};
 use super::start::keep;
 use crate::bundle::compile::Bundle;
-use crate::bundle::current::Snapshot;
-use crate::bundle::{revision, source};
-use crate::config::author::Problems;
 use crate::config::service::ServiceConfig;
 use crate::ledger::entry::{Entry, PolicyChanges, Revision, RevisionOf, RevisionResult};
 use crate::ledger::revisions::Revisions;
+use crate::pipeline::serving::Serving;
 use crate::pipeline::sidecar::Sidecar;
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
-    /// The new revision serves.
+    /// All that the files hold serves.
     Active {
         /// The bundle's hash.
         bundle: String,
         /// The directory's hash.
         directory: String,
     },
-    /// The old revision stays.
+    /// Some part stays as it was; the others serve as the files hold them.
     Refused {
+        /// The parts that stay: `bundle`, `directory`, `keys`.
+        parts: Vec<&'static str>,
         /// Every problem, as text.
         problems: String,
     },
@@ -38,61 +43,68 @@ pub struct Reloader {
     config: ServiceConfig,
     sidecar: Arc<Sidecar>,
     revisions: Revisions,
-    seen: Mutex<String>,
-    one_at_a_time: AsyncMutex<()>,
+    state: AsyncMutex<State>,
+}
+
+/// What the last reload saw.
+#[derive(Clone)]
+struct State {
+    contents: Contents,
+    look: Look,
+    refused: Vec<Refused>,
 }
 
 impl Reloader {
-    /// A reloader over what serves now.
-    pub fn new(config: ServiceConfig, sidecar: Arc<Sidecar>, revisions: Revisions) -> Self {
-        let seen = Mutex::new(fingerprint(&config));
-        Self { config, sidecar, revisions, seen, one_at_a_time: AsyncMutex::default() }
+    /// A reloader over what serves now, which was read from `contents`. What changed since is taken up at the first look.
+    pub fn new(
+        config: ServiceConfig,
+        sidecar: Arc<Sidecar>,
+        revisions: Revisions,
+        contents: Contents,
+    ) -> Self {
+        let state = AsyncMutex::new(State { contents, look: Look::default(), refused: Vec::new() });
+        Self { config, sidecar, revisions, state }
     }
 
-    /// Loads all files anew and swaps them in, if they are whole.
+    /// Reads all files anew and swaps in what is sound.
     pub async fn reload(&self) -> Reloaded {
-        let _turn = self.one_at_a_time.lock().await;
-        self.note_seen();
-        let sidecar = Arc::clone(&self.sidecar);
-        let _ = tokio::task::spawn_blocking(move || sidecar.renew_tls()).await;
-        let mut problems = Problems::default();
-        let config = self.config.clone();
-        let loading = tokio::task::spawn_blocking(move || {
-            let loaded = load(&config, &mut problems);
-            (loaded, problems)
-        });
-        let Ok((loaded, problems)) = loading.await else {
-            return Reloaded::Refused { problems: "the load did not end".to_owned() };
-        };
-        for problem in problems.iter() {
-            let place = problem.place().unwrap_or_default();
-            match problem.is_error() {
-                true => {
-                    tracing::error!(place, problem = %problem, help = problem.help_text(), "load problem")
-                }
-                false => {
-                    tracing::warn!(place, problem = %problem, help = problem.help_text(), "load warning")
+        let renewing = Arc::clone(&self.sidecar);
+        let _ = tokio::task::spawn_blocking(move || renewing.renew_tls()).await;
+        let mut state = self.state.lock().await;
+        let before = self.sidecar.current.serving();
+        let (config, revisions) = (self.config.clone(), self.revisions.clone());
+        let (known, serving) = (state.contents.clone(), Arc::clone(&before));
+        let now_ms = self.sidecar.clock.now_ms();
+        let work = tokio::task::spawn_blocking(move || {
+            // Looked at before it is read: what changes meanwhile is seen at the next look.
+            let look = look(&config, now_ms);
+            let mut settled = settle(&serving, &known, offer(&config, &known));
+            match keep(&revisions, &settled.bundle, &settled.directory) {
+                Ok(()) => (look, settled),
+                Err(error) => {
+                    settled.withdraw(&serving, &known, &error);
+                    // The next look tries again.
+                    (Look::default(), settled)
                 }
             }
-        }
-        let before = self.sidecar.current.snapshot();
-        let Some(loaded) = loaded else {
-            tracing::error!(problems = problems.error_count(), "reload refused, the old revision stays");
-            self.record_refusal(&before, &problems).await;
-            return Reloaded::Refused { problems: problems.to_string() };
+        });
+        let Ok((look, settled)) = work.await else {
+            tracing::error!("reload refused, the load did not end");
+            let parts = PARTS.iter().map(|part| part.code()).collect();
+            return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
         };
-        let (bundle, directory) = (Arc::new(loaded.bundle), Arc::new(loaded.directory));
-        let candidate =
-            Snapshot { generation: 0, bundle: Arc::clone(&bundle), directory: Arc::clone(&directory) };
-        if let Err(error) = keep(&self.revisions, &candidate) {
-            tracing::error!(error = %error, "reload refused, the new revision could not be kept");
-            return Reloaded::Refused { problems: error.to_string() };
+        let after = self.swap(&before, &settled);
+        let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
+        let next = State { contents: settled.contents.clone(), look, refused: settled.refused.clone() };
+        let former = std::mem::replace(&mut *state, next);
+        if is_news {
+            tell(&after, &settled);
+            self.record_changes(&before, &after).await;
+            for refused in settled.refused.iter().filter(|refused| !former.refused.contains(refused)) {
+                self.record_refusal(&before, refused).await;
+            }
         }
-        let serving = self.sidecar.current.swap(Arc::clone(&bundle), Arc::clone(&directory));
-        self.sidecar.sources.store(Arc::new(loaded.sources));
-        self.record_change(&before, &serving).await;
-        tracing::info!(bundle = %bundle.revision, directory = %directory.revision, "reloaded");
-        Reloaded::Active { bundle: bundle.revision.clone(), directory: directory.revision.clone() }
+        outcome(&after, &settled)
     }
 
     /// Looks for changes at the configured interval until `shutdown` is ready.
@@ -108,40 +120,51 @@ impl Reloader {
                 _ = ticks.tick() => {}
                 () = &mut shutdown => return,
             }
-            let config = self.config.clone();
-            let now = tokio::task::spawn_blocking(move || fingerprint(&config)).await.unwrap_or_default();
-            let has_changed = self.seen.lock().is_ok_and(|seen| *seen != now);
-            if has_changed {
+            if self.calls_for_reading().await {
                 self.reload().await;
             }
         }
     }
 
-    fn note_seen(&self) {
-        let now = fingerprint(&self.config);
-        if let Ok(mut seen) = self.seen.lock() {
-            *seen = now;
+    async fn calls_for_reading(&self) -> bool {
+        let (config, now_ms) = (self.config.clone(), self.sidecar.clock.now_ms());
+        let Ok(now) = tokio::task::spawn_blocking(move || look(&config, now_ms)).await else { return false };
+        now.calls_for_reading(&self.state.lock().await.look)
+    }
+
+    /// Swaps in what changed, all at once; what is the same keeps its verdicts.
+    fn swap(&self, before: &Arc<Serving>, settled: &Settled) -> Arc<Serving> {
+        let is_same = Arc::ptr_eq(&before.snapshot.bundle, &settled.bundle)
+            && Arc::ptr_eq(&before.snapshot.directory, &settled.directory)
+            && Arc::ptr_eq(&before.identity, &settled.identity);
+        match is_same {
+            true => Arc::clone(before),
+            false => self.sidecar.current.swap(
+                Arc::clone(&settled.bundle),
+                Arc::clone(&settled.directory),
+                Arc::clone(&settled.identity),
+            ),
         }
     }
 
-    async fn record_refusal(&self, before: &Snapshot, problems: &Problems) {
-        let count = u64::try_from(problems.error_count()).unwrap_or(u64::MAX);
-        let files = source::read(&self.config.bundle.path, &mut Problems::default()).unwrap_or_default();
-        let hash = revision::hash_files(&files);
-        let previous = Some(before.bundle.revision.clone());
-        self.record(RevisionOf::Bundle, hash, previous, RevisionResult::Refused, count, None).await;
+    async fn record_refusal(&self, before: &Serving, refused: &Refused) {
+        let Refused { part, hash, problems } = refused.clone();
+        let previous = Some(revision_of(before, part).to_owned());
+        self.record(part, hash, previous, RevisionResult::Refused, problems, None).await;
     }
 
-    async fn record_change(&self, before: &Snapshot, after: &Snapshot) {
-        if before.bundle.revision != after.bundle.revision {
-            let changes = policy_changes(Some(&before.bundle), &after.bundle);
-            let (hash, previous) = (after.bundle.revision.clone(), Some(before.bundle.revision.clone()));
-            self.record(RevisionOf::Bundle, hash, previous, RevisionResult::Active, 0, changes).await;
-        }
-        if before.directory.revision != after.directory.revision {
-            let (hash, previous) =
-                (after.directory.revision.clone(), Some(before.directory.revision.clone()));
-            self.record(RevisionOf::Directory, hash, previous, RevisionResult::Active, 0, None).await;
+    async fn record_changes(&self, before: &Serving, after: &Serving) {
+        for part in PARTS {
+            let (old, new) = (revision_of(before, part), revision_of(after, part));
+            if old == new {
+                continue;
+            }
+            let changes = match part {
+                RevisionOf::Bundle => policy_changes(Some(&before.snapshot.bundle), &after.snapshot.bundle),
+                RevisionOf::Directory | RevisionOf::Keys => None,
+            };
+            let (hash, previous) = (new.to_owned(), Some(old.to_owned()));
+            self.record(part, hash, previous, RevisionResult::Active, 0, changes).await;
         }
     }
 
@@ -162,6 +185,49 @@ impl Reloader {
     }
 }
 
+/// The hash by which the ledger names a part of what serves.
+pub fn revision_of(serving: &Serving, part: RevisionOf) -> &str {
+    match part {
+        RevisionOf::Bundle => &serving.snapshot.bundle.revision,
+        RevisionOf::Directory => &serving.snapshot.directory.revision,
+        RevisionOf::Keys => &serving.identity.revision,
+    }
+}
+
+fn tell(after: &Serving, settled: &Settled) {
+    for problem in settled.problems.iter() {
+        let place = problem.place().unwrap_or_default();
+        match problem.is_error() {
+            true => tracing::error!(place, problem = %problem, help = problem.help_text(), "load problem"),
+            false => tracing::warn!(place, problem = %problem, help = problem.help_text(), "load warning"),
+        }
+    }
+    let generation = after.snapshot.generation;
+    let [bundle, directory, keys] = PARTS.map(|part| revision_of(after, part));
+    if settled.refused.is_empty() {
+        tracing::info!(generation, bundle, directory, keys, "reloaded");
+        return;
+    }
+    let (refused, problems) = (codes(&settled.refused).join(", "), settled.problems.error_count());
+    let message = "reload refused in part: what is broken stays as it was";
+    tracing::error!(generation, bundle, directory, keys, refused, problems, message);
+}
+
+fn outcome(after: &Serving, settled: &Settled) -> Reloaded {
+    if !settled.refused.is_empty() {
+        return Reloaded::Refused { parts: codes(&settled.refused), problems: settled.problems.to_string() };
+    }
+    let snapshot = &after.snapshot;
+    Reloaded::Active {
+        bundle: snapshot.bundle.revision.clone(),
+        directory: snapshot.directory.revision.clone(),
+    }
+}
+
+fn codes(refused: &[Refused]) -> Vec<&'static str> {
+    refused.iter().map(|refused| refused.part.code()).collect()
+}
+
 /// The ids of policies that differ between two bundles.
 pub fn policy_changes(before: Option<&Bundle>, after: &Bundle) -> Option<PolicyChanges> {
     let none = std::collections::BTreeMap::new();
@@ -178,3 +244,6 @@ pub fn policy_changes(before: Option<&Bundle>, after: &Bundle) -> Option<PolicyC
     };
     Some(changes).filter(|changes| *changes != PolicyChanges::default())
 }
+
+/// The parts, in the order in which they are recorded.
+pub const PARTS: [RevisionOf; 3] = [RevisionOf::Bundle, RevisionOf::Directory, RevisionOf::Keys];

@@ -12,10 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::load::Loaded;
-use super::reload::{Reloader, policy_changes};
+use super::reload::{PARTS, Reloader, policy_changes, revision_of};
 use super::transport;
 use crate::admin;
-use crate::bundle::current::{Current, Snapshot};
+use crate::bundle::compile::Bundle;
+use crate::bundle::directory::Directory;
 use crate::config::service::{LimitsConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
@@ -31,9 +32,9 @@ use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::Upstream;
 use crate::pipeline::listen::door;
 use crate::pipeline::record::Recorder;
+use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::telemetry::clock::Clock;
-use crate::telemetry::metrics::Metrics;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -99,11 +100,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let upstream = Upstream::new(upstream, clock.now_ms()).map_err(StartError::Tls)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let mut options = LedgerOptions::new(&config.ledger.path, boot.clone());
-    options.segment_bytes_max = config.ledger.segment_bytes_max;
-    options.queue_entries_max = config.ledger.queue_entries_max;
-    options.write_timeout_ms = config.ledger.write_timeout_ms;
-    let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
+    let (ledger, recovery) =
+        Ledger::open(ledger_options(&config, &boot), clock::system()).map_err(ledger_error)?;
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
@@ -120,20 +118,19 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
     renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
     let sidecar = Arc::new(Sidecar::new(
-        Current::new(loaded.bundle, loaded.directory),
-        loaded.sources,
+        Current::new(loaded.bundle, loaded.directory, loaded.identity),
         upstream,
         Recorder::new(ledger.clone(), handles),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
         Limits { hosts: config.listen.hosts.clone(), ..limits(&config.limits) },
-        Metrics::default(),
         renewed,
     ));
     let address = listener.local_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
-    keep(&revisions, &sidecar.current.snapshot()).map_err(ledger_error)?;
+    let snapshot = sidecar.current.snapshot();
+    keep(&revisions, &snapshot.bundle, &snapshot.directory).map_err(ledger_error)?;
     let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
     record_start(&sidecar, &boot, &listens.to_string()).await?;
 
@@ -142,7 +139,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let door = transport::door_options(&config, tls);
     let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
     let renewals = transport::Renewals::of(&config);
-    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions));
+    let reloader = Arc::new(Reloader::new(config, Arc::clone(&sidecar), revisions, loaded.contents));
     let mut tasks = vec![
         tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))),
         tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))),
@@ -192,6 +189,14 @@ impl Running {
     }
 }
 
+fn ledger_options(config: &ServiceConfig, boot: &str) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&config.ledger.path, boot.to_owned());
+    options.segment_bytes_max = config.ledger.segment_bytes_max;
+    options.queue_entries_max = config.ledger.queue_entries_max;
+    options.write_timeout_ms = config.ledger.write_timeout_ms;
+    options
+}
+
 async fn over(mut is_over: watch::Receiver<bool>) {
     let _ = is_over.wait_for(|is_over| *is_over).await;
 }
@@ -211,16 +216,19 @@ fn read_token(path: &std::path::Path) -> Result<String, StartError> {
 }
 
 /// Keeps the bytes of what serves, so that a hash in the ledger always has its text.
-pub fn keep(revisions: &Revisions, snapshot: &Snapshot) -> Result<(), LedgerError> {
+pub fn keep(revisions: &Revisions, bundle: &Bundle, directory: &Directory) -> Result<(), LedgerError> {
     let files: Vec<(String, Bytes)> =
-        snapshot.bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
-    revisions.keep(&snapshot.bundle.revision, &files)?;
-    let directory = Bytes::from(snapshot.directory.snapshot.clone());
-    revisions.keep(&snapshot.directory.revision, &[("directory.json".to_owned(), directory)])
+        bundle.files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    revisions.keep(&bundle.revision, &files)?;
+    if revisions.has(&directory.revision)? {
+        return Ok(());
+    }
+    revisions.keep(&directory.revision, &[("directory.json".to_owned(), Bytes::from(directory.snapshot()))])
 }
 
 async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<(), StartError> {
-    let snapshot = sidecar.current.snapshot();
+    let serving = sidecar.current.serving();
+    let snapshot = &serving.snapshot;
     let record = |entry| async { sidecar.recorder.append(entry).await };
     let failed =
         |problem: crate::model::problem::Problem| StartError::Record(problem.internal.unwrap_or_default());
@@ -232,13 +240,10 @@ async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<()
         listen: listens.to_owned(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
-    for (what, hash) in [
-        (RevisionOf::Bundle, &snapshot.bundle.revision),
-        (RevisionOf::Directory, &snapshot.directory.revision),
-    ] {
+    for what in PARTS {
         let revision = Revision {
             what,
-            hash: hash.clone(),
+            hash: revision_of(&serving, what).to_owned(),
             previous: None,
             result: RevisionResult::Active,
             problems: 0,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockkeeper::bundle::current::{Current, Snapshot};
+use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::model::principal::{Asker, Attested, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
@@ -53,7 +53,7 @@ fn snapshot(policies: &str) -> Arc<Snapshot> {
         });
     let folder = TestFolder::new(options, std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let (_, loaded) = folder.load();
-    Current::new(loaded.bundle, loaded.directory).snapshot()
+    Snapshot::first(loaded.bundle, loaded.directory)
 }
 
 /// A time near the points that policies and facts compare it with.

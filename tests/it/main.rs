@@ -1,4 +1,8 @@
 //! The one integration binary: journeys over real sockets, real Cedar and real ledger files.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "edge: how often faults are repeated stands in the environment"
+)]
 #![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
@@ -18,9 +22,12 @@ mod proxy_protocol;
 mod slow_clients;
 mod drain;
 mod faults;
+mod hostile_origin;
+mod reload_storm;
 mod guesses;
 mod ledger;
 mod reload;
+mod reload_parts;
 mod kill;
 mod matrix;
 mod kept_verdicts;
@@ -28,3 +35,11 @@ mod stripping;
 mod interference;
 
 mod ledger_kill;
+
+/// How often something is repeated: `rounds` as a rule, more where `LOCKKEEPER_FAULT_SCALE` says so, as
+/// `scripts/reliability` does.
+fn scaled(rounds: usize) -> usize {
+    let scale =
+        std::env::var("LOCKKEEPER_FAULT_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1);
+    rounds * std::cmp::max(scale, 1)
+}

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lockkeeper::bundle::current::{Current, Snapshot};
+use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::model::access::{Action, Scope};
 use lockkeeper::model::decision::Decision;
 use lockkeeper::model::principal::EntityRef;
@@ -36,7 +36,7 @@ const AMOUNTS: &[i64] = &[400_000_000, 1_250_005_000];
 fn the_demos_access_matrix() {
     let folder = TestFolder::new(Options::default(), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let (_, loaded) = folder.load();
-    let snapshot = Current::new(loaded.bundle, loaded.directory).snapshot();
+    let snapshot = Snapshot::first(loaded.bundle, loaded.directory);
     let found = matrix(&snapshot);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo-matrix.txt");
     if std::env::var("UPDATE_GOLDEN").is_ok() {

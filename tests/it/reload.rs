@@ -1,4 +1,4 @@
-//! Reloads: whole or not at all, effective at the next request, and never in the middle of one.
+//! Reloads: each part whole or not at all, effective at the next request, and never in the middle of one.
 
 use std::time::Duration;
 

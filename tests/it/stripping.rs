@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use lockkeeper::bundle::current::{Current, Snapshot};
+use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::json::parse::JsonLimits;
 use lockkeeper::json::value::{Document, Kind, Value};
 use lockkeeper::model::principal::{Asker, EntityRef};
@@ -152,7 +152,7 @@ fn is_part(left: Value<'_>, whole: Value<'_>) -> bool {
 fn stripping_only_removes() {
     let folder = TestFolder::new(Options::default(), std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let (_, loaded) = folder.load();
-    let snapshot = Current::new(loaded.bundle, loaded.directory).snapshot();
+    let snapshot = Snapshot::first(loaded.bundle, loaded.directory);
     let people = prop::sample::select(vec!["rep-east", "rep-west", "manager-east", "service", "admin"]);
     let lists = vec(deal(), 0..4);
     let mut runner = TestRunner::new(Config { cases: 120, failure_persistence: None, ..Config::default() });

@@ -68,10 +68,12 @@ fn every_metric_is_documented() {
         cache_bypasses: 0,
         ledger_is_writable: true,
         generation: 1,
+        tls_expires_seconds: 0,
     };
     let metrics = Metrics::default();
     // A family of counters is not written before it has a member.
     metrics.count(&Finished { route: None, status: 200, reason: None, records_cut: 0, records_hidden: 0 });
+    metrics.count_connection("idle-timeout");
     let encoded = metrics.encode(&readings);
     let types = encoded.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     // A counter's samples carry `_total`, and that is the name that people query.

@@ -51,8 +51,10 @@ pub const DIRECTORY: Section = Section {
 pub const BUNDLE: Section = Section {
     name: "bundle",
     meaning: "Policies, schema and profile.\n\n\
-              What does not load as a whole is refused and the old revision stays; both are in the ledger. SIGHUP and \
-              `POST /reload` look at once.",
+              Bundle, directory and keys go live apart, each whole or not at all: what is broken stays as it was, says so in \
+              the log and the ledger, and delays nothing else. A bundle and a directory that do not fit each other never serve \
+              together: the directory goes first, because it is how people lose access. A file counts as changed when its size, \
+              its times or its place on disk differ; then its bytes are compared. SIGHUP and `POST /reload` look at once.",
     presence: Presence::Required,
     keys: &[&PATH, &RELOAD_POLL_MS],
     inner: &[],

@@ -152,10 +152,10 @@ fn read_host(settings: &Settings<'_>) -> Option<String> {
 
 /// TLS follows the scheme; keys that are for TLS alone are errors without it.
 fn read_tls(settings: &Settings<'_>, place: Option<&Place>) -> Option<UpstreamTlsConfig> {
-    let place = place?;
     let (certificate, key) = (settings.path(&CLIENT_CERTIFICATE_FILE), settings.path(&CLIENT_KEY_FILE));
     let (ca_file, named) = (settings.path(&CA_FILE), settings.text(&SERVER_NAME));
     let http2 = settings.choice(&HTTP2) == "auto";
+    let place = place?;
     if !place.origin.starts_with("https:") {
         let for_tls = [&CA_FILE, &SERVER_NAME, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE, &HTTP2];
         for key in for_tls.into_iter().filter(|key| settings.has(key)) {

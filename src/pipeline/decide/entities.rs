@@ -116,7 +116,7 @@ impl<'s> Gathering<'s> {
             return Some((found.clone(), catalogue.ancestors(entity).cloned().collect()));
         }
         let directory = &self.snapshot.directory;
-        directory.entity(entity).map(|found| (found.clone(), directory.ancestors(entity)))
+        directory.entity(entity).map(|found| (found, directory.ancestors(entity)))
     }
 }
 

@@ -154,7 +154,7 @@ fn find_entity(
     let id = match by {
         None => text.to_owned(),
         Some(attribute) => match directory.find(type_name, attribute, text) {
-            Some(Lookup::One(id)) => id.clone(),
+            Some(Lookup::One(id)) => id,
             Some(Lookup::Ambiguous) => {
                 return Err(format!("several of type {type_name} have this {attribute}"));
             }

@@ -1,0 +1,173 @@
+//! Which of the offered parts go live: each that is sound and fits what will then serve.
+//!
+//! Promises: a broken part stays as it was and keeps no other part from going live; bundle and directory that serve together
+//! always fit each other. Where a new bundle and a new directory do not fit, the directory goes first: it is how people
+//! lose access.
+
+use std::sync::Arc;
+
+use super::load::{Contents, Offer, Offered, State, check_keys, fit};
+use crate::bundle::compile::Bundle;
+use crate::bundle::directory::Directory;
+use crate::bundle::lints;
+use crate::config::author::{AuthorProblem, Problems, SourceFile};
+use crate::ledger::entry::RevisionOf;
+use crate::ledger::error::LedgerError;
+use crate::pipeline::serving::{IdentitySources, Serving};
+
+/// What is to serve, and what is not.
+pub struct Settled {
+    /// Policies, schema and profile.
+    pub bundle: Arc<Bundle>,
+    /// People.
+    pub directory: Arc<Directory>,
+    /// Known credentials.
+    pub identity: Arc<IdentitySources>,
+    /// What the parts that are to serve were read from.
+    pub contents: Contents,
+    /// The parts that stay as they were.
+    pub refused: Vec<Refused>,
+    /// Every problem of every part.
+    pub problems: Problems,
+}
+
+/// A part that stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which part.
+    pub part: RevisionOf,
+    /// The hash of what was offered.
+    pub hash: String,
+    /// How many problems it had.
+    pub problems: u64,
+}
+
+/// Chooses from an offer.
+pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
+    let mut settled = Settled {
+        bundle: Arc::clone(&serving.snapshot.bundle),
+        directory: Arc::clone(&serving.snapshot.directory),
+        identity: Arc::clone(&serving.identity),
+        contents: known.clone(),
+        refused: Vec::new(),
+        problems: Problems::default(),
+    };
+    let Offer { bundle, directory, identity } = offer;
+    settled.settle_people(bundle, directory);
+    settled.settle_identity(identity);
+    settled
+}
+
+impl Settled {
+    fn settle_identity(&mut self, offered: Offered<IdentitySources>) {
+        let Offered { content, hash, state, mut problems } = offered;
+        match state {
+            State::Unchanged => {}
+            State::Broken => self.refuse(RevisionOf::Keys, hash, problems),
+            State::Sound(identity) => {
+                check_keys(&identity, &self.directory, &mut problems);
+                self.problems.extend(problems);
+                self.identity = Arc::new(identity);
+                self.contents.identity = content;
+            }
+        }
+    }
+
+    fn settle_people(&mut self, bundle: Offered<Bundle>, directory: Offered<Arc<SourceFile>>) {
+        let Offered { content, hash, state, problems } = bundle;
+        match state {
+            State::Unchanged => {
+                self.settle_directory(directory);
+            }
+            State::Broken => {
+                self.refuse(RevisionOf::Bundle, hash, problems);
+                self.settle_directory(directory);
+            }
+            State::Sound(new) => {
+                self.problems.extend(problems);
+                self.settle_both(Arc::new(new), content, directory);
+            }
+        }
+    }
+
+    /// A new bundle, with the offered directory, or with the one that serves.
+    fn settle_both(&mut self, new: Arc<Bundle>, content: String, directory: Offered<Arc<SourceFile>>) {
+        let mut problems = Problems::default();
+        if let State::Sound(source) = &directory.state
+            && let Some(fitting) = fit(source, Some(&new), &mut problems)
+        {
+            self.problems.extend(problems);
+            self.directory = Arc::new(fitting);
+            self.contents.directory = directory.content;
+            self.bundle = new;
+            self.contents.bundle = content;
+            return;
+        }
+        if self.settle_directory(directory) == Chosen::Served {
+            problems = Problems::default();
+            if let Some(fitting) = self.directory.refit(&new.schema.schema, &mut problems) {
+                lints::people(&new.policies, &fitting, &mut problems);
+                self.problems.extend(problems);
+                self.directory = Arc::new(fitting);
+                self.bundle = new;
+                self.contents.bundle = content;
+                return;
+            }
+        }
+        let message = "the bundle does not go live: the directory does not conform to its schema";
+        let help = "Change both so that they fit, or make the schema accept what the directory holds.";
+        problems.push(AuthorProblem::error(message).help(help));
+        self.refuse(RevisionOf::Bundle, content, problems);
+    }
+
+    /// Takes the people back who served, and the bundle, because the new ones could not be kept.
+    pub fn withdraw(&mut self, serving: &Serving, known: &Contents, why: &LedgerError) {
+        for (part, offered, served) in [
+            (RevisionOf::Bundle, &self.bundle.revision, &serving.snapshot.bundle.revision),
+            (RevisionOf::Directory, &self.directory.revision, &serving.snapshot.directory.revision),
+        ] {
+            if offered != served {
+                self.refused.push(Refused { part, hash: offered.clone(), problems: 1 });
+            }
+        }
+        self.problems.push(AuthorProblem::error(format!("a new revision could not be kept: {why}")));
+        self.bundle = Arc::clone(&serving.snapshot.bundle);
+        self.directory = Arc::clone(&serving.snapshot.directory);
+        self.contents.bundle.clone_from(&known.bundle);
+        self.contents.directory.clone_from(&known.directory);
+    }
+
+    fn settle_directory(&mut self, offered: Offered<Arc<SourceFile>>) -> Chosen {
+        let Offered { content, hash, state, mut problems } = offered;
+        match state {
+            State::Unchanged => return Chosen::Served,
+            State::Sound(_) if content == self.contents.directory => return Chosen::Offered,
+            State::Sound(source) => {
+                if let Some(fitting) = fit(&source, Some(&self.bundle), &mut problems) {
+                    self.problems.extend(problems);
+                    self.directory = Arc::new(fitting);
+                    self.contents.directory = content;
+                    return Chosen::Offered;
+                }
+            }
+            State::Broken => {}
+        }
+        self.refuse(RevisionOf::Directory, hash, problems);
+        Chosen::Served
+    }
+
+    fn refuse(&mut self, part: RevisionOf, hash: String, problems: Problems) {
+        let count = u64::try_from(problems.error_count()).unwrap_or(u64::MAX);
+        self.refused.push(Refused { part, hash, problems: count });
+        self.problems.extend(problems);
+    }
+}
+
+/// Which directory is to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    /// The one that was offered.
+    Offered,
+    /// The one that served before.
+    Served,
+}
