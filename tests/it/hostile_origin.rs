@@ -195,6 +195,10 @@ async fn reads_end_with_a_reason_and_one_record() {
     let ledger = sidecar.stop_keeping_files().await;
     assert_eq!(Entries::read(&ledger.state()).of_kind("decision").len(), SCRIPTS.len());
     assert!(!ledger.all_text("state/ledger").contains(CANARY));
+    println!(
+        "| a CRM that breaks HTTP | {} ways | 502 or 504 each, none of its bytes, one record each |",
+        SCRIPTS.len()
+    );
 }
 
 /// Whatever becomes of it, a write is sent once, and what the CRM may have taken is told apart from what it cannot have.

@@ -1,15 +1,15 @@
 //! The real program, killed at any moment: what a client was answered is in the ledger, and the next start succeeds.
-#![expect(clippy::disallowed_methods, reason = "edge: starts the program and reads its files")]
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 
 use lockkeeper::testkit::TestCrm;
 use lockkeeper::testkit::client::{Caller, PATIENCE, TestReply, read_to_end};
 use lockkeeper::testkit::folder::{Options, TestFolder};
 use lockkeeper::testkit::ledger::Entries;
 use tokio::time::timeout;
+
+use super::program::Program;
+use super::scaled;
 
 /// How often the program is killed.
 const ROUNDS: usize = 12;
@@ -18,12 +18,13 @@ const ROUNDS: usize = 12;
 async fn a_killed_sidecar_answered_nothing_that_it_did_not_record() {
     let crm = TestCrm::start().await;
     let folder = TestFolder::new(Options::default(), crm.address);
-    let mut answered = BTreeSet::new();
-    for round in 0..ROUNDS {
+    let (mut answered, rounds) = (BTreeSet::new(), scaled(ROUNDS));
+    for round in 0..rounds {
         let mut program = Program::start(&folder).await;
         // From before the first answer to some dozens later.
-        let found = write_until_killed(&mut program, &folder, round * 3).await;
-        assert!(found.len() >= round * 3);
+        let answers = round % ROUNDS * 3;
+        let found = write_until_killed(&mut program, &folder, answers).await;
+        assert!(found.len() >= answers);
         answered.extend(found);
     }
     let program = Program::start(&folder).await;
@@ -40,7 +41,12 @@ async fn a_killed_sidecar_answered_nothing_that_it_did_not_record() {
     // What reached the CRM was decided before: there is a decision for each write that it saw.
     let writes = crm.handle.requests().into_iter().filter(|request| request.method == http::Method::PATCH);
     assert!(writes.count() <= decided.len());
-    assert!(answered.len() > ROUNDS * 10, "{}", answered.len());
+    assert!(answered.len() > rounds * 10, "{}", answered.len());
+    println!(
+        "| the program killed by SIGKILL under writes | {rounds} times | {} answers, each with its decision; {} decisions, none open | ",
+        answered.len(),
+        decided.len()
+    );
 }
 
 /// Several callers write until so many answers have come; then the program is killed, whatever it is doing.
@@ -82,50 +88,4 @@ async fn try_patch(caller: &Caller, target: &str) -> Option<TestReply> {
     let reply = TestReply::try_parse(&bytes)?;
     assert_eq!(reply.status, 200);
     Some(reply)
-}
-
-/// The program, running.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    /// Starts it on a free port and waits until it serves.
-    async fn start(folder: &TestFolder) -> Self {
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        folder.edit("lockkeeper.toml", |text| {
-            let line = text.lines().find(|line| line.starts_with("address = ")).unwrap().to_owned();
-            text.replace(&line, &format!("address = \"{address}\""))
-        });
-        let child = Command::new(env!("CARGO_BIN_EXE_lockkeeper"))
-            .args(["serve", "--config"])
-            .arg(folder.path().join("lockkeeper.toml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut program = Self { child, address };
-        timeout(PATIENCE, async {
-            while tokio::net::TcpStream::connect(address).await.is_err() {
-                assert!(program.child.try_wait().unwrap().is_none(), "the program did not start");
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
-        .unwrap();
-        program
-    }
-
-    /// SIGKILL on Unix.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

@@ -29,6 +29,8 @@ mod ledger;
 mod reload;
 mod reload_parts;
 mod kill;
+mod crowd;
+mod program;
 mod matrix;
 mod kept_verdicts;
 mod stripping;

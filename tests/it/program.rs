@@ -1,0 +1,66 @@
+//! The real program as a child, for tests of what only a process of its own can show.
+#![expect(clippy::disallowed_methods, reason = "edge: starts the program and looks at its memory")]
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use lockkeeper::testkit::client::PATIENCE;
+use lockkeeper::testkit::folder::TestFolder;
+use tokio::time::timeout;
+
+/// The program, running.
+pub struct Program {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Program {
+    /// Starts it on a free port and waits until it serves.
+    pub async fn start(folder: &TestFolder) -> Self {
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        folder.edit("lockkeeper.toml", |text| {
+            let line = text.lines().find(|line| line.starts_with("address = ")).unwrap().to_owned();
+            text.replace(&line, &format!("address = \"{address}\""))
+        });
+        let child = Command::new(env!("CARGO_BIN_EXE_lockkeeper"))
+            .args(["serve", "--config"])
+            .arg(folder.path().join("lockkeeper.toml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut program = Self { child, address };
+        timeout(PATIENCE, async {
+            while tokio::net::TcpStream::connect(address).await.is_err() {
+                assert!(program.child.try_wait().unwrap().is_none(), "the program did not start");
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+        program
+    }
+
+    /// SIGKILL on Unix.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Program {
+    /// The memory that it holds, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1024
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
