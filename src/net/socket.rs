@@ -1,7 +1,7 @@
 //! Listeners on an address or on a unix socket [edge].
 //!
 //! Promises: a socket file that a running process still serves is never taken away; one that is left over is replaced; its
-//! mode is set before anyone is accepted.
+//! mode is set before the first connection is accepted.
 #![expect(clippy::disallowed_methods, reason = "edge: binds listeners and replaces left-over socket files")]
 
 use std::fmt;

@@ -1,4 +1,5 @@
-//! The one file that talks to the CRM, over the connections of `net/connector.rs`: it forwards what was cleared, and fetches images for deciding.
+//! The one file that talks to the CRM, over the connections of `net/connector.rs`: it forwards what was cleared, and
+//! fetches images for deciding.
 //!
 //! Promises: a request without a Clearance cannot be forwarded; redirects are never followed; a write is never sent
 //! twice; every phase has a time-out and every answer a size limit; trailers and interim answers are dropped. Callers get
