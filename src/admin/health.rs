@@ -11,10 +11,12 @@ use crate::pipeline::sidecar::Sidecar;
 /// Serves health until `shutdown` is ready.
 pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     accept(listener, shutdown, move |request| {
-        let is_ready = sidecar.is_ready();
+        let is_ready = sidecar.readiness.is_ready();
+        let is_observing = sidecar.observing.open(sidecar.clock.now_ms()).next().is_some();
         async move {
             let (status, text) = match (request.method(), request.uri().path()) {
                 (&Method::GET, "/livez") => (StatusCode::OK, "ok\n"),
+                (&Method::GET, "/readyz") if is_ready && is_observing => (StatusCode::OK, "ok, observing\n"),
                 (&Method::GET, "/readyz") if is_ready => (StatusCode::OK, "ok\n"),
                 (&Method::GET, "/readyz") => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
                 _ => (StatusCode::NOT_FOUND, "not found\n"),

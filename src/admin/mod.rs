@@ -130,31 +130,12 @@ impl Admin {
             cache_misses: cache.misses,
             cache_bypasses: cache.bypasses,
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
+            ledger_queue: u64::try_from(self.sidecar.recorder.ledger().queued()).unwrap_or(u64::MAX),
+            requests_open: u64::try_from(self.sidecar.requests_open()).unwrap_or(u64::MAX),
             generation: self.sidecar.current.snapshot().generation,
-            tls_expires_seconds: self.tls_expires_seconds(),
+            observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
+            is_ready: self.sidecar.readiness.is_ready(),
         })
-    }
-
-    fn tls_expires_seconds(&self) -> u64 {
-        let expiries = self.sidecar.renewed.iter().filter_map(|renewed| renewed.status().expires_ms);
-        let seconds = expiries.min().map_or(0, |at| at.div_euclid(1000));
-        u64::try_from(seconds).unwrap_or(0)
-    }
-
-    /// Certificates that we show, and why files that lie there do not serve, if they do not.
-    fn tls(&self) -> serde_json::Value {
-        let now_ms = self.sidecar.clock.now_ms();
-        let one = |status: RenewedStatus| {
-            let expires = status.expires_ms.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-            let has_expired = status.expires_ms.is_some_and(|at| at < now_ms);
-            let days_left = status.expires_ms.map(|at| (at - now_ms).div_euclid(DAY_MS));
-            let expires = expires.map(|at| at.to_string());
-            let member = json!({"expires": expires, "expired": has_expired, "daysLeft": days_left, "refused": status.refused});
-            (status.what, member)
-        };
-        let all: std::collections::BTreeMap<_, _> =
-            self.sidecar.renewed.iter().map(|renewed| one(renewed.status())).collect();
-        json!(all)
     }
 
     fn status(&self) -> String {
@@ -165,21 +146,51 @@ impl Admin {
             .routes
             .iter()
             .filter_map(|route| route.pass.as_ref().map(|why| (route.label(), why.clone())));
+        let condition = |holds: Result<(), String>| holds.err().unwrap_or_else(|| "ok".to_owned());
+        let conditions = self.sidecar.readiness.conditions().into_iter();
+        let conditions: std::collections::BTreeMap<_, _> =
+            conditions.map(|(name, holds)| (name, condition(holds))).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.sidecar.readiness.is_ready(),
+            "conditions": conditions,
             "generation": snapshot.generation,
             "bundle": snapshot.bundle.revision,
             "directory": snapshot.directory.revision,
             "people": snapshot.directory.people_count(),
             "policies": snapshot.bundle.policies.ids().count(),
             "routes": profile.routes.len(),
+            "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
-            "ready": self.sidecar.is_ready(),
             "tls": self.tls(),
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
+    }
+
+    /// Certificates that we show, and why files that lie there do not serve, if they do not.
+    fn tls(&self) -> serde_json::Value {
+        let now_ms = self.sidecar.clock.now_ms();
+        let one = |status: RenewedStatus| {
+            let expires = status.expires_ms.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+            let days_left = status.expires_ms.map(|at| (at - now_ms).div_euclid(DAY_MS));
+            let expires = expires.map(|at| at.to_string());
+            (status.what, json!({"expires": expires, "daysLeft": days_left, "refused": status.refused}))
+        };
+        let all: std::collections::BTreeMap<_, _> =
+            self.sidecar.renewed.iter().map(|renewed| one(renewed.status())).collect();
+        json!(all)
+    }
+
+    /// The groups of routes that are not enforced now.
+    fn observing(&self) -> Vec<serde_json::Value> {
+        let open = self.sidecar.observing.open(self.sidecar.clock.now_ms());
+        open.map(|group| {
+            let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+            json!({"group": group.name, "routes": routes, "until": group.until.value})
+        })
+        .collect()
     }
 
     async fn reload(&self) -> Response<Full<Bytes>> {

@@ -7,6 +7,7 @@ pub mod dictionary;
 pub mod item;
 pub mod collect;
 pub mod text;
+pub mod draft;
 
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,7 @@ fn outcome(id: &str) -> Entry {
         bytes: Some(1),
         delivered: Delivered::Yes,
         reason: None,
+        mode: None,
         sets: Vec::new(),
         stage: None,
         part: None,

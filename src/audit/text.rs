@@ -18,7 +18,7 @@ pub fn item(item: &Item, resolve: Resolve<'_>) -> String {
     let mut block = Block::default();
     match item.kind.as_str() {
         "decision" => block.decision(item, resolve),
-        "outcome" | "delivery" => {
+        "outcome" | "delivery" | "observed" => {
             block.head(&item.entry, &item.kind.to_uppercase(), item.id.as_deref().unwrap_or_default());
             block.later(&item.entry);
         }
@@ -138,6 +138,22 @@ impl Block {
         }
     }
 
+    /// What the profile does not describe.
+    fn observed(&mut self, entry: &Value) {
+        if !text(entry, "path").is_empty() {
+            self.line("unmapped", text(entry, "path"));
+        }
+        for (label, member) in [("query", "query"), ("body", "request_keys"), ("holds", "answer_keys")] {
+            if !texts(entry, member).is_empty() {
+                self.line(&format!("  {label}"), &texts(entry, member).join(", "));
+            }
+        }
+        for fields in list(entry, "fields") {
+            let names = texts(fields, "names").join(", ");
+            self.line("no field", &format!("{}: {names}", text(fields, "type")));
+        }
+    }
+
     /// What came of a decision.
     fn later(&mut self, entry: &Value) {
         match text(entry, "kind") {
@@ -146,6 +162,7 @@ impl Block {
                 self.sets(entry);
             }
             "delivery" => self.line("answer", "the caller had gone before it was delivered"),
+            "observed" => self.observed(entry),
             "alarm" => self.line("ALARM", text(entry, "reason")),
             kind => self.line(kind, &members(entry)),
         }
@@ -186,13 +203,19 @@ fn other(kind: &str, entry: &Value) -> String {
     let short = |member: &str| text(entry, member).get(..12).unwrap_or(text(entry, member)).to_owned();
     let number = |member: &str| entry.get(member).and_then(Value::as_u64).unwrap_or(0);
     match kind {
-        "start" => format!(
-            "lockkeeper {} on {}, bundle {}, directory {}",
-            text(entry, "version"),
-            text(entry, "listen"),
-            short("bundle"),
-            short("directory")
-        ),
+        "start" => {
+            let mut line = format!(
+                "lockkeeper {} on {}, bundle {}, directory {}",
+                text(entry, "version"),
+                text(entry, "listen"),
+                short("bundle"),
+                short("directory")
+            );
+            for group in list(entry, "observe") {
+                let _ = write!(line, ", observing {} until {}", text(group, "name"), text(group, "until"));
+            }
+            line
+        }
         "stop" => "in order".to_owned(),
         "revision" => {
             let mut line = format!("{} {} is {}", text(entry, "what"), short("hash"), text(entry, "result"));

@@ -144,8 +144,13 @@ async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
     let filter = Filter { who, ..filter(args) };
     let (mut reading, result) = Reading::open(state, &filter)?;
     let mut printer = Printer { args, state, names: names.filter(|_| args.names != WhenNames::Never) };
-    let printed = printer.print(&reading.drain());
+    let found = reading.drain();
+    let printed = printer.print(&found);
     result?;
+    if let (Some(id), true, false) = (&args.id, found.is_empty(), args.follow) {
+        render::failure(&format!("no decision `{id}` is in this ledger"));
+        return Ok(Exit::Failure);
+    }
     match (args.follow, printed) {
         (true, Ok(())) => follow(&mut reading, &mut printer).await,
         // A reader that has gone away is no failure of ours.

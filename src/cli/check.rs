@@ -6,13 +6,18 @@ use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Format, render};
+use super::serve::runtime;
+use super::{Format, draft, render};
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::HiddenRows;
 use crate::config::author::Problems;
 use crate::config::load;
-use crate::service::load::{load as load_all, load_bundle, load_directory};
+use crate::config::service::ServiceConfig;
+use crate::config::service::observe::check_dates;
+use crate::service::load::{Loaded, load as load_all, load_bundle, load_directory};
+use crate::service::probe::{Finding, Level, Probe};
+use crate::service::telemetry::collector_headers;
 use crate::service::transport;
 use crate::telemetry::clock::Clock;
 
@@ -27,9 +32,18 @@ pub struct CheckArgs {
     /// A directory to check against the bundle's schema
     #[arg(long, requires = "bundle")]
     directory: Option<PathBuf>,
+    /// Draft what observed traffic showed and the profile does not describe, from the ledger in this state folder
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["emit_schema", "directory"])]
+    from_ledger: Option<PathBuf>,
     /// Print the whole joined schema, for Cedar's own tools, instead of the report
     #[arg(long)]
     emit_schema: bool,
+    /// Ask the CRM as well: whether it is there, and whether it answers without going through Lockkeeper; never a write
+    #[arg(long, conflicts_with = "bundle")]
+    probe: bool,
+    /// A file with a caller's own credential, as `Name: value`, to try at the CRM itself
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    probe_as: Option<PathBuf>,
     /// How the report is written
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -38,6 +52,10 @@ pub struct CheckArgs {
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> Exit {
     let mut problems = Problems::default();
+    if let (Some(state), None, None) = (&args.from_ledger, &args.bundle, &args.config) {
+        return draft::run(state, None, args.format);
+    }
+    let mut findings = Vec::new();
     let (bundle, directory) = match &args.bundle {
         Some(path) => {
             let bundle = load_bundle(path, &mut problems);
@@ -48,24 +66,65 @@ pub fn run(args: &CheckArgs) -> Exit {
         None => {
             let path = args.config.clone().unwrap_or_else(|| PathBuf::from("lockkeeper.toml"));
             let config = load::load(&path, &mut problems);
+            let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
+            check_dates(groups, Clock::system().now_ms(), &mut problems);
             if let Some(config) = &config {
                 transport::check(config, Clock::system().now_ms(), &mut problems);
             }
-            let loaded = config.and_then(|config| load_all(&config, &mut problems));
+            let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
+            if let (true, Some(config), Some(loaded)) = (args.probe, &config, &loaded) {
+                findings = probe(args, config, loaded, &mut problems);
+            }
             loaded.map_or((None, None), |loaded| (Some(loaded.bundle), Some(loaded.directory)))
         }
     };
+    if let (Some(state), Some(bundle)) = (&args.from_ledger, &bundle) {
+        render::problems(&problems);
+        return draft::run(state, Some(&bundle.profile), args.format);
+    }
     if let (true, Some(bundle)) = (args.emit_schema, &bundle) {
         render::line(&bundle.schema.text);
         return Exit::Success;
     }
     match args.format {
-        Format::Text => text(bundle.as_ref(), directory.as_ref(), &problems),
-        Format::Json => render::line(as_json(bundle.as_ref(), directory.as_ref(), &problems)),
+        Format::Text => {
+            text(bundle.as_ref(), directory.as_ref(), &problems);
+            findings.iter().for_each(tell);
+        }
+        Format::Json => render::line(as_json(bundle.as_ref(), directory.as_ref(), &problems, &findings)),
     }
-    match problems.has_errors() || bundle.is_none() {
+    match problems.has_errors() || bundle.is_none() || has_failed(&findings) {
         true => Exit::CheckFailed,
         false => Exit::Success,
+    }
+}
+
+fn has_failed(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.level == Level::Bad)
+}
+
+/// Asks the CRM.
+fn probe(args: &CheckArgs, config: &ServiceConfig, loaded: &Loaded, problems: &mut Problems) -> Vec<Finding> {
+    let caller = match &args.probe_as {
+        Some(path) => match collector_headers(path, problems) {
+            Some(headers) => headers.into_iter().next().and_then(|(name, value)| Some((name?, value))),
+            None => return Vec::new(),
+        },
+        None => None,
+    };
+    let probe = Probe { upstream: &config.upstream, loaded, ca_file: None, caller };
+    let mut findings = Vec::new();
+    runtime(async {
+        findings = probe.run().await;
+        Exit::Success
+    });
+    findings
+}
+
+fn tell(finding: &Finding) {
+    render::line(format!("{:<9} {}: {}", finding.level.name(), finding.check, finding.what));
+    if let Some(fix) = finding.fix {
+        render::line(format!("          help: {fix}"));
     }
 }
 
@@ -94,7 +153,23 @@ fn text(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Probl
     }
 }
 
-fn as_json(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Problems) -> String {
+fn as_json(
+    bundle: Option<&Bundle>,
+    directory: Option<&Directory>,
+    problems: &Problems,
+    findings: &[Finding],
+) -> String {
+    let probed: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "check": finding.check,
+                "level": finding.level.name(),
+                "what": finding.what,
+                "fix": finding.fix,
+            })
+        })
+        .collect();
     let listed: Vec<_> = problems
         .iter()
         .map(|problem| {
@@ -107,12 +182,13 @@ fn as_json(bundle: Option<&Bundle>, directory: Option<&Directory>, problems: &Pr
         })
         .collect();
     json!({
-        "ok": !problems.has_errors() && bundle.is_some(),
+        "ok": !problems.has_errors() && bundle.is_some() && !has_failed(findings),
         "bundle": bundle.map(|bundle| bundle.revision.clone()),
         "policies": bundle.map(|bundle| bundle.policies.ids().map(str::to_owned).collect::<Vec<_>>()),
         "routes": bundle.map(|bundle| bundle.profile.routes.iter().map(|route| route.label()).collect::<Vec<_>>()),
         "directory": directory.map(|directory| directory.revision.clone()),
         "problems": listed,
+        "probe": probed,
     })
     .to_string()
 }

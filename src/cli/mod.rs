@@ -6,10 +6,14 @@ pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+mod draft;
 pub mod explain;
 mod explain_text;
 pub mod key;
 pub mod config;
+pub mod health;
+pub mod papers;
+mod supervisor;
 
 use std::path::PathBuf;
 
@@ -41,6 +45,12 @@ enum Command {
     Key(key::KeyArgs),
     /// Print what the configuration file may hold
     Config(config::ConfigCommandArgs),
+    /// Ask a running service whether it is ready
+    Health(health::HealthArgs),
+    /// Print completions for a shell
+    Completions(papers::CompletionsArgs),
+    /// Write the pages of the manual
+    Man(papers::ManArgs),
 }
 
 /// Where the configuration is.
@@ -80,5 +90,8 @@ pub fn run() -> Exit {
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Health(args) => health::run(&args),
+        Command::Completions(args) => papers::completions(&args),
+        Command::Man(args) => papers::man(&args),
     }
 }

@@ -3,10 +3,11 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use super::{ConfigArgs, render};
+use super::{ConfigArgs, render, supervisor};
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
+use crate::config::service::observe::check_dates;
 use crate::ledger::error::LedgerError;
 use crate::service::load::load as load_all;
 use crate::service::start::{Running, StartError, start};
@@ -18,8 +19,10 @@ pub fn run(args: &ConfigArgs) -> Exit {
     let mut problems = Problems::default();
     let config = load::load(&args.config, &mut problems);
     let loaded = config.as_ref().and_then(|config| load_all(config, &mut problems));
+    let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
+    check_dates(groups, Clock::system().now_ms(), &mut problems);
     render::problems(&problems);
-    let (Some(config), Some(loaded)) = (config, loaded) else {
+    let (Some(config), Some(loaded), false) = (config, loaded, problems.has_errors()) else {
         render::failure(&format!("not started: {}", render::count(problems.error_count(), "problem")));
         return Exit::Failure;
     };
@@ -30,7 +33,9 @@ pub fn run(args: &ConfigArgs) -> Exit {
             Err(error) => return start_failed(&error),
         };
         announce(&running, &config);
+        supervisor::ready();
         wait(&running).await;
+        supervisor::stopping();
         match running.stop().await {
             Ok(_) => Exit::Success,
             Err(error) => {
@@ -87,6 +92,11 @@ fn announce(running: &Running, config: &ServiceConfig) {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
     }
+    for group in running.sidecar.observing.open(running.sidecar.clock.now_ms()) {
+        let routes: Vec<&str> = group.routes.iter().map(|pattern| pattern.text.as_str()).collect();
+        let (group, until) = (group.name.as_str(), group.until.value.as_str());
+        tracing::warn!(group, until, routes = routes.join(", "), "these routes are observed, not enforced");
+    }
     for route in &profile.routes {
         if let Some(reason) = &route.pass {
             tracing::warn!(route = %route.label(), reason, "this route passes undecided");
@@ -103,11 +113,18 @@ pub async fn wait(running: &Running) {
     let signals =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
+    let watchdog = supervisor::watchdog(running);
+    tokio::pin!(watchdog);
     loop {
         tokio::select! {
             _ = interrupt.recv() => return,
             _ = terminate.recv() => return,
-            _ = hangup.recv() => { running.reloader.reload().await; }
+            _ = hangup.recv() => {
+                supervisor::reloading();
+                running.reloader.reload().await;
+                supervisor::ready();
+            }
+            () = &mut watchdog => {}
         }
     }
 }

@@ -167,7 +167,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Closed`].
     pub fn offer(&self, waiting: Waiting) -> Result<Option<Waiting>, LedgerError> {
-        match self.inner.queue.try_send(Request::Append(waiting.0, None)) {
+        match self.try_send(Request::Append(waiting.0, None)) {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(Request::Append(prepared, _))) => Ok(Some(Waiting(prepared))),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(LedgerError::Closed),
@@ -213,11 +213,28 @@ impl Ledger {
         }
     }
 
+    /// How many entries wait to be taken into a batch.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.inner.shared.queued.load(Ordering::Relaxed)
+    }
+
     fn hand_over(&self, request: Request) -> Result<(), LedgerError> {
-        self.inner.queue.try_send(request).map_err(|error| match error {
+        self.try_send(request).map_err(|error| match error {
             TrySendError::Full(_) => LedgerError::QueueFull { limit: self.inner.queue_entries_max },
             TrySendError::Disconnected(_) => LedgerError::Closed,
         })
+    }
+
+    /// Counted before it is sent, since the writer may take it at once.
+    fn try_send(&self, request: Request) -> Result<(), TrySendError<Request>> {
+        let queued = &self.inner.shared.queued;
+        queued.fetch_add(1, Ordering::Relaxed);
+        let sent = self.inner.queue.try_send(request);
+        if sent.is_err() {
+            queued.fetch_sub(1, Ordering::Relaxed);
+        }
+        sent
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Entry {
     Decision(Box<Decision>),
     /// What became of a decided request.
     Outcome(Outcome),
+    /// Names that an observed request showed and the profile does not have.
+    Observed(Observed),
     /// Whether a write's answer reached the caller, where that was known only after its outcome.
     Delivery(Delivery),
     /// Requests refused before anyone was identified, counted.
@@ -44,6 +46,20 @@ pub struct Start {
     pub directory: String,
     /// The address that it listens on.
     pub listen: String,
+    /// What is not enforced until a date, by the configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observe: Vec<ObserveGroup>,
+}
+
+/// A group of routes that is not enforced until a date.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ObserveGroup {
+    /// Its name.
+    pub name: String,
+    /// What it covers, as the configuration spells it.
+    pub routes: Vec<String>,
+    /// Until when, as the configuration spells it.
+    pub until: String,
 }
 
 /// A request was decided.
@@ -263,6 +279,10 @@ pub struct Outcome {
     /// The reason code, where the answer is not what was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// `observe` where the request was observed: `reason` and `sets` then say what enforcement would have made of the
+    /// answer, as far as the decision does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// What a write's answer showed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Sets>,
@@ -300,6 +320,66 @@ pub enum Delivered {
     Abandoned,
     /// Not known, or not known yet.
     Unknown,
+}
+
+/// Names that an observed request and its answer showed and the profile does not have. Paths hold placeholders where a word
+/// could be anything; there is no place for a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Observed {
+    /// The decision's id.
+    pub of: String,
+    /// The group that observes.
+    pub group: String,
+    /// The request's method.
+    pub method: String,
+    /// The route's template, where one matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The path with placeholders, where none matched: `/api/deals/{int}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Names of parameters that are not declared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<String>,
+    /// The request body's content type, from a closed list, where the body is not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_type: Option<String>,
+    /// Places of the request body, where it is not described: `/lines/[*]/amount`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_keys: Vec<String>,
+    /// The status that the CRM gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The answer's content type, from a closed list, where the answer is not described.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_type: Option<String>,
+    /// Places of the answer, where it is not described.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answer_keys: Vec<String>,
+    /// Keys of records that no field claims.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<SeenFields>,
+    /// How many names were left out: they may be values, or were too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unnamed: u64,
+    /// The reason code with which the request would have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Keys of one type's records that no field claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeenFields {
+    /// The records' type.
+    #[serde(rename = "type")]
+    pub record_type: String,
+    /// The keys, with points between levels.
+    pub names: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whether an answer reached the caller, where that was known only later.

@@ -149,6 +149,7 @@ fn unknown(id: &str) -> Entry {
         bytes: None,
         delivered: Delivered::Unknown,
         reason: Some("recovered".to_owned()),
+        mode: None,
         sets: Vec::new(),
         stage: None,
         part: None,

@@ -73,6 +73,7 @@ impl Entry {
                 sets: field_sets(&outcome.sets),
                 effect: OpenEffect::Closes(outcome.of.clone()),
             },
+            Self::Observed(observed) => Prepared::own("observed", observed)?,
             Self::Delivery(delivery) => Prepared::own("delivery", delivery)?,
             Self::Refusals(refusals) => plain("refusals", split::encode("refusals", refusals)?),
             Self::Revision(revision) => plain("revision", split::encode("revision", revision)?),

@@ -177,8 +177,9 @@ impl Split for Outcome {
     fn part(&self, keep: &[Keep], part: Part) -> Self {
         let sets = kept_sets(&self.sets, keep);
         let (of, reason, stage) = (self.of.clone(), self.reason.clone(), self.stage.clone());
-        let Self { status, upstream, released, bytes, delivered, .. } = *self;
-        Self { of, status, upstream, released, bytes, delivered, reason, sets, stage, part: Some(part) }
+        let Self { status, upstream, released, bytes, delivered, mode, .. } = *self;
+        let part = Some(part);
+        Self { of, status, upstream, released, bytes, delivered, reason, mode, sets, stage, part }
     }
 }
 

@@ -142,6 +142,7 @@ pub(super) fn outcome(of: &str) -> Entry {
         bytes: Some(42),
         delivered: Delivered::Yes,
         reason: None,
+        mode: None,
         sets: vec![],
         stage: None,
         part: None,

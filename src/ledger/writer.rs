@@ -4,7 +4,7 @@
 //! the ledger is unhealthy each entry is refused at once, but for one attempt per interval to open a new
 //! segment. Never reports an entry as recorded before its sync returned.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// When the commit that is under way began, in nanoseconds since 1970; 0 while none is.
     pub(super) commit_began_ns: AtomicI64,
+    /// Entries that were handed over and are in no batch yet.
+    pub(super) queued: AtomicUsize,
 }
 
 /// What is known after the last commit.
@@ -136,6 +138,7 @@ impl Writer {
                         self.carried = Some(Request::Append(entry, reply));
                         break;
                     }
+                    self.shared.queued.fetch_sub(1, Ordering::Relaxed);
                     gathered.push(entry, reply);
                 }
                 Err(RecvTimeoutError::Timeout) => break,

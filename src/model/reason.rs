@@ -117,6 +117,7 @@ reasons! {
     PrincipalInactive "principal-inactive" Refuse Client 403 "The principal is not active.";
     AccessWindow "access-window" Refuse Client 403 "The principal's access window is not open.";
     RouteUnmapped "route-unmapped" Refuse Client 403 "No route of the profile matches this request.";
+    RouteUndescribed "route-undescribed" Refuse Client 403 "The profile does not describe this route yet.";
     TypeUnknown "type-unknown" Refuse Client 400 "The record type is not one of the profile's.";
     IdMissing "id-missing" Refuse Client 400 "The request names no record id.";
     IdMalformed "id-malformed" Refuse Client 400 "A record id does not have its canonical form.";

@@ -29,6 +29,7 @@ use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain,
 use crate::net::remote::causes;
 use crate::net::renewed::{Made, Renew, Renewed, TlsError};
 use crate::net::tls_client::ClientTlsOptions;
+use crate::telemetry::watch::Watch;
 
 /// Where the CRM is and how long to wait for it.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ pub struct UpstreamTimes {
 }
 
 /// What differs from request to request.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Passage {
     /// `X-Forwarded-For`, `-Proto` and `-Host`, which are always ours.
     pub forwarded: Vec<(HeaderName, HeaderValue)>,
@@ -79,6 +80,8 @@ pub struct Passage {
     pub time_ms: Option<u64>,
     /// The route's own limit.
     pub answer_bytes_max: Option<usize>,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 /// An answer of the CRM, not yet looked at.
@@ -137,11 +140,18 @@ impl Upstream {
     }
 
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
+        let mut request = request;
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let limit = passage.time_ms.map_or(self.options.times.answer, Duration::from_millis);
-        match timeout(limit, self.exchange(request, passage)).await {
+        let result = match timeout(limit, self.exchange(request, passage)).await {
             Ok(result) => result,
             Err(_) => Err(late("the whole answer", limit)),
+        };
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
         }
+        result
     }
 
     async fn exchange(

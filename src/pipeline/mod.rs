@@ -20,6 +20,7 @@ pub mod map;
 pub mod hydrate;
 pub mod decide;
 pub mod enforce;
+pub mod observe;
 pub mod forward;
 pub mod respond;
 pub mod trail;
@@ -38,13 +39,15 @@ use tokio::sync::oneshot;
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
 use crate::model::access::{Action, Scope};
-use crate::model::principal::Authn;
+use crate::model::principal::{Asker, Authn};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::watch::{Watch, method_name};
+use canonical::CanonicalHead;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
-use enforce::request::clear;
+use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filtered, Released};
 use forward::{Passage, UpstreamResponse};
 use hydrate::image::Image;
@@ -61,12 +64,16 @@ use trail::{End, Trail};
 pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::Sender<outgoing::Outgoing>) {
     let serving = sidecar.serving();
     let is_head = exchange.head.method == http::Method::HEAD;
+    let id = sidecar.clock.decision_id();
+    let watch = Watch::begin(&sidecar.metrics, sidecar.traces.as_ref(), &exchange.head.headers, &id);
     let mut trail = Trail {
-        id: sidecar.clock.decision_id(),
-        method: trail::method_name(&exchange.head.method).to_owned(),
+        id,
+        method: method_name(&exchange.head.method).to_owned(),
         serving: Some(Arc::clone(&serving.snapshot)),
+        watch: Some(watch),
         ..Trail::default()
     };
+    trail.enter("identify");
     let source = exchange.peer.address.to_string();
     let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, source, is_head, reply_to).await;
@@ -95,16 +102,18 @@ async fn path(
     let identity = identify(&head.headers, &serving.identity.sources, &snapshot.directory, now_ms)?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
-    let (route, parameters) = map::route(profile, &head)?;
-    trail.route = Some(route.label());
+    trail.enter("map");
+    let (route, parameters) = observe::stage::route(sidecar, profile, &head, trail)?;
     let limits = sidecar.limits.for_route(route);
     let body =
         listen::read_body(exchange.body, limits.body_bytes_max, sidecar.limits.body_timeout_ms).await?;
-    let passage = exchange.passage.with(route);
-    let mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
+    let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
+    let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
+    let mapped = observe::stage::mapped(mapped, route, trail)?;
     trail.query = mapped.query.names.clone();
-    trail.is_write = is_write(&mapped);
+    trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
 
+    trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
     let _locks = sidecar.lock_records(&mapped, trail.is_write).await?;
@@ -117,27 +126,18 @@ async fn path(
         passage: &passage,
         limits: &limits,
     };
-    trail.verdict = decide_request(snapshot, &asker, &mapped);
-    if trail.verdict.problem.is_none() {
-        let images = stage.images().await?;
-        decide_records(snapshot, &gate, &asker, &mapped, &images, &mut trail.verdict);
-    }
-    let missing = fetch::missing_names(&mapped, profile, &gate);
-    let clearance = clear(&trail.verdict, &mapped, &head, profile, &identity.credential, &missing)?;
+    stage.decide(&asker, trail).await?;
+    let clearance = stage.clear(&head, body, trail)?;
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
         trail.is_forwarded = true;
     }
 
-    let response = sidecar.upstream.forward(clearance, &passage).await.map_err(|problem| {
-        trail.upstream_status = problem.upstream_status;
-        answer::withheld_unread(problem, trail.is_write)
-    })?;
-    trail.upstream_status = Some(response.status);
+    let response = stage.forward(clearance, trail).await?;
     stage.check_key(&response)?;
-    let reply = match route.pass.is_some() {
-        true => stage.pass(&response, &trail.id),
-        false => stage.answer(&response, trail).await,
+    let reply = match trail.observed.is_some() {
+        false => stage.reply(&response, trail).await,
+        true => stage.observe(&response, trail).await,
     };
     let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
     if !trail.is_write {
@@ -161,6 +161,7 @@ async fn exit(
         respond::problem(&problem, &trail.id, Some(&serving.snapshot.bundle.profile))
     });
     let mut is_recorded = false;
+    trail.enter("record");
     if let Some(found) = problem.clone() {
         sidecar.log(&trail, &found);
         if trail.principal.is_none() {
@@ -176,24 +177,33 @@ async fn exit(
         }
     }
     sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
+    if let Some(observed) = &trail.observed {
+        sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));
+    }
     let kind = reply.body.kind();
     let (status, headers) = (reply.status, reply.headers);
     let body = if is_head { Bytes::new() } else { reply.body.into_body() };
     let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
     let is_open = trail.is_decided || is_recorded;
+    if is_open {
+        sidecar.recorder.note_observed(&trail);
+    }
     let must_be_durable = is_open && trail.is_forwarded;
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
     {
-        tracing::error!(decision.id = %trail.id, error = ?unavailable.internal, "the outcome of a write could not be recorded");
+        tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
         let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
         let reply = respond::problem(&withheld, &trail.id, None);
+        let reply_status = reply.status;
         let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+        trail.end_trace(reply_status, Some(&withheld));
         let _ = reply_to.send(outgoing);
         return;
     }
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
+    trail.end_trace(status, problem.as_ref());
     let _ = reply_to.send(outgoing);
     let delivered = delivered.await.unwrap_or(Delivered::Abandoned);
     match (is_open, must_be_durable, delivered) {
@@ -226,6 +236,47 @@ impl Stage<'_> {
         }
     }
 
+    /// All that is decided before the CRM is asked.
+    async fn decide(&self, asker: &Asker, trail: &mut Trail) -> Result<(), Problem> {
+        let snapshot = &self.serving.snapshot;
+        trail.verdict = decide_request(snapshot, asker, self.mapped);
+        if trail.verdict.problem.is_none() {
+            let images = self.images(trail).await.map(Some);
+            trail.enter("decide");
+            if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
+                decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
+            }
+        }
+        Ok(())
+    }
+
+    /// What may be forwarded: as it was decided, or as it came where that is observed.
+    fn clear(&self, head: &CanonicalHead, body: Bytes, trail: &mut Trail) -> Result<Clearance, Problem> {
+        let profile = &self.serving.snapshot.bundle.profile;
+        let credential = &self.identity.credential;
+        let missing = fetch::missing_names(self.mapped, profile, self.gate);
+        match &mut trail.observed {
+            None => clear(&trail.verdict, self.mapped, head, profile, credential, &missing),
+            Some(observed) => {
+                observed.note(trail.verdict.problem.clone());
+                observe::stage::see_request(observed, head, self.mapped, &body, profile, &self.limits.map);
+                clear_observed(observed, self.mapped, head, body, profile, credential, &missing)
+            }
+        }
+    }
+
+    /// Hands on what was cleared. From here on, what a write did is known to the CRM alone.
+    async fn forward(&self, clearance: Clearance, trail: &mut Trail) -> Result<UpstreamResponse, Problem> {
+        trail.enter("forward");
+        let response = self.sidecar.upstream.forward(clearance, self.passage).await.map_err(|problem| {
+            trail.upstream_status = problem.upstream_status;
+            answer::withheld_unread(problem, trail.is_write)
+        })?;
+        trail.upstream_status = Some(response.status);
+        trail.enter("enforce");
+        Ok(response)
+    }
+
     /// The caller's own key is known: a CRM that says otherwise does not take the service account's.
     fn check_key(&self, response: &UpstreamResponse) -> Result<(), Problem> {
         match response.status == 401 && self.identity.principal.authn == Authn::ApiKey {
@@ -238,7 +289,8 @@ impl Stage<'_> {
     }
 
     /// The records as they stand, or the new record as it is proposed.
-    async fn images(&self) -> Result<Vec<Image>, Problem> {
+    async fn images(&self, trail: &Trail) -> Result<Vec<Image>, Problem> {
+        trail.enter("hydrate");
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
                 let snapshot = &self.serving.snapshot;
@@ -246,6 +298,13 @@ impl Stage<'_> {
             }
             _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
             _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn reply(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        match self.mapped.route.pass.is_some() {
+            true => self.pass(response, &trail.id),
+            false => self.answer(response, trail).await,
         }
     }
 

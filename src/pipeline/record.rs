@@ -5,7 +5,7 @@
 //! ledger's queue full waits here and is handed over again.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
@@ -14,12 +14,15 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stopwatch::Stopwatch;
 
 /// The way to the ledger.
 pub struct Recorder {
     ledger: Ledger,
     handles: Handles,
     refusals: Mutex<RefusalCounts>,
+    metrics: Arc<Metrics>,
     owed: Mutex<VecDeque<Waiting>>,
 }
 
@@ -30,8 +33,8 @@ struct RefusalCounts {
 
 impl Recorder {
     /// A recorder over an open ledger.
-    pub fn new(ledger: Ledger, handles: Handles) -> Self {
-        Self { ledger, handles, refusals: Mutex::default(), owed: Mutex::default() }
+    pub fn new(ledger: Ledger, handles: Handles, metrics: Arc<Metrics>) -> Self {
+        Self { ledger, handles, refusals: Mutex::default(), owed: Mutex::default(), metrics }
     }
 
     /// The ledger.
@@ -54,6 +57,7 @@ impl Recorder {
 
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
+        trail.enter("ledger");
         let handle =
             match &trail.principal {
                 Some(principal) => {
@@ -65,9 +69,11 @@ impl Recorder {
                 }
                 None => None,
             };
-        match self.ledger.append(trail.decision(handle, problem)).await {
+        match self.durable(trail.decision(handle, problem)).await {
             Ok(_) => {
                 trail.is_decided = true;
+                trail.is_would_told =
+                    trail.observed.as_ref().is_some_and(|observed| observed.would().is_some());
                 Ok(())
             }
             Err(error) => {
@@ -96,6 +102,13 @@ impl Recorder {
             of: decision_id.to_owned(),
             delivered: Delivered::Abandoned,
         }));
+    }
+
+    /// Lets the names that an observed request showed ride the next commit.
+    pub fn note_observed(&self, trail: &Trail) {
+        if let Some(entry) = trail.seen() {
+            self.append_soon(entry);
+        }
     }
 
     /// Counts a refusal before identity.
@@ -134,8 +147,13 @@ impl Recorder {
 
     /// Makes any other entry durable.
     pub async fn append(&self, entry: Entry) -> Result<(), Problem> {
+        self.durable(entry).await.map_err(|error| unavailable(&error))
+    }
+
+    async fn durable(&self, entry: Entry) -> Result<(), LedgerError> {
+        let stopwatch = Stopwatch::start();
         let appended = self.ledger.append(entry).await;
-        appended.map(|_| ()).map_err(|error| unavailable(&error))
+        appended.map(|_| self.metrics.ledger_append(stopwatch.elapsed()))
     }
 
     fn append_soon(&self, entry: Entry) {

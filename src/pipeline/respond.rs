@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use serde_json::json;
 
 use super::enforce::response::Released;
@@ -90,6 +90,48 @@ pub fn release(
     }
     Reply { status, headers, body: released }
 }
+
+/// An observed answer as HTTP: the CRM's headers but for those that are about connections, about credentials, or that
+/// would lead the caller past us.
+pub fn release_observed(status: u16, upstream: &HeaderMap, released: Released, decision_id: &str) -> Reply {
+    let mut headers = common_headers(decision_id);
+    let is_elsewhere = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        // Browsers read a backslash as a slash.
+        !bytes.starts_with(b"/") || bytes.starts_with(b"//") || bytes.contains(&b'\\')
+    };
+    for (name, value) in upstream {
+        let is_ours = headers.contains_key(name) && OURS.contains(&name.as_str());
+        let leads_away = name == LOCATION && is_elsewhere(value);
+        if !(is_ours || leads_away || NEVER_OBSERVED.contains(&name.as_str())) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    Reply { status, headers, body: released }
+}
+
+/// Headers that we set on every answer.
+const OURS: &[&str] = &["lockkeeper-decision", "cache-control", "x-content-type-options"];
+/// Headers of the CRM that leave with no answer: framing, sessions of the credential that we showed, other ways to it.
+const NEVER_OBSERVED: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "authentication-info",
+    "www-authenticate",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "date",
+    "set-cookie",
+    "set-cookie2",
+    "alt-svc",
+    "accept-ranges",
+];
 
 /// `records 0-5/220` tells how many rows there are, hidden ones included.
 fn without_total(value: &HeaderValue) -> Option<HeaderValue> {

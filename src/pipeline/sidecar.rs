@@ -2,7 +2,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
@@ -12,6 +11,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::forward::Upstream;
 use super::map::{self, Mapped};
+use super::observe::Observing;
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::trail::Trail;
@@ -21,9 +21,11 @@ use crate::json::parse::JsonLimits;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
-use crate::net::renewed::{Renew, Renewal, RenewedStatus};
+use crate::net::renewed::{Renew, Renewal};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::readiness::Readiness;
+use crate::telemetry::trace::Traces;
 
 /// Everything that a request needs.
 pub struct Sidecar {
@@ -39,11 +41,16 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// What is not enforced yet.
+    pub observing: Observing,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    /// Traces, if they are on.
+    pub traces: Option<Traces>,
+    /// Whether callers may be sent here.
+    pub readiness: Readiness,
     /// TLS files that are looked at again while the service runs.
     pub renewed: Vec<Arc<dyn Renew>>,
-    is_draining: AtomicBool,
     slots: Arc<Semaphore>,
     locks: Vec<Arc<Mutex<()>>>,
 }
@@ -129,6 +136,7 @@ impl Limits {
 
 impl Sidecar {
     /// Puts the parts together.
+    #[expect(clippy::too_many_arguments, reason = "each part is made apart and none has a default")]
     pub fn new(
         current: Current,
         upstream: Upstream,
@@ -136,11 +144,13 @@ impl Sidecar {
         cache: Arc<VerdictCache>,
         clock: Clock,
         limits: Limits,
-        renewed: Vec<Arc<dyn Renew>>,
+        metrics: Arc<Metrics>,
+        traces: Option<Traces>,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(limits.requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let is_draining = AtomicBool::new(false);
+        let observing = Observing::default();
+        let readiness = Readiness::default();
         Self {
             current,
             upstream,
@@ -148,26 +158,26 @@ impl Sidecar {
             cache,
             clock,
             limits,
-            metrics: Metrics::default(),
-            renewed,
-            is_draining,
+            observing,
+            metrics,
+            traces,
+            readiness,
+            renewed: Vec::new(),
             slots,
             locks,
         }
     }
 
-    /// From now on readiness is red: the service is about to end.
-    pub fn drain(&self) {
-        self.is_draining.store(true, Ordering::SeqCst);
+    /// The same with groups of routes that are not enforced yet; without this there are none.
+    #[must_use]
+    pub fn observing(self, observing: Observing) -> Self {
+        Self { observing, ..self }
     }
 
-    /// Whether new requests should come here.
-    pub fn is_ready(&self) -> bool {
-        let now_ms = self.clock.now_ms();
-        let has_expired = |status: RenewedStatus| status.expires_ms.is_some_and(|at| at < now_ms);
-        let is_draining = self.is_draining.load(Ordering::SeqCst);
-        let can_be_trusted = !self.renewed.iter().any(|renewed| has_expired(renewed.status()));
-        self.recorder.ledger().health().writable && !is_draining && can_be_trusted
+    /// The same with TLS files that are looked at again; without this there are none.
+    #[must_use]
+    pub fn renewing(self, renewed: Vec<Arc<dyn Renew>>) -> Self {
+        Self { renewed, ..self }
     }
 
     /// Looks at the TLS files again. Blocks on the file system.
@@ -175,7 +185,7 @@ impl Sidecar {
         let now_ms = self.clock.now_ms();
         for renewed in &self.renewed {
             if let Renewal::Refused(_) = renewed.renew(now_ms) {
-                self.metrics.count_tls_refused();
+                self.metrics.tls_files_refused();
             }
         }
     }
@@ -202,6 +212,17 @@ impl Sidecar {
     /// A place among the requests under way, or a refusal.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Reason::Overloaded.into())
+    }
+
+    /// How many requests are under way.
+    pub fn requests_open(&self) -> usize {
+        self.limits.requests_max.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Counts a connection that was refused before there was a request.
+    pub fn refuse_connection(&self, reason: Reason, source: &str) {
+        self.metrics.connection_refused(reason);
+        self.recorder.count_refusal(reason, source);
     }
 
     /// The gate for whoever asks.
@@ -237,11 +258,17 @@ impl Sidecar {
     pub fn log(&self, trail: &Trail, problem: &Problem) {
         let (id, reason, route) =
             (&trail.id, problem.reason.code(), trail.route.as_deref().unwrap_or("none"));
-        let detail = problem.internal.as_deref().unwrap_or("");
+        let (detail, trace_id) = (problem.internal.as_deref().unwrap_or(""), trail.trace_id());
         match problem.reason.fault() {
-            Fault::Client => tracing::debug!(decision.id = %id, reason, route, detail, "request ended"),
-            Fault::Upstream => tracing::warn!(decision.id = %id, reason, route, detail, "upstream fault"),
-            Fault::Ours => tracing::error!(decision.id = %id, reason, route, detail, "request failed"),
+            Fault::Client => {
+                tracing::debug!(decision.id = %id, trace_id, reason, route, detail, "request ended")
+            }
+            Fault::Upstream => {
+                tracing::warn!(decision.id = %id, trace_id, reason, route, detail, "upstream fault")
+            }
+            Fault::Ours => {
+                tracing::error!(decision.id = %id, trace_id, reason, route, detail, "request failed")
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::bundle::current::Snapshot;
 use crate::ledger::entry::{
-    self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, Sets, Who, Write,
+    self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, SeenFields, Sets, Who, Write,
 };
 use crate::ledger::field_set::FieldSet;
 use crate::model::decision::Effect;
@@ -16,7 +16,9 @@ use crate::pipeline::decide::request::RequestVerdict;
 use crate::pipeline::decide::write::{AccessDecision, WriteVerdict};
 use crate::pipeline::enforce::response::ReleaseKind;
 use crate::pipeline::enforce::shown::{HiddenRow, ShownSets};
+use crate::pipeline::observe::Observed;
 use crate::telemetry::metrics::Finished;
+use crate::telemetry::watch::Watch;
 
 /// Everything that the ledger may need to know of one request.
 #[derive(Default)]
@@ -45,11 +47,22 @@ pub struct Trail {
     pub is_write: bool,
     /// Whether a change was handed to the CRM, whatever came of it.
     pub is_forwarded: bool,
+    /// Proof that nothing is enforced, and what would have been.
+    pub observed: Option<Observed>,
+    /// Whether the decision says what would have ended the request; else the outcome does.
+    pub is_would_told: bool,
+    /// What watches the request.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Trail {
-    /// The decision entry. `problem` is why the request ends, if it does.
+    /// The decision entry. `problem` is why the request ends, if it does; of an observed request that goes on, what would
+    /// have ended it stands there.
     pub fn decision(&self, handle: Option<String>, problem: Option<&Problem>) -> Entry {
+        let would = self.observed.as_ref().and_then(Observed::would);
+        // What ends an observed request all the same is enforced.
+        let is_enforced = self.observed.is_none() || (would.is_none() && problem.is_some());
+        let problem = would.or(problem);
         let who = handle.zip(self.principal.as_ref()).map(|(handle, principal)| Who {
             handle,
             principal_type: principal.entity.type_name.clone(),
@@ -74,7 +87,7 @@ impl Trail {
             write: to_write(&self.verdict.writes),
             bundle: self.revision(|serving| &serving.bundle.revision),
             directory: self.revision(|serving| &serving.directory.revision),
-            mode: Mode::Enforce,
+            mode: if is_enforced { Mode::Enforce } else { Mode::Observe },
             part: None,
         }))
     }
@@ -104,13 +117,34 @@ impl Trail {
             .sets
             .iter()
             .filter(|(outcome, _)| !outcome.hidden.is_empty() || !outcome.masked.is_empty());
+        let (hidden, is_enforced) = (self.sets.rows_hidden.values(), self.observed.is_none());
         Finished {
             route: self.route.as_deref(),
             status,
             reason: problem.map(|problem| problem.reason),
-            records_cut: cut.map(|(_, ids)| ids.len()).sum(),
-            records_hidden: self.sets.rows_hidden.values().map(Vec::len).sum(),
+            records_cut: cut.filter(|_| is_enforced).map(|(_, ids)| ids.len()).sum(),
+            records_hidden: hidden.filter(|_| is_enforced).map(Vec::len).sum(),
+            duration: self.watch.as_ref().map(|watch| watch.elapsed()).unwrap_or_default(),
         }
+    }
+
+    /// A stage begins.
+    pub fn enter(&self, stage: &'static str) {
+        if let Some(watch) = &self.watch {
+            watch.enter(stage);
+        }
+    }
+
+    /// The request ends, as far as its trace goes.
+    pub fn end_trace(&self, status: u16, problem: Option<&Problem>) {
+        if let Some(watch) = &self.watch {
+            watch.end(&self.id, &self.method, &self.finished(status, problem));
+        }
+    }
+
+    /// The id of the trace, for lines of the log.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.watch.as_ref().and_then(|watch| watch.trace_id())
     }
 
     /// The outcome entry.
@@ -121,7 +155,9 @@ impl Trail {
             .writes
             .first()
             .and_then(|write| write.stage.clone())
-            .filter(|_| end.problem.is_none());
+            .filter(|_| end.problem.is_none() && (self.observed.is_none() || end.status < 300));
+        let would = self.observed.as_ref().and_then(Observed::would).filter(|_| !self.is_would_told);
+        let problem = end.problem.or(would);
         Entry::Outcome(Outcome {
             of: self.id.clone(),
             status: Some(end.status),
@@ -129,7 +165,8 @@ impl Trail {
             released: release(end.kind),
             bytes: Some(end.bytes),
             delivered: end.delivered,
-            reason: end.problem.map(|problem| problem.reason.code().to_owned()),
+            reason: problem.map(|problem| problem.reason.code().to_owned()),
+            mode: self.observed.as_ref().map(|_| Mode::Observe),
             sets,
             stage: stage.map(|(from, to)| Change { from: Some(from), to: Some(to) }),
             part: None,
@@ -137,10 +174,33 @@ impl Trail {
     }
 }
 
-/// A method's name for the ledger: callers may write anything there, so what is not a usual method is `other`.
-pub fn method_name(method: &http::Method) -> &'static str {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
+impl Trail {
+    /// The names that the profile does not have, if the request was observed and there are any.
+    pub fn seen(&self) -> Option<Entry> {
+        let observed = self.observed.as_ref().filter(|observed| !observed.seen.is_empty())?;
+        let seen = &observed.seen;
+        let list = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect();
+        let fields = seen
+            .fields
+            .iter()
+            .map(|(record_type, names)| SeenFields { record_type: record_type.clone(), names: list(names) });
+        Some(Entry::Observed(entry::Observed {
+            of: self.id.clone(),
+            group: observed.group().to_owned(),
+            method: self.method.clone(),
+            route: self.route.clone(),
+            path: seen.path.clone(),
+            query: list(&seen.query),
+            request_type: seen.request_type.map(str::to_owned),
+            request_keys: list(&seen.request_keys),
+            status: self.upstream_status,
+            answer_type: seen.answer_type.map(str::to_owned),
+            answer_keys: list(&seen.answer_keys),
+            fields: fields.collect(),
+            unnamed: seen.unnamed,
+            reason: observed.would().map(|problem| problem.reason.code().to_owned()),
+        }))
+    }
 }
 
 /// How a request ended.

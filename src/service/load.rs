@@ -14,6 +14,7 @@ use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision, source};
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::config::load::text;
+use crate::config::service::observe;
 use crate::config::service::{KeyConfig, KeyKind, ServiceConfig};
 use crate::model::principal::Authn;
 use crate::pipeline::identify::{KeySource, UpstreamCredential, keys};
@@ -96,6 +97,13 @@ pub fn load(config: &ServiceConfig, problems: &mut Problems) -> Option<Loaded> {
     let identity = identity.take(problems);
     if let (Some(directory), Some(identity)) = (&directory, &identity) {
         check_keys(identity, directory, problems);
+    }
+    if let Some(bundle) = &bundle {
+        let before = problems.error_count();
+        observe::check_routes(&config.observe, &bundle.profile, problems);
+        if problems.error_count() > before {
+            return None;
+        }
     }
     Some(Loaded { bundle: bundle?, directory: directory?, identity: identity?, contents })
 }

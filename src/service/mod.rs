@@ -8,3 +8,5 @@ pub mod transport;
 pub mod start;
 pub mod settle;
 pub mod reload;
+pub mod telemetry;
+pub mod probe;

@@ -18,6 +18,7 @@ use crate::ledger::entry::{Entry, PolicyChanges, Revision, RevisionOf, RevisionR
 use crate::ledger::revisions::Revisions;
 use crate::pipeline::serving::Serving;
 use crate::pipeline::sidecar::Sidecar;
+use crate::telemetry::metrics::ReloadResult;
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,7 @@ impl Reloader {
         let Ok((look, settled)) = work.await else {
             tracing::error!("reload refused, the load did not end");
             let parts = PARTS.iter().map(|part| part.code()).collect();
+            self.sidecar.metrics.reload(ReloadResult::Refused);
             return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
         };
         let after = self.swap(&before, &settled);
@@ -104,6 +106,7 @@ impl Reloader {
                 self.record_refusal(&before, refused).await;
             }
         }
+        self.count(&settled);
         outcome(&after, &settled)
     }
 
@@ -144,6 +147,15 @@ impl Reloader {
                 Arc::clone(&settled.directory),
                 Arc::clone(&settled.identity),
             ),
+        }
+    }
+
+    fn count(&self, settled: &Settled) {
+        let is_refused = |part| settled.refused.iter().any(|refused| refused.part == part);
+        let metrics = &self.sidecar.metrics;
+        metrics.reload(if settled.refused.is_empty() { ReloadResult::Active } else { ReloadResult::Refused });
+        if !is_refused(RevisionOf::Directory) {
+            metrics.directory_loaded(self.sidecar.clock.now_ms() / 1000);
         }
     }
 

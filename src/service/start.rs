@@ -13,14 +13,16 @@ use tokio::task::JoinHandle;
 
 use super::load::Loaded;
 use super::reload::{PARTS, Reloader, policy_changes, revision_of};
+use super::telemetry::{require_conditions, start_traces};
 use super::transport;
 use crate::admin;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
-use crate::config::service::{LimitsConfig, ServiceConfig};
+use crate::config::service::observe;
+use crate::config::service::{LedgerConfig, LimitsConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
-use crate::ledger::entry::{Entry, Revision, RevisionOf, RevisionResult, Start};
+use crate::ledger::entry::{Entry, ObserveGroup, Revision, RevisionOf, RevisionResult, Start};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
@@ -31,10 +33,13 @@ use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::Upstream;
 use crate::pipeline::listen::door;
+use crate::pipeline::observe::Observing;
 use crate::pipeline::record::Recorder;
 use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::trace::export::Exporting;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,12 @@ pub enum StartError {
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
+    /// A group of routes would observe for too long.
+    #[error("{0}")]
+    Observe(String),
+    /// Traces cannot be sent as configured.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// The admin token's file could not be read.
     #[error("the admin token could not be read: {0}")]
     Token(String),
@@ -87,21 +98,22 @@ pub struct Running {
     drain_delay: Duration,
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-    health_shutdown: watch::Sender<bool>,
-    health: Option<JoinHandle<()>>,
     ledger: Ledger,
+    health: Option<(watch::Sender<bool>, JoinHandle<()>)>,
+    exporting: Option<Exporting>,
 }
 
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
+    let observing = Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
     // What cannot be used must not leave a start in the ledger.
     let tls = transport::listener_tls(&config, clock.now_ms()).map_err(StartError::Tls)?.map(Arc::new);
     let upstream = transport::upstream_options(&config);
     let upstream = Upstream::new(upstream, clock.now_ms()).map_err(StartError::Tls)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let (ledger, recovery) =
-        Ledger::open(ledger_options(&config, &boot), clock::system()).map_err(ledger_error)?;
+    let options = ledger_options(&config.ledger, boot.clone());
+    let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
@@ -117,15 +129,22 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     };
     let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
     renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
-    let sidecar = Arc::new(Sidecar::new(
+    let metrics = Arc::new(Metrics::default());
+    let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
+    let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
         upstream,
-        Recorder::new(ledger.clone(), handles),
+        Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
         Limits { hosts: config.listen.hosts.clone(), ..limits(&config.limits) },
-        renewed,
-    ));
+        metrics,
+        traces,
+    );
+    let sidecar = Arc::new(sidecar.observing(observing).renewing(renewed));
+    require_conditions(&sidecar);
+    transport::require_certificates(&sidecar);
+    sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = listener.local_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let admin_address = admin_listener.as_ref().map(|(listener, _)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
@@ -135,7 +154,6 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     record_start(&sidecar, &boot, &listens.to_string()).await?;
 
     let (shutdown, is_over) = watch::channel(false);
-    let (health_shutdown, health_is_over) = watch::channel(false);
     let door = transport::door_options(&config, tls);
     let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
     let renewals = transport::Renewals::of(&config);
@@ -148,11 +166,9 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     ];
     if let Some((listener, token)) = admin_listener {
         let admin = admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token };
-        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over))));
+        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
     }
-    let health = health_listener.map(|listener| {
-        tokio::spawn(admin::health::serve(listener, Arc::clone(&sidecar), over(health_is_over)))
-    });
+    let health = health_listener.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
         listens,
@@ -164,37 +180,44 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         drain_delay,
         shutdown,
         tasks,
-        health_shutdown,
-        health,
         ledger,
+        health,
+        exporting,
     })
 }
 
 impl Running {
-    /// Turns readiness red, stops listening, lets open exchanges end and leave their record, and closes the ledger.
-    /// Health is answered to the last.
+    /// Whether every part still works.
+    pub fn is_whole(&self) -> bool {
+        self.tasks.iter().all(|task| !task.is_finished())
+    }
+
+    /// Turns readiness red, stops listening, lets open exchanges end and leave their record, and closes the ledger. Health is
+    /// answered until the end: not ready.
     pub async fn stop(self) -> Result<u64, LedgerError> {
-        self.sidecar.drain();
+        self.sidecar.readiness.drain();
         tokio::time::sleep(self.drain_delay).await;
         let _ = self.shutdown.send(true);
         for task in self.tasks {
             let _ = task.await;
         }
-        let _ = self.health_shutdown.send(true);
-        if let Some(health) = self.health {
-            let _ = health.await;
-        }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
-        self.ledger.close().await
+        if let Some(exporting) = self.exporting {
+            exporting.stop().await;
+        }
+        let closed = self.ledger.close().await;
+        if let Some((end, task)) = self.health {
+            let _ = end.send(true);
+            let _ = task.await;
+        }
+        closed
     }
 }
 
-fn ledger_options(config: &ServiceConfig, boot: &str) -> LedgerOptions {
-    let mut options = LedgerOptions::new(&config.ledger.path, boot.to_owned());
-    options.segment_bytes_max = config.ledger.segment_bytes_max;
-    options.queue_entries_max = config.ledger.queue_entries_max;
-    options.write_timeout_ms = config.ledger.write_timeout_ms;
-    options
+/// Health ends last, on its own word.
+fn serve_health(listener: TcpListener, sidecar: &Arc<Sidecar>) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (end, has_ended) = watch::channel(false);
+    (end, tokio::spawn(admin::health::serve(listener, Arc::clone(sidecar), over(has_ended))))
 }
 
 async fn over(mut is_over: watch::Receiver<bool>) {
@@ -238,6 +261,7 @@ async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<()
         bundle: snapshot.bundle.revision.clone(),
         directory: snapshot.directory.revision.clone(),
         listen: listens.to_owned(),
+        observe: sidecar.observing.open(sidecar.clock.now_ms()).map(to_entry).collect(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for what in PARTS {
@@ -256,6 +280,14 @@ async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<()
     Ok(())
 }
 
+fn to_entry(group: &observe::ObserveGroup) -> ObserveGroup {
+    ObserveGroup {
+        name: group.name.clone(),
+        routes: group.routes.iter().map(|pattern| pattern.text.clone()).collect(),
+        until: group.until.value.clone(),
+    }
+}
+
 async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
@@ -265,6 +297,14 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
             () = &mut shutdown => return,
         }
     }
+}
+
+fn ledger_options(ledger: &LedgerConfig, boot: String) -> LedgerOptions {
+    let mut options = LedgerOptions::new(&ledger.path, boot);
+    options.segment_bytes_max = ledger.segment_bytes_max;
+    options.queue_entries_max = ledger.queue_entries_max;
+    options.write_timeout_ms = ledger.write_timeout_ms;
+    options
 }
 
 /// The limits of the configuration, as the path uses them.

@@ -15,6 +15,7 @@ use crate::net::vitals::Patience;
 use crate::pipeline::forward::{Upstream, UpstreamOptions, UpstreamTimes};
 use crate::pipeline::listen::door::{DoorOptions, HttpLimits, Trusted};
 use crate::pipeline::sidecar::Sidecar;
+use crate::telemetry::metrics::CertificateUse;
 
 /// TLS towards callers, if it is configured.
 pub fn listener_tls(config: &ServiceConfig, now_ms: i64) -> Result<Option<Renewed<ServerConfig>>, TlsError> {
@@ -124,6 +125,31 @@ fn shares(config: &ServiceConfig) -> Shares {
     descriptors::share(descriptors::limit(), wish)
 }
 
+/// Not ready with a certificate that has expired: nobody could connect.
+pub fn require_certificates(sidecar: &Arc<Sidecar>) {
+    note_certificates(sidecar);
+    let (renewed, clock) = (sidecar.renewed.clone(), sidecar.clock.clone());
+    let check = move || {
+        let now_ms = clock.now_ms();
+        let expired = renewed
+            .iter()
+            .map(|renewed| renewed.status())
+            .find(|status| status.expires_ms.is_some_and(|at| at < now_ms));
+        expired.map_or(Ok(()), |status| Err(format!("the certificate of the {} has expired", status.what)))
+    };
+    sidecar.readiness.require("certificates", Box::new(check));
+}
+
+fn note_certificates(sidecar: &Sidecar) {
+    for status in sidecar.renewed.iter().map(|renewed| renewed.status()) {
+        let used_for =
+            if status.what == "listener" { CertificateUse::Listen } else { CertificateUse::Upstream };
+        if let Some(at) = status.expires_ms {
+            sidecar.metrics.certificate_expires(used_for, at.div_euclid(1000));
+        }
+    }
+}
+
 /// Looks at certificate files now and then, and says in time when one ends.
 pub struct Renewals {
     interval_ms: u64,
@@ -156,6 +182,7 @@ impl Renewals {
             }
             let looking = Arc::clone(&sidecar);
             let _ = tokio::task::spawn_blocking(move || looking.renew_tls()).await;
+            note_certificates(&sidecar);
             warned_on = self.warn(&sidecar, warned_on);
         }
     }

@@ -1,10 +1,16 @@
 //! Counters for Prometheus. Labels come from closed lists: routes of the profile, reasons, classes; never from callers.
+//!
+//! Promises: what a caller sends cannot make a series; the number of series is bounded by profile and code.
+
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::model::reason::Reason;
 
@@ -16,29 +22,69 @@ struct RequestLabels {
     reason: &'static str,
 }
 
-/// The label of a connection that ended early.
+/// The label of a group that observes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConnectionLabels {
-    cause: &'static str,
+struct GroupLabels {
+    group: String,
 }
+
+/// The labels of a duration of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    route: String,
+    status: &'static str,
+}
+
+/// One label from a closed list.
+macro_rules! labels {
+    ($($name:ident $label:ident)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name {
+            $label: &'static str,
+        }
+    )*};
+}
+labels! { StatusLabel status  CauseLabel cause  ReasonLabel reason  ResultLabel result  UseLabel used_for  VersionLabel version }
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// All counters.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    connections_ended: Family<ConnectionLabels, Counter>,
+    observed: Family<ReasonLabel, Counter>,
+    observe_until: Family<GroupLabels, Gauge>,
+    request_seconds: Histograms<DurationLabels>,
+    upstream_seconds: Histograms<StatusLabel>,
+    ledger_seconds: Histogram,
+    connections_refused: Family<ReasonLabel, Counter>,
+    connections_closed: Family<CauseLabel, Counter>,
+    reloads: Family<ResultLabel, Counter>,
     tls_refused: Counter,
-    tls_expires: Gauge,
+    certificates: Family<UseLabel, Gauge>,
     fields_hidden: Counter,
     rows_hidden: Counter,
+    spans_exported: Counter,
+    spans_dropped: Counter,
+    connections: Gauge,
+    directory_loaded: Gauge,
+    read: Gauges,
+}
+
+/// What is set anew for each scrape.
+struct Gauges {
     cache_hits: Gauge,
     cache_misses: Gauge,
     cache_bypasses: Gauge,
     ledger_writable: Gauge,
+    ledger_queue: Gauge,
+    requests_open: Gauge,
     generation: Gauge,
+    ready: Gauge,
 }
 
 /// A request that ended.
+#[derive(Default)]
 pub struct Finished<'a> {
     /// The route's label; `None` where no route matched.
     pub route: Option<&'a str>,
@@ -50,9 +96,12 @@ pub struct Finished<'a> {
     pub records_cut: usize,
     /// Records that were held back whole.
     pub records_hidden: usize,
+    /// From the head until the answer was ready to leave.
+    pub duration: Duration,
 }
 
 /// What is read at the moment of a scrape.
+#[derive(Default)]
 pub struct Readings {
     /// Verdicts found in the cache.
     pub cache_hits: u64,
@@ -62,51 +111,178 @@ pub struct Readings {
     pub cache_bypasses: u64,
     /// Whether the ledger takes entries.
     pub ledger_is_writable: bool,
+    /// Entries that wait to be written.
+    pub ledger_queue: u64,
+    /// Requests under way.
+    pub requests_open: u64,
     /// The generation that serves.
     pub generation: u64,
-    /// When the first certificate that we show expires, in seconds since 1970; 0 without one.
-    pub tls_expires_seconds: u64,
+    /// Seconds until each group of `[[observe]]` is enforced; 0 from then on.
+    pub observe_until: Vec<(String, i64)>,
+    /// Whether every condition of readiness holds.
+    pub is_ready: bool,
+}
+
+/// What a reload came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The new revision serves.
+    Active,
+    /// The old one stays.
+    Refused,
+}
+
+/// What a certificate of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateUse {
+    /// It is shown to callers.
+    Listen,
+    /// It is shown to the CRM.
+    Upstream,
+}
+
+/// Why we closed a connection before its caller did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// Nothing was asked for too long.
+    Idle,
+    /// An answer was not read.
+    Unread,
+    /// It outstayed the service's end.
+    Drained,
+}
+
+/// A caller's connection, counted until it is dropped.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("lockkeeper"),
-            requests: Family::default(),
-            connections_ended: Family::default(),
-            tls_refused: Counter::default(),
-            tls_expires: Gauge::default(),
-            fields_hidden: Counter::default(),
-            rows_hidden: Counter::default(),
-            cache_hits: Gauge::default(),
-            cache_misses: Gauge::default(),
-            cache_bypasses: Gauge::default(),
-            ledger_writable: Gauge::default(),
-            generation: Gauge::default(),
-        };
-        let registry = &mut metrics.registry;
-        registry.register("requests", "Requests by route, status and reason", metrics.requests.clone());
-        let help = "Connections that were refused or closed before their time, by cause";
-        registry.register("connections_ended", help, metrics.connections_ended.clone());
-        let help = "Looks at TLS files that cannot be used, while the old ones serve on";
-        registry.register("tls_refused", help, metrics.tls_refused.clone());
-        let help = "When the first certificate that we show expires, in seconds since 1970; 0 without one";
-        registry.register("tls_expires_seconds", help, metrics.tls_expires.clone());
-        let help = "Records from which at least one field was held back";
-        registry.register("records_with_hidden_fields", help, metrics.fields_hidden.clone());
-        registry.register("records_hidden", "Records held back whole", metrics.rows_hidden.clone());
-        registry.register("verdict_cache_hits", "Verdicts found in the cache", metrics.cache_hits.clone());
-        registry.register("verdict_cache_misses", "Verdicts made and kept", metrics.cache_misses.clone());
-        let help = "Verdicts made and not kept, since a policy uses the time in a way that cannot be kept";
-        registry.register("verdict_cache_bypasses", help, metrics.cache_bypasses.clone());
-        registry.register(
-            "ledger_writable",
-            "1 if the ledger takes entries",
-            metrics.ledger_writable.clone(),
-        );
-        registry.register("generation", "Counts up with every reload", metrics.generation.clone());
-        metrics
+        let mut registry = Registry::with_prefix("lockkeeper");
+        let r = &mut registry;
+        let version = VersionLabel { version: env!("CARGO_PKG_VERSION") };
+        r.register("build", "What runs", Info::new(version));
+        Self {
+            requests: add(r, "requests", "Requests by route, status and reason", Family::default()),
+            request_seconds: add(
+                r,
+                "request_duration_seconds",
+                "From a request's head until its answer",
+                by_time(),
+            ),
+            upstream_seconds: add(
+                r,
+                "upstream_duration_seconds",
+                "From a request to the CRM until the end of its answer",
+                by_time(),
+            ),
+            ledger_seconds: add(
+                r,
+                "ledger_append_duration_seconds",
+                "Until an entry was durable",
+                Histogram::new(LEDGER_BUCKETS),
+            ),
+            connections_refused: add(
+                r,
+                "connections_refused",
+                "Connections refused before there was a request",
+                Family::default(),
+            ),
+            connections_closed: add(
+                r,
+                "connections_closed",
+                "Connections that we closed before their caller did",
+                Family::default(),
+            ),
+            tls_refused: add(
+                r,
+                "tls_files_refused",
+                "Looks at TLS files that cannot be used, while the old ones serve on",
+                Counter::default(),
+            ),
+            reloads: add(r, "reloads", "Reloads by result", Family::default()),
+            certificates: add(
+                r,
+                "certificate_expiry_timestamp_seconds",
+                "When a certificate of ours expires",
+                Family::default(),
+            ),
+            observed: add(
+                r,
+                "observed",
+                "Requests that were judged and not enforced, by the reason that would have ended them",
+                Family::default(),
+            ),
+            observe_until: add(
+                r,
+                "observe_until_seconds",
+                "Seconds until a group of routes is enforced; 0 if it is",
+                Family::default(),
+            ),
+            fields_hidden: add(
+                r,
+                "records_with_hidden_fields",
+                "Records from which at least one field was held back",
+                Counter::default(),
+            ),
+            rows_hidden: add(r, "records_hidden", "Records held back whole", Counter::default()),
+            spans_exported: add(
+                r,
+                "trace_spans_exported",
+                "Spans that the collector took",
+                Counter::default(),
+            ),
+            spans_dropped: add(
+                r,
+                "trace_spans_dropped",
+                "Spans that were lost: queue full, collector down",
+                Counter::default(),
+            ),
+            connections: add(r, "connections", "Open connections of callers", Gauge::default()),
+            directory_loaded: add(
+                r,
+                "directory_loaded_timestamp_seconds",
+                "When the directory that serves was loaded",
+                Gauge::default(),
+            ),
+            read: Gauges::add_to(r),
+            registry,
+        }
     }
+}
+
+impl Gauges {
+    fn add_to(r: &mut Registry) -> Self {
+        Self {
+            cache_hits: add(r, "verdict_cache_hits", "Verdicts found in the cache", Gauge::default()),
+            cache_misses: add(r, "verdict_cache_misses", "Verdicts made and kept", Gauge::default()),
+            cache_bypasses: add(
+                r,
+                "verdict_cache_bypasses",
+                "Verdicts made and not kept, since a policy reads what cannot be kept",
+                Gauge::default(),
+            ),
+            ledger_writable: add(r, "ledger_writable", "1 if the ledger takes entries", Gauge::default()),
+            ledger_queue: add(r, "ledger_queue_entries", "Entries that wait to be written", Gauge::default()),
+            requests_open: add(r, "requests_open", "Requests under way", Gauge::default()),
+            generation: add(r, "generation", "Counts up with every reload", Gauge::default()),
+            ready: add(r, "ready", "1 if every condition of readiness holds", Gauge::default()),
+        }
+    }
+}
+
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn by_time<L: Clone + std::hash::Hash + Eq>() -> Histograms<L> {
+    Family::new_with_constructor(|| Histogram::new(REQUEST_BUCKETS))
 }
 
 impl Metrics {
@@ -114,33 +290,129 @@ impl Metrics {
     pub fn count(&self, finished: &Finished<'_>) {
         let route = finished.route.unwrap_or("none").to_owned();
         let reason = finished.reason.map_or("none", Reason::code);
+        let durations = DurationLabels { route: route.clone(), status: class(Some(finished.status)) };
+        self.request_seconds.get_or_create(&durations).observe(finished.duration.as_secs_f64());
         self.requests.get_or_create(&RequestLabels { route, status: finished.status, reason }).inc();
-        self.fields_hidden.inc_by(u64::try_from(finished.records_cut).unwrap_or(u64::MAX));
-        self.rows_hidden.inc_by(u64::try_from(finished.records_hidden).unwrap_or(u64::MAX));
+        self.fields_hidden.inc_by(to_u64(finished.records_cut));
+        self.rows_hidden.inc_by(to_u64(finished.records_hidden));
     }
 
-    /// Counts a connection that was refused or closed before its time. The cause comes from a closed list.
-    pub fn count_connection(&self, cause: &'static str) {
-        self.connections_ended.get_or_create(&ConnectionLabels { cause }).inc();
+    /// Counts an exchange with the CRM; `None` where it did not answer.
+    pub fn upstream(&self, status: Option<u16>, duration: Duration) {
+        self.upstream_seconds
+            .get_or_create(&StatusLabel { status: class(status) })
+            .observe(duration.as_secs_f64());
     }
 
-    /// Counts TLS files that cannot be used.
-    pub fn count_tls_refused(&self) {
+    /// Counts an entry that became durable.
+    pub fn ledger_append(&self, duration: Duration) {
+        self.ledger_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a connection that ended before there was a request, or that was not taken.
+    pub fn connection_refused(&self, reason: Reason) {
+        self.connections_refused.get_or_create(&ReasonLabel { reason: reason.code() }).inc();
+    }
+
+    /// Counts a connection that we closed.
+    pub fn connection_closed(&self, cause: CloseCause) {
+        let cause = match cause {
+            CloseCause::Idle => "idle",
+            CloseCause::Unread => "unread",
+            CloseCause::Drained => "drained",
+        };
+        self.connections_closed.get_or_create(&CauseLabel { cause }).inc();
+    }
+
+    /// Counts a look at TLS files that cannot be used.
+    pub fn tls_files_refused(&self) {
         self.tls_refused.inc();
+    }
+
+    /// Counts a caller's connection for as long as it is held.
+    pub fn connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+
+    /// Counts a reload.
+    pub fn reload(&self, result: ReloadResult) {
+        let result = match result {
+            ReloadResult::Active => "active",
+            ReloadResult::Refused => "refused",
+        };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Notes when a certificate of ours expires, in seconds since 1970.
+    pub fn certificate_expires(&self, used_for: CertificateUse, at_s: i64) {
+        let used_for = match used_for {
+            CertificateUse::Listen => "listen",
+            CertificateUse::Upstream => "upstream",
+        };
+        self.certificates.get_or_create(&UseLabel { used_for }).set(at_s);
+    }
+
+    /// Notes when the directory that serves was loaded, in seconds since 1970.
+    pub fn directory_loaded(&self, at_s: i64) {
+        self.directory_loaded.set(at_s);
+    }
+
+    /// Counts spans that the collector took.
+    pub fn spans_exported(&self, count: usize) {
+        self.spans_exported.inc_by(to_u64(count));
+    }
+
+    /// Counts spans that were lost.
+    pub fn spans_dropped(&self, count: usize) {
+        self.spans_dropped.inc_by(to_u64(count));
+    }
+
+    /// Counts a request that was observed.
+    pub fn count_observed(&self, would: Option<Reason>) {
+        let reason = would.map_or("none", Reason::code);
+        self.observed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.cache_hits, readings.cache_hits);
-        set(&self.cache_misses, readings.cache_misses);
-        set(&self.cache_bypasses, readings.cache_bypasses);
-        set(&self.generation, readings.generation);
-        set(&self.tls_expires, readings.tls_expires_seconds);
-        self.ledger_writable.set(i64::from(readings.ledger_is_writable));
+        set(&self.read.cache_hits, readings.cache_hits);
+        set(&self.read.cache_misses, readings.cache_misses);
+        set(&self.read.cache_bypasses, readings.cache_bypasses);
+        set(&self.read.generation, readings.generation);
+        set(&self.read.ledger_queue, readings.ledger_queue);
+        set(&self.read.requests_open, readings.requests_open);
+        self.read.ledger_writable.set(i64::from(readings.ledger_is_writable));
+        self.read.ready.set(i64::from(readings.is_ready));
+        for (group, seconds) in &readings.observe_until {
+            self.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
+        }
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
 }
+
+/// The class of a status, so that histograms stay few.
+fn class(status: Option<u16>) -> &'static str {
+    match status {
+        Some(100..=199) => "1xx",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        Some(_) => "other",
+        None => "none",
+    }
+}
+
+fn to_u64(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Upper bounds in seconds.
+const REQUEST_BUCKETS: [f64; 13] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const LEDGER_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];

@@ -63,4 +63,7 @@ const WRONG: &[&[&str]] = &[
     &["audit", "tail", "--kind", "decisions"],
     &["audit", "tail", "--state", "state", "--config", "lockkeeper.toml"],
     &["key", "new", "--principal", "anna"],
+    &["completions", "powershell"],
+    &["man"],
+    &["health", "--address", "localhost"],
 ];

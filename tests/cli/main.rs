@@ -1,11 +1,16 @@
 //! The command line as its users see it: the real program, its exit codes, and snapshots of what it prints.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
 mod run;
 
 mod author;
 mod check;
+mod demo;
+mod draft;
 mod dry_run;
 mod explain;
 mod help;
+mod operations;
+mod probe;
 mod tail;

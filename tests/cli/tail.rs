@@ -181,3 +181,15 @@ impl Follower {
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_is_not_there_is_said_to_be_missing() {
+    let (_kept, state) = a_day_that_is_over().await;
+    let ran = tail(&["--id", "019a8f3c-0000-7000-8000-000000000000"], &state);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(
+        ran.stderr.contains("no decision `019a8f3c-0000-7000-8000-000000000000` is in this ledger"),
+        "{}",
+        ran.stderr
+    );
+}

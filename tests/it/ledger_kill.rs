@@ -178,6 +178,7 @@ fn outcome(of: &str) -> Entry {
         bytes: Some(2),
         delivered: Delivered::Yes,
         reason: None,
+        mode: None,
         sets: vec![],
         stage: None,
         part: None,

@@ -302,10 +302,18 @@ async fn connections_to_the_crm_are_limited() {
         let bytes = lockkeeper::testkit::client::read_to_end(stream).await;
         assert_eq!(TestReply::parse(&bytes, false).0.status, 200);
     }
-    // Connections that are kept are used again: no more than two are needed for many, one after the other or at once.
+}
+
+/// Two connections carry twenty requests that come at once, each in its turn.
+#[tokio::test]
+async fn connections_to_the_crm_are_used_again() {
+    let sidecar = TestSidecar::with(|options| {
+        options.set("upstream", "connections", 2).set("upstream", "connection_wait_ms", 30_000)
+    })
+    .await;
     let many: Vec<_> = (0..20)
         .map(|_| {
-            let caller = caller.clone();
+            let caller = sidecar.as_person("rep-east");
             tokio::spawn(async move { caller.get("/api/deals/42").await.status })
         })
         .collect();

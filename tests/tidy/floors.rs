@@ -40,6 +40,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "hydrate::records",
             "map",
             "map::selection",
+            "observe",
         ],
     ),
     (
@@ -62,11 +63,27 @@ const STAGES: &[(&str, &[&str])] = &[
     ("forward", &["enforce::request"]),
     ("listen", &["canonical", "forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
+    (
+        "observe",
+        &[
+            "Stage",
+            "canonical",
+            "enforce::answer",
+            "enforce::response",
+            "forward",
+            "hydrate::records",
+            "map",
+            "map::query",
+            "respond",
+            "sidecar",
+            "trail",
+        ],
+    ),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
     ("serving", &["identify"]),
-    ("sidecar", &["canonical", "decide::gate", "forward", "map", "record", "serving", "trail"]),
-    ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown"]),
+    ("sidecar", &["canonical", "decide::gate", "forward", "map", "observe", "record", "serving", "trail"]),
+    ("trail", &["decide::request", "decide::write", "enforce::response", "enforce::shown", "observe"]),
 ];
 
 #[test]

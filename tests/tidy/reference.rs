@@ -1,11 +1,12 @@
 //! Reference documents that say what the code says: reasons, metrics, commands, links, schemas.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use lockkeeper::cli::Cli;
 use lockkeeper::model::reason::{Class, Fault, Reason};
-use lockkeeper::telemetry::metrics::{Finished, Metrics, Readings};
+use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, Readings, ReloadResult};
 
 use super::{none, tree};
 
@@ -62,23 +63,22 @@ fn describe(reason: Reason) -> String {
 
 #[test]
 fn every_metric_is_documented() {
-    let readings = Readings {
-        cache_hits: 0,
-        cache_misses: 0,
-        cache_bypasses: 0,
-        ledger_is_writable: true,
-        generation: 1,
-        tls_expires_seconds: 0,
-    };
     let metrics = Metrics::default();
-    // A family of counters is not written before it has a member.
-    metrics.count(&Finished { route: None, status: 200, reason: None, records_cut: 0, records_hidden: 0 });
-    metrics.count_connection("idle-timeout");
+    // A family is not written before it has a member.
+    metrics.count(&Finished { status: 200, ..Finished::default() });
+    metrics.upstream(None, Duration::ZERO);
+    metrics.connection_refused(Reason::HttpUnreadable);
+    metrics.connection_closed(CloseCause::Idle);
+    metrics.reload(ReloadResult::Active);
+    metrics.certificate_expires(CertificateUse::Listen, 0);
+    metrics.count_observed(None);
+    let readings = Readings { observe_until: vec![("deals".to_owned(), 1)], ..Readings::default() };
     let encoded = metrics.encode(&readings);
     let types = encoded.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     // A counter's samples carry `_total`, and that is the name that people query.
     let name = |line: &str| match line.split_once(' ') {
         Some((name, "counter")) => format!("`{name}_total`"),
+        Some((name, "info")) => format!("`{name}_info`"),
         Some((name, _)) => format!("`{name}`"),
         None => line.to_owned(),
     };

@@ -93,13 +93,17 @@ fn link_labels(profile: &mut Profile, reading: &Reading) {
 }
 
 fn is_image(route: &Route) -> bool {
-    route.template.methods.contains(&http::Method::GET)
+    route.refuse.is_none()
+        && route.template.methods.contains(&http::Method::GET)
         && matches!(route.action, Some(ActionSource::Constant(Action::View)))
         && route.shape.records.first().is_some_and(|location| !location.is_many())
 }
 
 fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     let span = || route.span.clone();
+    if route.refuse.is_some() {
+        return;
+    }
     if route.pass.is_some() {
         if route
             .template

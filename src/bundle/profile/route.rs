@@ -25,7 +25,9 @@ pub struct Route {
     pub over: Vec<Text>,
     /// Why the route passes unfiltered; `None` for routes that are decided.
     pub pass: Option<String>,
-    /// What it stands for; `None` only on routes that pass.
+    /// Why the route is refused: it is known but not described yet. What else stands there is not checked for being whole.
+    pub refuse: Option<String>,
+    /// What it stands for; `None` only on routes that pass or are refused.
     pub action: Option<ActionSource>,
     /// The type of the records it is about.
     pub type_source: Option<TypeSource>,

@@ -81,6 +81,12 @@ impl Template {
         }
     }
 
+    /// A template that matches nothing.
+    pub fn none() -> Self {
+        let (methods, segments) = (Vec::new(), Vec::new());
+        Self { methods, segments, trailing_slash: TrailingSlash::Never, label: String::new() }
+    }
+
     /// Matches a decoded canonical path, given as its segments without the trailing slash.
     pub fn match_path(
         &self,
@@ -122,6 +128,11 @@ impl Template {
             Part::Parameter { name, kind } => name == parameter && kind.accepts(value),
             Part::Literal(_) => false,
         })
+    }
+
+    /// The path as the profile spells it.
+    pub fn path_text(&self) -> &str {
+        self.label.split_once(' ').map_or("", |(_, path)| path)
     }
 
     /// The names of the parameters, in order.

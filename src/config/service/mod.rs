@@ -8,8 +8,10 @@ mod upstream;
 mod identity;
 mod sources;
 mod ledger;
+pub mod observe;
 mod limits;
 mod log;
+mod telemetry;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, ListenTimes};
 pub use log::{LogConfig, LogFormat};
 pub use sources::{BundleConfig, DirectoryConfig};
+pub use telemetry::TracesConfig;
 pub use tls::ListenTlsConfig;
 pub use upstream::UpstreamConfig;
 
@@ -44,12 +47,16 @@ pub struct ServiceConfig {
     pub directory: DirectoryConfig,
     /// The bundle.
     pub bundle: BundleConfig,
+    /// Routes that are not enforced yet.
+    pub observe: Vec<observe::ObserveGroup>,
     /// The ledger.
     pub ledger: LedgerConfig,
     /// Limits.
     pub limits: LimitsConfig,
     /// The operational log.
     pub log: LogConfig,
+    /// Traces, if they are on.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Reads a configuration; relative paths are taken from `folder`. `None` comes with at least one error.
@@ -76,9 +83,11 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
     let identity = identity::read(root, folder);
     let directory = sources::read_directory(root, folder);
     let bundle = sources::read_bundle(root, folder);
+    let observe = observe::read(root, folder);
     let ledger = ledger::read(root, folder);
     let limits = limits::read(root, folder).unwrap_or_default();
     let log = log::read(root, folder).unwrap_or_default();
+    let traces = telemetry::read(root, folder);
     Some(ServiceConfig {
         listen: listen?,
         admin,
@@ -86,9 +95,11 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         identity: identity?,
         directory: directory?,
         bundle: bundle?,
+        observe,
         ledger: ledger?,
         limits,
         log,
+        traces,
     })
 }
 
@@ -104,9 +115,12 @@ pub const SECTIONS: &[&Section] = &[
     &identity::API_KEYS,
     &sources::DIRECTORY,
     &sources::BUNDLE,
+    &observe::SECTION,
     &ledger::SECTION,
     &limits::SECTION,
     &log::SECTION,
+    &telemetry::SECTION,
+    &telemetry::TRACES,
 ];
 
 #[cfg(test)]

@@ -163,3 +163,39 @@ fn nobody_identified_is_an_error() {
         ],
     );
 }
+
+#[test]
+fn traces_need_a_collector_that_is_spoken_to_safely() {
+    let with = |lines: &str| format!("{SMALL}[telemetry.traces]\n{lines}\n");
+    let read = |lines: &str| check(&with(lines), &[]).unwrap().traces;
+    assert!(check(SMALL, &[]).unwrap().traces.is_none());
+    assert!(check(&format!("{SMALL}[telemetry]\n"), &[]).unwrap().traces.is_none());
+    let traces = read("endpoint = 'http://collector:4318/v1/traces'").unwrap();
+    assert_eq!(
+        (traces.sample_permille, traces.trust_caller, traces.service_name.as_str()),
+        (100, false, "lockkeeper")
+    );
+    assert!(read("endpoint = 'https://collector/v1/traces'\nheaders_file = 'h'").is_some());
+    assert!(read("endpoint = 'http://127.0.0.1:4318/v1/traces'\nheaders_file = 'h'").is_some());
+    const EXAMPLE: &str = "Write `endpoint = \"http://127.0.0.1:4318/v1/traces\"`.";
+    for (lines, expected) in [
+        ("", format!("lockkeeper.toml:11 `endpoint` is missing | {EXAMPLE}")),
+        ("endpoint = 'collector'", format!("lockkeeper.toml:12 `collector` is not a URL | {EXAMPLE}")),
+        ("endpoint = 'http://c:1'", format!("lockkeeper.toml:12 `http://c:1` has no path | {EXAMPLE}")),
+        ("endpoint = 'ftp://c/x'", format!("lockkeeper.toml:12 the scheme of `ftp://c/x` is not http or https | {EXAMPLE}")),
+        (
+            "endpoint = 'https://u:p@c/x'",
+            "lockkeeper.toml:12 a URL here has no credentials and no query | A key for the collector belongs into `headers_file`.".to_owned(),
+        ),
+        (
+            "endpoint = 'http://collector/x'\nheaders_file = 'h'",
+            "lockkeeper.toml:12 `headers_file` is not sent in the clear to another machine | Use https, or a collector on this host.".to_owned(),
+        ),
+        (
+            "endpoint = 'https://c/x'\nsample_permille = 1001",
+            "lockkeeper.toml:13 `1001` is outside of 0 to 1000 | ".to_owned(),
+        ),
+    ] {
+        check(&with(lines), &[&expected]);
+    }
+}

@@ -120,6 +120,7 @@ fn the_service() {
             bundle: "h1".into(),
             directory: "h2".into(),
             listen: "127.0.0.1:8080".into(),
+            observe: Vec::new(),
         }),
         r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"127.0.0.1:8080""#,
     );
@@ -144,6 +145,54 @@ fn the_service() {
     );
     check_entry(&Entry::Read(Read { command: "audit query".into() }), r#","command":"audit query""#);
     check(Prepared::stop().kind, &Prepared::stop().objects[0], "");
+}
+
+#[test]
+fn what_is_observed() {
+    check_entry(
+        &Entry::Start(Start {
+            version: "0.1.0".into(),
+            boot: "b".into(),
+            bundle: "h1".into(),
+            directory: "h2".into(),
+            listen: "l".into(),
+            observe: vec![ObserveGroup {
+                name: "all".into(),
+                routes: vec!["*".into()],
+                until: "2026-12-01T00:00:00Z".into(),
+            }],
+        }),
+        r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"l","observe":[{"name":"all","routes":["*"],"until":"2026-12-01T00:00:00Z"}]"#,
+    );
+    let Entry::Outcome(closed) = outcome("d1") else { return };
+    check_entry(
+        &Entry::Outcome(Outcome {
+            mode: Some(Mode::Observe),
+            reason: Some("upstream-type".into()),
+            ..closed
+        }),
+        r#","of":"d1","status":200,"upstream":200,"released":"filtered","bytes":42,"delivered":"yes","reason":"upstream-type","mode":"observe""#,
+    );
+    let bare = Observed { of: "d1".into(), group: "all".into(), method: "GET".into(), ..Observed::default() };
+    check_entry(&Entry::Observed(bare.clone()), r#","of":"d1","group":"all","method":"GET""#);
+    let full = Observed {
+        route: Some("GET /deals".into()),
+        path: Some("/api/deals/{int}".into()),
+        query: vec!["page".into()],
+        request_type: Some("application/json".into()),
+        request_keys: vec!["/lines/[*]/amount".into()],
+        status: Some(200),
+        answer_type: Some("text/html".into()),
+        answer_keys: vec!["/id".into()],
+        fields: vec![SeenFields { record_type: "Deal".into(), names: vec!["nickname".into()] }],
+        unnamed: 3,
+        reason: Some("route-unmapped".into()),
+        ..bare
+    };
+    check_entry(
+        &Entry::Observed(full),
+        r#","of":"d1","group":"all","method":"GET","route":"GET /deals","path":"/api/deals/{int}","query":["page"],"request_type":"application/json","request_keys":["/lines/[*]/amount"],"status":200,"answer_type":"text/html","answer_keys":["/id"],"fields":[{"type":"Deal","names":["nickname"]}],"unnamed":3,"reason":"route-unmapped""#,
+    );
 }
 
 #[test]

@@ -16,9 +16,11 @@ use http::{Method, header};
 use super::super::canonical::{CanonicalHead, write_path, write_query};
 use super::super::decide::request::RequestVerdict;
 use super::super::map::Mapped;
+use super::super::observe::Observed;
 use crate::bundle::profile::Profile;
 use crate::json::strip;
 use crate::model::problem::Problem;
+use crate::model::reason::Reason;
 
 /// The right to forward one request.
 pub struct Clearance {
@@ -102,6 +104,61 @@ pub fn clear(
     };
     Ok(Clearance { request })
 }
+
+/// Makes a clearance of an observed request, whatever was decided of it: the canonical request as it came. It takes the
+/// proof that this request is observed. What no reader of ours could read stays refused.
+pub fn clear_observed(
+    _: &Observed,
+    mapped: &Mapped<'_>,
+    head: &CanonicalHead,
+    body: Bytes,
+    profile: &Profile,
+    credential: &(HeaderName, HeaderValue),
+    missing: &[String],
+) -> Result<Clearance, Problem> {
+    let codings = head.headers.get_all(header::CONTENT_ENCODING);
+    if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Reason::BodyCoding.into());
+    }
+    // Others could echo the credential or open a tunnel.
+    if !OBSERVED_METHODS.contains(&head.method.as_str()) {
+        return Err(Reason::RouteUnmapped.into());
+    }
+    let is_judged = mapped.action.is_some();
+    let method = if is_judged && head.method == Method::HEAD { Method::GET } else { head.method.clone() };
+    let mut pairs = head.query.clone();
+    // As under enforcement the CRM is asked for what policy needs, so that its answer can be judged.
+    if let Some(projection) = mapped.query.projection.as_ref().filter(|_| !missing.is_empty()) {
+        pairs.retain(|(name, _)| *name != projection.parameter);
+        pairs.extend(projection.pairs(missing));
+    }
+    let mut headers = base_headers(profile, credential);
+    let listed = profile.request_headers.iter().map(String::as_str).chain(OBSERVED_HEADERS.iter().copied());
+    let conditions = OBSERVED_CONDITIONS.iter().copied().filter(|_| !head.method.is_safe());
+    for name in listed.chain(conditions) {
+        if let (Ok(name), Some(value)) = (HeaderName::try_from(name), head.headers.get(name)) {
+            headers.insert(name, value.clone());
+        }
+    }
+    for (name, value) in &mapped.headers {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str()))
+        {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(credential.0.clone(), credential.1.clone());
+    let target = target(&head.segments, head.has_trailing_slash, &pairs);
+    Ok(Clearance { request: UpstreamRequest { method, target, headers, body } })
+}
+
+/// Methods that an observed request may have.
+const OBSERVED_METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// Request headers that an observed request keeps beside the profile's: none of them can say who asks.
+const OBSERVED_HEADERS: &[&str] =
+    &["accept", "accept-language", "content-type", "content-language", "prefer", "x-requested-with"];
+/// Conditions of a write. Those of a read only save bytes, and would hide the answer from being judged.
+const OBSERVED_CONDITIONS: &[&str] = &["if-match", "if-none-match", "if-unmodified-since"];
 
 /// Headers that every request to the CRM carries.
 pub fn base_headers(profile: &Profile, credential: &(HeaderName, HeaderValue)) -> HeaderMap {

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
+use super::super::observe::Observed;
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
@@ -48,7 +49,7 @@ pub enum ReleaseKind {
     None,
     /// A problem document or the stated not-found answer.
     Problem,
-    /// A pass-through route.
+    /// A pass-through route, or an observed answer.
     Passed,
 }
 
@@ -71,6 +72,11 @@ impl Released {
     /// No body.
     pub fn empty() -> Self {
         Self { body: Bytes::new(), kind: ReleaseKind::None }
+    }
+
+    /// The body of an observed answer, as the CRM gave it. It takes the proof that this request is observed.
+    pub(in crate::pipeline) fn observed(body: Bytes, _: &Observed) -> Self {
+        Self { body, kind: ReleaseKind::Passed }
     }
 
     /// The body of a route that the profile passes with a stated reason.

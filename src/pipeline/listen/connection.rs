@@ -20,6 +20,7 @@ use crate::model::reason::Reason;
 use crate::net::socket::Stream;
 use crate::net::vitals::{Over, Protocol, Vitals};
 use crate::net::watched::{FirstByte, Watched};
+use crate::telemetry::metrics::CloseCause;
 
 /// Serves a connection to its end.
 pub async fn drive(opened: Opened, door: Arc<Door>) {
@@ -154,11 +155,11 @@ fn tell(ended: &Ended, first: &FirstByte, agreed: Agreed, source: std::net::IpAd
         Ended::Closed(_) => {}
         Ended::Late(Over::Head) => door.refuse(Reason::HeadTimeout, Some(source), "no whole head in time"),
         Ended::Late(Over::Stalled) => {
-            door.sidecar.metrics.count_connection("write-timeout");
+            door.sidecar.metrics.connection_closed(CloseCause::Unread);
             tracing::debug!(peer = %source, "an answer was not read, the connection is closed");
         }
-        Ended::Late(_) => door.sidecar.metrics.count_connection("idle-timeout"),
-        Ended::Cut => door.sidecar.metrics.count_connection("drained"),
+        Ended::Late(_) => door.sidecar.metrics.connection_closed(CloseCause::Idle),
+        Ended::Cut => door.sidecar.metrics.connection_closed(CloseCause::Drained),
     }
 }
 

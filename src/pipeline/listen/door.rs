@@ -187,8 +187,9 @@ async fn accept(
         };
         let (door, alive) = (Arc::clone(door), alive.clone());
         tokio::spawn(async move {
+            let open = door.sidecar.metrics.connection();
             connect(stream, direct, place, door).await;
-            drop((slot, alive));
+            drop((slot, open, alive));
         });
     }
 }
@@ -208,8 +209,7 @@ impl Door {
     /// Counts a connection that did not become a request.
     pub fn refuse(&self, reason: Reason, source: Option<IpAddr>, detail: &str) {
         let source = source.unwrap_or(NOBODYS_ADDRESS);
-        self.sidecar.recorder.count_refusal(reason, &source.to_string());
-        self.sidecar.metrics.count_connection(reason.code());
+        self.sidecar.refuse_connection(reason, &source.to_string());
         tracing::debug!(reason = reason.code(), detail, "connection refused");
     }
 

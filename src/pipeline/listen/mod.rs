@@ -42,6 +42,7 @@ impl Passage {
     pub fn with(&self, route: &Route) -> Passage {
         Passage {
             forwarded: self.forwarded.clone(),
+            watch: self.watch.clone(),
             time_ms: route.limits.time_ms,
             answer_bytes_max: route.limits.answer_bytes,
         }

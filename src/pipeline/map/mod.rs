@@ -65,6 +65,9 @@ pub fn read<'p>(
     body: Bytes,
     limits: &Limits,
 ) -> Result<Mapped<'p>, Problem> {
+    if route.refuse.is_some() {
+        return Err(Reason::RouteUndescribed.into());
+    }
     let body = read_body(route, head, body, limits)?;
     let request = Request { parameters: &parameters, head, body: body.as_ref() };
     let record_type = record_type(profile, route, &request)?;

@@ -107,6 +107,11 @@ pub fn read(
     Ok(mapped)
 }
 
+/// Whether a route declares a parameter.
+pub fn is_declared(route: &Route, name: &str) -> bool {
+    rule_for(route, name).is_some()
+}
+
 fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
     use crate::bundle::profile::types::KeyPattern;
     let exact =

@@ -32,13 +32,16 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let label = table.required("match", "Write method and path, e.g. `match = \"GET /deals/{id}\"`.");
     let template = label.as_ref().and_then(|label| read_template(table, label));
     let pass = table.text("pass");
-    let action = if pass.is_none() { ActionSource::read(table) } else { None };
+    let refuse = table.text("refuse");
+    let is_read = pass.is_none() && (refuse.is_none() || table.item("action").is_some());
+    let action = if is_read { ActionSource::read(table) } else { None };
     let id = IdSource::read(table);
     let route = Route {
         template: template?,
         span: label.map_or(0..0, |label| label.span),
         over: table.texts("over").unwrap_or_default(),
         pass: pass.map(|text| text.value),
+        refuse: refuse.map(|text| text.value),
         type_source: TypeSource::read(table, "type"),
         id,
         also: table.item("also").map(read_also).unwrap_or_default(),
@@ -55,7 +58,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         action,
     };
     table.finish();
-    (route.pass.is_some() || route.action.is_some()).then_some(route)
+    (route.pass.is_some() || route.refuse.is_some() || route.action.is_some()).then_some(route)
 }
 
 fn read_template(table: &Table<'_>, label: &Text) -> Option<Template> {
