@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::bundle::archive::provenance::{Pin, Provenance};
+use crate::net::renewed::RenewedStatus;
 use crate::pipeline::sidecar::Sidecar;
 use crate::service::reload::{Reloaded, Reloader};
 use crate::service::vigil::Stand;
@@ -170,6 +171,7 @@ impl Admin {
             "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
+            "tls": self.tls(),
             "export": "none: entries are provable only against this host's own files",
         })
         .to_string()
@@ -190,6 +192,20 @@ impl Admin {
             "fetchFailures": fetch.failures,
             "fetchError": fetch.error,
         })
+    }
+
+    /// Certificates that we show, and why files that lie there do not serve, if they do not.
+    fn tls(&self) -> serde_json::Value {
+        let now_ms = self.sidecar.clock.now_ms();
+        let one = |status: RenewedStatus| {
+            let expires = status.expires_ms.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+            let days_left = status.expires_ms.map(|at| (at - now_ms).div_euclid(DAY_MS));
+            let expires = expires.map(|at| at.to_string());
+            (status.what, json!({"expires": expires, "daysLeft": days_left, "refused": status.refused}))
+        };
+        let all: std::collections::BTreeMap<_, _> =
+            self.sidecar.renewed.iter().map(|renewed| one(renewed.status())).collect();
+        json!(all)
     }
 
     /// The groups of routes that are not enforced now.
@@ -215,6 +231,7 @@ impl Admin {
     }
 }
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CONNECTIONS_MAX: usize = 64;

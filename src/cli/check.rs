@@ -18,6 +18,7 @@ use crate::config::service::observe::check_dates;
 use crate::service::load::{Loaded, load_bundle, load_directory};
 use crate::service::probe::{Finding, Level, Probe};
 use crate::service::telemetry::collector_headers;
+use crate::service::transport;
 use crate::telemetry::clock::Clock;
 
 /// The arguments.
@@ -67,6 +68,9 @@ pub fn run(args: &CheckArgs) -> Exit {
             let config = load::load(&path, &mut problems);
             let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
             check_dates(groups, Clock::system().now_ms(), &mut problems);
+            if let Some(config) = &config {
+                transport::check(config, Clock::system().now_ms(), &mut problems);
+            }
             let loaded = config.as_ref().and_then(|config| loaded(config, &mut problems));
             if let (true, Some(config), Some(loaded)) = (args.probe, &config, &loaded) {
                 findings = probe(args, config, loaded, &mut problems);

@@ -105,7 +105,9 @@ fn announce(running: &Running, config: &ServiceConfig) {
     let snapshot = running.sidecar.current.snapshot();
     let profile = &snapshot.bundle.profile;
     tracing::info!(
-        listen = %running.address,
+        listen = %running.listens,
+        health = running.health_address.map(tracing::field::display),
+        admin = running.admin_address.map(tracing::field::display),
         upstream = %config.upstream.origin,
         bundle = %snapshot.bundle.revision,
         directory = %snapshot.directory.revision,

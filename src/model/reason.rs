@@ -71,6 +71,8 @@ reasons! {
     TargetForm "target-form" Refuse Client 400 "The request target must be a path.";
     HostMissing "host-missing" Refuse Client 400 "The request has no Host header.";
     HostDuplicate "host-duplicate" Refuse Client 400 "The request has more than one Host header.";
+    HostMalformed "host-malformed" Refuse Client 400 "The Host header is not a host.";
+    HostUnlisted "host-unlisted" Refuse Client 421 "This host is not served here.";
     PathNotUtf8 "path-not-utf8" Refuse Client 400 "The path is not valid UTF-8.";
     PathBadEscape "path-bad-escape" Refuse Client 400 "The path has a broken percent escape.";
     PathDoubleEncoding "path-double-encoding" Refuse Client 400 "The path is percent-encoded twice.";
@@ -88,6 +90,8 @@ reasons! {
     QueryTooMany "query-too-many" Refuse Client 400 "The query has too many parameters.";
     HeaderUnderscore "header-underscore" Refuse Client 400 "A header name has an underscore.";
     HeaderNotText "header-not-text" Refuse Client 400 "A header value is not visible ASCII text.";
+    HeaderTooMany "header-too-many" Refuse Client 431 "The request has too many header fields.";
+    ConnectionHeader "connection-header" Refuse Client 400 "The Connection header names a header that is not of the connection.";
     MethodOverride "method-override" Refuse Client 400 "The request tries to override its method.";
     UpgradeRefused "upgrade-refused" Refuse Client 400 "Protocol upgrades are not accepted.";
     BodyCoding "body-coding" Refuse Client 415 "The request body has a coding that is not accepted.";
@@ -106,6 +110,9 @@ reasons! {
     JsonDepth "json-depth" Refuse Client 400 "The request body is nested too deep or has too many parts.";
     BodyShape "body-shape" Refuse Client 400 "The request body does not have the shape of this route.";
     HttpUnreadable "http-unreadable" Refuse Client 400 "The request could not be read as HTTP.";
+    HeadTimeout "head-timeout" Refuse Client 408 "The request's head did not arrive in time.";
+    TlsHandshake "tls-handshake" Refuse Client 400 "The TLS handshake failed.";
+    ProxyHeader "proxy-header" Refuse Client 400 "The connection does not begin with a PROXY header that is believed.";
     ConnectionsExhausted "connections-exhausted" Refuse Ours 503 "Too many connections.";
     CredentialMissing "credential-missing" Refuse Client 401 "The request carries no credential.";
     CredentialUnknown "credential-unknown" Refuse Client 401 "The credential is not known.";
@@ -151,6 +158,8 @@ reasons! {
     CrmRejected "crm-rejected" Fail Client 400 "The CRM did not accept the request.";
     IssuerKeysUnavailable "issuer-keys-unavailable" Fail Upstream 503 "The keys of the token's issuer are not available.";
     UpstreamUnreachable "upstream-unreachable" Fail Upstream 502 "The CRM could not be reached.";
+    UpstreamTls "upstream-tls" Fail Upstream 502 "The CRM could not be reached safely.";
+    UpstreamSaturated "upstream-saturated" Fail Upstream 503 "Every connection to the CRM is in use.";
     UpstreamTimeout "upstream-timeout" Fail Upstream 504 "The CRM did not answer in time.";
     UpstreamBroken "upstream-broken" Fail Upstream 502 "The CRM's answer broke off.";
     UpstreamTooLarge "upstream-too-large" Fail Upstream 502 "The CRM's answer is too large.";
@@ -166,6 +175,7 @@ reasons! {
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
     DirectoryStale "directory-stale" Fail Ours 503 "The directory is too old to decide by.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
+    RecordBusy "record-busy" Fail Ours 503 "Other changes of the same record are under way.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";
 }
 

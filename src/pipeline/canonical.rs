@@ -3,7 +3,7 @@
 //! What two readers could take for two different things is refused here, with a reason each. The bytes that the caller
 //! sent are never forwarded.
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap};
 use http::uri::Uri;
 use http::{Method, Version};
 
@@ -21,6 +21,8 @@ pub struct CanonicalHead {
     pub has_trailing_slash: bool,
     /// The decoded parameters of the query, in order.
     pub query: Vec<(String, String)>,
+    /// The host that the request is for, in lower case and with its port if it has one; HTTP/1.0 may have none.
+    pub host: Option<String>,
     /// The headers as received, hop-by-hop ones removed.
     pub headers: HeaderMap,
 }
@@ -32,11 +34,13 @@ pub struct HeadLimits {
     pub target_bytes_max: usize,
     /// Parameters of the query.
     pub query_parameters_max: usize,
+    /// Header fields.
+    pub headers_max: usize,
 }
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self { target_bytes_max: 8 * 1024, query_parameters_max: 200 }
+        Self { target_bytes_max: 8 * 1024, query_parameters_max: 200, headers_max: 100 }
     }
 }
 
@@ -48,12 +52,16 @@ pub fn read(
     headers: HeaderMap,
     limits: HeadLimits,
 ) -> Result<CanonicalHead, Problem> {
-    check_target(uri, &headers, version, limits)?;
-    let headers = read_headers(headers)?;
+    if headers.len() > limits.headers_max {
+        return Err(Reason::HeaderTooMany.into());
+    }
+    let host = host(uri, version, &headers)?;
+    check_target(uri, limits)?;
+    let headers = read_headers(join_cookies(headers, version))?;
     let (segments, has_trailing_slash) = read_path(uri.path())?;
     let query = read_query(uri.query().unwrap_or(""), limits)?;
     query.iter().try_for_each(|(name, _)| check_method_override(name))?;
-    Ok(CanonicalHead { method, segments, has_trailing_slash, query, headers })
+    Ok(CanonicalHead { method, segments, has_trailing_slash, query, host, headers })
 }
 
 /// Refuses a parameter that some CRM takes for the method.
@@ -69,23 +77,47 @@ pub fn is_method_override(name: &str) -> bool {
     METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
-fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLimits) -> Result<(), Problem> {
+/// The host that a request is for, in lower case. Target and `Host` must not name two.
+pub fn host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Reason::HostDuplicate.into());
     }
-    if host.is_none() && version == Version::HTTP_11 {
-        return Err(Reason::HostMissing.into());
-    }
-    // An absolute target must agree with Host, else two readers would pick two servers.
-    if let Some(authority) = uri.authority() {
-        let agrees =
-            host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
-        if !agrees {
+    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let named = match (host.map(http::HeaderValue::as_bytes), authority) {
+        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
             return Err(Reason::TargetForm.into());
         }
-    }
+        // An absolute target of HTTP/1.1 needs its Host all the same (RFC 9112 §3.2.2).
+        (None, Some(_)) if version < Version::HTTP_2 => return Err(Reason::TargetForm.into()),
+        (None, None) if version >= Version::HTTP_11 => return Err(Reason::HostMissing.into()),
+        (host, authority) => authority.or(host),
+    };
+    let named = named.map(|named| read_host(named).ok_or(Problem::new(Reason::HostMalformed)));
+    named.transpose()
+}
+
+/// `name`, `name:port`, an IPv4 address or an IPv6 address in brackets, and nothing else (RFC 3986 §3.2.2).
+fn read_host(raw: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(raw).ok().filter(|text| text.len() <= HOST_BYTES_MAX)?;
+    let is_v6 = |inside: &str| inside.parse::<std::net::Ipv6Addr>().is_ok();
+    // An underscore is no letter of a DNS name, but names of containers have it.
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-.~_".contains(&byte);
+    let (is_name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inside, rest)) => {
+            (is_v6(inside), if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        None => {
+            let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+            (!name.is_empty() && name.bytes().all(is_name_byte), port)
+        }
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (is_name && port.is_none_or(is_port)).then(|| text.to_ascii_lowercase())
+}
+
+fn check_target(uri: &Uri, limits: HeadLimits) -> Result<(), Problem> {
     if !uri.path().starts_with('/') {
         return Err(Reason::TargetForm.into());
     }
@@ -94,6 +126,20 @@ fn check_target(uri: &Uri, headers: &HeaderMap, version: Version, limits: HeadLi
         true => Err(Reason::PathTooLong.into()),
         false => Ok(()),
     }
+}
+
+/// HTTP/2 callers may send a cookie in crumbs, which are one (RFC 9113 §8.2.3).
+fn join_cookies(mut headers: HeaderMap, version: Version) -> HeaderMap {
+    if version < Version::HTTP_2 || headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return headers;
+    }
+    let crumbs: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+    if let Ok(mut whole) = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        whole.set_sensitive(true);
+        headers.insert(header::COOKIE, whole);
+    }
+    headers
 }
 
 fn read_headers(mut headers: HeaderMap) -> Result<HeaderMap, Problem> {
@@ -122,15 +168,14 @@ fn read_headers(mut headers: HeaderMap) -> Result<HeaderMap, Problem> {
     if headers.contains_key(header::UPGRADE) || connection.iter().any(|name| name == "upgrade") {
         return Err(Reason::UpgradeRefused.into());
     }
-    for name in HOP_BY_HOP.iter().copied().chain(connection.iter().map(String::as_str)) {
-        if let Ok(name) = HeaderName::try_from(name) {
-            // A caller must not be able to remove the credential that we are about to look for.
-            if !PROTECTED.contains(&name.as_str()) {
-                headers.remove(name);
-            }
-        }
+    for name in HOP_BY_HOP {
+        headers.remove(*name);
     }
-    Ok(headers)
+    // Whoever takes away what `Connection` names would take away a credential or a precondition that others act upon.
+    match connection.iter().any(|name| headers.contains_key(name.as_str())) {
+        true => Err(Reason::ConnectionHeader.into()),
+        false => Ok(headers),
+    }
 }
 
 fn read_path(raw: &str) -> Result<(Vec<String>, bool), Problem> {
@@ -296,17 +341,8 @@ const HOP_BY_HOP: &[&str] = &[
     "proxy-authenticate",
     "proxy-authorization",
 ];
-/// Headers that a `Connection` header of the caller cannot remove.
-const PROTECTED: &[&str] = &[
-    "host",
-    "authorization",
-    "content-type",
-    "content-encoding",
-    "content-length",
-    "x-api-key",
-    "cookie",
-    "origin",
-];
+/// Bytes of a host: a DNS name has 253 at most, a port five and a colon.
+const HOST_BYTES_MAX: usize = 260;
 
 #[cfg(test)]
 #[path = "canonical_tests.rs"]

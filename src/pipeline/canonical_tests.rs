@@ -184,18 +184,103 @@ fn upgrade_refused() {
 }
 
 #[test]
-fn hop_by_hop_headers_are_removed_but_never_the_credential() {
+fn hop_by_hop_headers_are_removed() {
     let pairs = [
         ("host", "a"),
-        ("connection", "x-trace, authorization"),
-        ("x-trace", "1"),
-        ("authorization", "Bearer k"),
+        ("connection", "close, te, x-not-there"),
         ("te", "trailers"),
+        ("keep-alive", "timeout=5"),
+        ("authorization", "Bearer k"),
     ];
     let head = try_read("/deals", &pairs).unwrap();
-    assert!(!head.headers.contains_key("x-trace"));
-    assert!(!head.headers.contains_key("te"));
+    assert_eq!(head.headers.len(), 2, "{:?}", head.headers);
     assert!(head.headers.contains_key("authorization"));
+}
+
+#[test]
+fn connection_header() {
+    for name in ["authorization", "X-Api-Key", "if-match", "host", "content-length", "x-forwarded-for"] {
+        let value = format!("close, {name}");
+        let pairs = [("host", "a"), ("connection", value.as_str()), ("if-match", "1"), ("x-api-key", "k")];
+        let more = [("authorization", "Bearer k"), ("content-length", "0"), ("x-forwarded-for", "1.2.3.4")];
+        refused("/deals", &[&pairs[..], &more].concat(), Reason::ConnectionHeader);
+    }
+}
+
+#[test]
+fn header_too_many() {
+    let mut pairs = vec![("host", "a")];
+    pairs.extend([("x-note", "1"); 99]);
+    assert!(try_read("/deals", &pairs).is_ok());
+    pairs.push(("x-note", "1"));
+    refused("/deals", &pairs, Reason::HeaderTooMany);
+}
+
+#[test]
+fn hosts() {
+    #[track_caller]
+    fn check(version: Version, target: &str, hosts: &[&str], expected: Result<Option<&str>, Reason>) {
+        let uri: Uri = target.parse().unwrap();
+        let pairs: Vec<(&str, &str)> = hosts.iter().map(|host| ("host", *host)).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(header::HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+        }
+        let found = host(&uri, version, &map).map_err(|problem| problem.reason);
+        assert_eq!(found, expected.map(|host| host.map(str::to_owned)));
+    }
+    const V1: Version = Version::HTTP_11;
+    const V2: Version = Version::HTTP_2;
+    check(V1, "/", &["CRM.example"], Ok(Some("crm.example")));
+    check(V1, "/", &["crm.example:8443"], Ok(Some("crm.example:8443")));
+    check(V1, "/", &["[::1]:80"], Ok(Some("[::1]:80")));
+    check(V1, "/", &["crm_proxy"], Ok(Some("crm_proxy")));
+    check(V1, "/", &["[::1]"], Ok(Some("[::1]")));
+    check(Version::HTTP_10, "/", &[], Ok(None));
+    check(V1, "/", &[], Err(Reason::HostMissing));
+    check(V1, "/", &["a", "a"], Err(Reason::HostDuplicate));
+    check(V1, "http://a/", &["A"], Ok(Some("a")));
+    check(V1, "http://a/", &["b"], Err(Reason::TargetForm));
+    check(V1, "http://a/", &[], Err(Reason::TargetForm));
+    check(V2, "https://a/", &[], Ok(Some("a")));
+    check(V2, "https://a/", &["a"], Ok(Some("a")));
+    check(V2, "https://a/", &["b"], Err(Reason::TargetForm));
+    check(V2, "/", &["a"], Ok(Some("a")));
+    check(V2, "/", &[], Err(Reason::HostMissing));
+    check(V2, "https://u:p@a/", &[], Err(Reason::HostMalformed));
+    let long = "a".repeat(261);
+    for host in [
+        "",
+        "a b",
+        "a/b",
+        "a@b",
+        "a,b",
+        "a:",
+        "a:x",
+        "a:99999",
+        "a:80:80",
+        "a?b",
+        "a#b",
+        "a\\b",
+        "[::1",
+        "::1",
+        "[::1]x",
+        "[a]",
+        "a%41",
+        long.as_str(),
+    ] {
+        check(V1, "/", &[host], Err(Reason::HostMalformed));
+    }
+}
+
+#[test]
+fn crumbs_of_a_cookie_are_one() {
+    let pairs = [("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")];
+    let uri: Uri = "https://crm.example/deals".parse().unwrap();
+    let head = read(Method::GET, &uri, Version::HTTP_2, headers(&pairs), HeadLimits::default()).unwrap();
+    assert_eq!(head.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    let head = try_read("/deals", &[HOST, &pairs].concat()).unwrap();
+    assert_eq!(head.headers.get_all("cookie").iter().count(), 3, "over HTTP/1.1 they are several");
 }
 
 proptest! {

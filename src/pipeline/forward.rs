@@ -1,23 +1,23 @@
-//! The one file that talks to the CRM [edge]: it forwards what was cleared, and fetches images for deciding.
+//! The one file that talks to the CRM, over the connections of `net/connector.rs`: it forwards what was cleared, and
+//! fetches images for deciding.
 //!
 //! Promises: a request without a Clearance cannot be forwarded; redirects are never followed; a write is never sent
-//! twice; every phase has a time-out and every answer a size limit.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "edge: sockets; the one place where the CRM's answers are collected"
-)]
+//! twice; every phase has a time-out and every answer a size limit; trailers and interim answers are dropped. Callers get
+//! a reason, operators why.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_pki_types::ServerName;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::enforce::request::{Clearance, UpstreamRequest, base_headers, target};
@@ -26,27 +26,50 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain, rustls_error};
+use crate::net::remote::causes;
+use crate::net::renewed::{Made, Renew, Renewed, TlsError};
+use crate::net::tls_client::ClientTlsOptions;
 use crate::telemetry::watch::Watch;
 
 /// Where the CRM is and how long to wait for it.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
-    /// `http://host:port`, without a path.
+    /// As operators know it: `https://host:port` or `unix:/path`.
     pub origin: String,
+    /// Where connections go.
+    pub target: Target,
     /// A path before every path of the profile, without a trailing slash.
     pub base_path: String,
     /// The `Host` header, if not the origin's.
     pub host: Option<String>,
-    /// Milliseconds to connect.
-    pub connect_timeout_ms: u64,
-    /// Milliseconds from the request to the end of the answer.
-    pub answer_timeout_ms: u64,
+    /// TLS, and who is expected there; in the clear without it.
+    pub tls: Option<(ClientTlsOptions, ServerName<'static>)>,
+    /// Time limits.
+    pub times: UpstreamTimes,
     /// Bytes of an answer.
     pub answer_bytes_max: usize,
+    /// Connections at once.
+    pub connections_max: usize,
     /// Idle connections that are kept.
     pub idle_connections_max: usize,
-    /// Milliseconds that an idle connection is kept.
-    pub idle_timeout_ms: u64,
+}
+
+/// How long the CRM may take for what.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamTimes {
+    /// To wait for a free connection.
+    pub wait: Duration,
+    /// To connect, TLS handshake included.
+    pub connect: Duration,
+    /// From the request to the head of the answer.
+    pub head: Duration,
+    /// Between two parts of the answer's body.
+    pub body_idle: Duration,
+    /// From the request to the end of the answer.
+    pub answer: Duration,
+    /// That an idle connection is kept.
+    pub idle: Duration,
 }
 
 /// What differs from request to request.
@@ -85,25 +108,37 @@ pub struct StreamedResponse {
 
 /// The CRM.
 pub struct Upstream {
-    client: Client<HttpConnector, Sending>,
+    /// Made anew when certificate files change; what is under way keeps the old one.
+    client: Arc<Renewed<CrmClient>>,
+    /// `scheme://authority`, as requests name it.
+    authority: String,
     options: UpstreamOptions,
 }
 
+type CrmClient = Client<Connector, Sending>;
+
 impl Upstream {
-    /// Prepares the way to the CRM; nothing is connected yet.
-    pub fn new(options: UpstreamOptions) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_millis(options.connect_timeout_ms)));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_millis(options.idle_timeout_ms))
-            .pool_max_idle_per_host(options.idle_connections_max)
-            // A pooled connection may have closed while it was idle. hyper then takes another one, but only for a
-            // request of which not one byte was written: no write is ever sent twice.
-            .retry_canceled_requests(true)
-            .build(connector);
-        Self { client, options }
+    /// Prepares the way to the CRM; certificate files are read, nothing is connected yet.
+    pub fn new(options: UpstreamOptions, now_ms: i64) -> Result<Self, TlsError> {
+        let named = match (&options.host, &options.target) {
+            (Some(host), _) => host.clone(),
+            (None, Target::Address(uri)) => uri.authority().map(ToString::to_string).unwrap_or_default(),
+            (None, Target::Unix(_)) => "localhost".to_owned(),
+        };
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        let files: Vec<PathBuf> = options.tls.iter().flat_map(|(tls, _)| tls.files()).collect();
+        let slots = Arc::new(Semaphore::new(options.connections_max));
+        let make = {
+            let options = options.clone();
+            move |now_ms| make_client(&options, &slots, now_ms)
+        };
+        let client = Arc::new(Renewed::make("upstream", files, now_ms, make)?);
+        Ok(Self { client, authority: format!("{scheme}://{named}"), options })
+    }
+
+    /// What is made anew when certificate files change.
+    pub fn renewed(&self) -> Arc<dyn Renew> {
+        Arc::clone(&self.client) as Arc<dyn Renew>
     }
 
     /// Forwards what was cleared.
@@ -125,9 +160,9 @@ impl Upstream {
         let mut request = clearance.into_request();
         let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let built = self.build(&request, request.body.clone().into(), passage)?;
-        let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
-        let sent = timeout(Duration::from_millis(limit), self.client.request(built)).await;
-        let sent = sent.map_err(|_| Problem::from(Reason::UpstreamTimeout));
+        let limit = passage.time_ms.map_or(self.options.times.head, Duration::from_millis);
+        let sent = timeout(limit, self.client.current().request(built)).await;
+        let sent = sent.map_err(|_| late("the head of the answer", limit));
         let sent = sent.and_then(|sent| sent.map_err(|error| self.unsent(&error)));
         if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
             let told = sent.as_ref().map(|response| response.status().as_u16());
@@ -163,7 +198,8 @@ impl Upstream {
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
         let (sink, flow) = stream::flow(upload.length());
-        let asking = self.client.request(self.build(&request, Sending::Flow(flow), passage)?);
+        let client = self.client.current();
+        let asking = client.request(self.build(&request, Sending::Flow(flow), passage)?);
         let mut pumping = std::pin::pin!(upload.pump(sink));
         let mut asking = std::pin::pin!(asking);
         let (pumped, answered) = tokio::select! {
@@ -172,10 +208,10 @@ impl Upstream {
             answered = &mut asking => (None, Some(answered)),
         };
         // The body has its own limits; the answer is waited for from its end on.
-        let limit = Duration::from_millis(passage.time_ms.unwrap_or(self.options.answer_timeout_ms));
+        let limit = passage.time_ms.map_or(self.options.times.answer, Duration::from_millis);
         let sent = match answered {
             Some(answered) => answered,
-            None => timeout(limit, asking).await.map_err(|_| Problem::from(Reason::UpstreamTimeout))?,
+            None => timeout(limit, asking).await.map_err(|_| late("the answer", limit))?,
         };
         let broken = pumped.and_then(|pumped| pumped.problem);
         match (sent, broken) {
@@ -190,10 +226,10 @@ impl Upstream {
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
         let mut request = request;
         let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
-        let limit = passage.time_ms.unwrap_or(self.options.answer_timeout_ms);
-        let result = match timeout(Duration::from_millis(limit), self.exchange(request, passage)).await {
+        let limit = passage.time_ms.map_or(self.options.times.answer, Duration::from_millis);
+        let result = match timeout(limit, self.exchange(request, passage)).await {
             Ok(result) => result,
-            Err(_) => Err(Reason::UpstreamTimeout.into()),
+            Err(_) => Err(late("the whole answer", limit)),
         };
         if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
             let told = result.as_ref().map(|response| response.status).map_err(|problem| problem.reason);
@@ -207,18 +243,14 @@ impl Upstream {
         request: UpstreamRequest,
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
-        let is_read = request.method == Method::GET;
-        let build = || self.build(&request, request.body.clone().into(), passage);
-        let mut sent = self.client.request(build()?).await;
-        if is_read && sent.as_ref().is_err_and(|error| !error.is_connect()) {
-            sent = self.client.request(build()?).await;
-        }
-        self.collect(sent.map_err(|error| self.unsent(&error))?, passage).await
+        let limit = self.options.times.head;
+        let sent = timeout(limit, self.ask(&request, passage)).await;
+        self.collect(sent.map_err(|_| late("the head of the answer", limit))??, passage).await
     }
 
     fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Problem {
-        let reason = if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
-        Problem::new(reason).internal(format!("{}: {}", self.options.origin, describe(error)))
+        let (reason, why) = diagnose(error);
+        Problem::new(reason).internal(format!("{}: {why}", self.options.origin))
     }
 
     async fn collect(
@@ -231,14 +263,40 @@ impl Upstream {
             .answer_bytes_max
             .map_or(self.options.answer_bytes_max, |own| own.min(self.options.answer_bytes_max));
         let status = parts.status.as_u16();
-        match Limited::new(body, bytes_max).collect().await {
-            Ok(collected) => {
-                Ok(UpstreamResponse { status, headers: parts.headers, body: collected.to_bytes() })
-            }
-            Err(error) => {
-                let too_large = error.downcast_ref::<LengthLimitError>().is_some();
-                let reason = if too_large { Reason::UpstreamTooLarge } else { Reason::UpstreamBroken };
-                Err(Problem::new(reason).internal(describe(error.as_ref())).upstream(status))
+        let body = self.read(body, bytes_max).await.map_err(|problem| problem.upstream(status))?;
+        Ok(UpstreamResponse { status, headers: parts.headers, body })
+    }
+
+    /// Sends a request. A read is sent once more if its connection broke; a write only if nothing of it was sent, which
+    /// the client sees to by itself.
+    async fn ask(
+        &self,
+        request: &UpstreamRequest,
+        passage: &Passage,
+    ) -> Result<http::Response<Incoming>, Problem> {
+        let client = self.client.current();
+        let mut sent = client.request(self.build(request, request.body.clone().into(), passage)?).await;
+        if request.method == Method::GET && sent.as_ref().is_err_and(|error| !error.is_connect()) {
+            sent = client.request(self.build(request, request.body.clone().into(), passage)?).await;
+        }
+        sent.map_err(|error| self.unsent(&error))
+    }
+
+    async fn read(&self, body: Incoming, bytes_max: usize) -> Result<Bytes, Problem> {
+        let limit = self.options.times.body_idle;
+        let mut body = Limited::new(body, bytes_max);
+        let mut whole = BytesMut::new();
+        loop {
+            let frame = timeout(limit, body.frame()).await;
+            match frame.map_err(|_| late("the next part of the answer", limit))? {
+                None => return Ok(whole.freeze()),
+                // What is no data is a trailer.
+                Some(Ok(frame)) => whole.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Some(Err(error)) => {
+                    let too_large = error.downcast_ref::<LengthLimitError>().is_some();
+                    let reason = if too_large { Reason::UpstreamTooLarge } else { Reason::UpstreamBroken };
+                    return Err(Problem::new(reason).internal(causes(error.as_ref())));
+                }
             }
         }
     }
@@ -254,23 +312,89 @@ impl Upstream {
         body: Sending,
         passage: &Passage,
     ) -> Result<Request<Sending>, Problem> {
-        let internal =
-            |error: &dyn std::fmt::Display| Problem::new(Reason::Internal).internal(error.to_string());
-        let uri = format!("{}{}{}", self.options.origin, self.options.base_path, request.target);
-        let uri: Uri = uri.parse().map_err(|error: http::uri::InvalidUri| internal(&error))?;
+        let uri = format!("{}{}{}", self.authority, self.options.base_path, request.target);
+        let uri: Uri = uri.parse().map_err(|error: http::uri::InvalidUri| {
+            Problem::new(Reason::Internal).internal(error.to_string())
+        })?;
         let mut built = Request::new(body);
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = uri;
         let headers = built.headers_mut();
         *headers = request.headers.clone();
-        if let Some(host) = &self.options.host {
-            headers.insert(HOST, HeaderValue::try_from(host.as_str()).map_err(|error| internal(&error))?);
-        }
         for (name, value) in &passage.forwarded {
             headers.insert(name.clone(), value.clone());
         }
         Ok(built)
     }
+}
+
+fn make_client(
+    options: &UpstreamOptions,
+    slots: &Arc<Semaphore>,
+    now_ms: i64,
+) -> Result<Made<CrmClient>, TlsError> {
+    let (tls, expires_ms) = match &options.tls {
+        Some((files, server_name)) => {
+            let made = files.make(now_ms)?;
+            let tls = TargetTls { config: Arc::new(made.value), server_name: server_name.clone() };
+            (Some(tls), made.expires_ms)
+        }
+        None => (None, None),
+    };
+    let connector = Connector {
+        target: options.target.clone(),
+        tls,
+        slots: Arc::clone(slots),
+        wait: options.times.wait,
+        connect: options.times.connect,
+    };
+    let client = Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(options.times.idle)
+        .pool_max_idle_per_host(options.idle_connections_max)
+        .http1_max_buf_size(HEAD_BYTES_MAX)
+        .http1_max_headers(HEADERS_MAX)
+        .http2_max_header_list_size(HEAD_BYTES_MAX_U32)
+        .http2_max_local_error_reset_streams(RESETS_MAX)
+        .http2_keep_alive_interval(options.times.idle)
+        .http2_keep_alive_timeout(options.times.connect)
+        // A pooled connection may have closed while it was idle. hyper then takes another one, but only for a
+        // request of which not one byte was written: no write is ever sent twice.
+        .retry_canceled_requests(true)
+        .build(connector);
+    Ok(Made { value: client, expires_ms })
+}
+
+/// The reason for callers, and in words why there is no answer.
+fn diagnose(error: &hyper_util::client::legacy::Error) -> (Reason, String) {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(connect) = inner.downcast_ref::<ConnectError>() {
+            let reason = match connect {
+                ConnectError::Saturated(_) => Reason::UpstreamSaturated,
+                ConnectError::Tls(_) => Reason::UpstreamTls,
+                ConnectError::Timeout { .. } | ConnectError::Socket { .. } => Reason::UpstreamUnreachable,
+            };
+            return (reason, connect.to_string());
+        }
+        cause = inner.source();
+    }
+    // Over TLS 1.3 a certificate of ours is refused only after the handshake.
+    if let Some(tls) = rustls_error(error) {
+        return (Reason::UpstreamTls, explain(tls));
+    }
+    // h2 keeps of an error only its text.
+    let why = causes(error);
+    if why.contains("received fatal alert") {
+        return (Reason::UpstreamTls, format!("the other side ended the TLS session ({why})"));
+    }
+    let reason = if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
+    (reason, why)
+}
+
+fn late(what: &str, limit: Duration) -> Problem {
+    Problem::new(Reason::UpstreamTimeout).internal(format!("{what} did not come within {limit:?}"))
 }
 
 /// Asks the CRM whose credential something is, read-only.
@@ -336,12 +460,9 @@ impl Probe<'_> {
     }
 }
 
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
+/// Of an answer's head; more is a broken answer.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEAD_BYTES_MAX_U32: u32 = 64 * 1024;
+const HEADERS_MAX: usize = 200;
+/// Streams that we reset for faults of the CRM before the connection is given up.
+const RESETS_MAX: usize = 64;

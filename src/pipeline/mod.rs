@@ -121,6 +121,7 @@ async fn path(
         exchange.head.headers,
         sidecar.limits.head,
     )?;
+    sidecar.check_host(head.host.as_deref())?;
     if let Some(reply) = open::preflight(sidecar, serving, &head, trail)? {
         return Ok(reply);
     }
@@ -159,7 +160,7 @@ async fn path(
     fetcher.find_owner(&mut mapped, profile).await?;
     // An attachment changes no field, and may take long: it holds a place of its own, and no record.
     let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
-    let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await;
+    let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await?;
     let stage = Stage {
         sidecar,
         serving,
@@ -273,12 +274,11 @@ async fn exit(
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
     trail.end_trace(status, problem.as_ref());
     let _ = reply_to.send(outgoing);
-    let is_delivered = delivered.await.unwrap_or(false);
-    match (is_open, must_be_durable, is_delivered) {
-        (false, _, _) | (true, true, true) => {}
-        (true, true, false) => sidecar.recorder.note_undelivered(&trail.id),
-        (true, false, true) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Yes)),
-        (true, false, false) => sidecar.recorder.conclude_soon(&trail, &end(Delivered::Abandoned)),
+    let delivered = delivered.await.unwrap_or(Delivered::Abandoned);
+    match (is_open, must_be_durable, delivered) {
+        (false, _, _) | (true, true, Delivered::Yes | Delivered::Unknown) => {}
+        (true, true, Delivered::Abandoned) => sidecar.recorder.note_undelivered(&trail.id),
+        (true, false, delivered) => sidecar.recorder.conclude_soon(&trail, &end(delivered)),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::age::DirectoryAge;
 use super::canonical::HeadLimits;
@@ -23,6 +25,7 @@ use crate::json::parse::JsonLimits;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
+use crate::net::renewed::{Renew, Renewal};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::readiness::Readiness;
@@ -56,6 +59,8 @@ pub struct Sidecar {
     pub standing: Standing,
     /// What pages of other sites may do.
     pub browsers: Browsers,
+    /// TLS files that are looked at again while the service runs.
+    pub renewed: Vec<Arc<dyn Renew>>,
     slots: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     open: Arc<Semaphore>,
@@ -85,14 +90,16 @@ pub struct Limits {
     pub fetches_max: usize,
     /// Requests under way.
     pub requests_max: usize,
-    /// Connections of callers.
-    pub connections_max: usize,
     /// Of a body that passes piece by piece.
     pub stream: StreamLimits,
     /// Files of identified callers that pass at once.
     pub streams_max: usize,
     /// Requests under way for which nobody is identified.
     pub open_requests_max: usize,
+    /// Milliseconds to wait for other changes of the same record.
+    pub lock_timeout_ms: u64,
+    /// The values of `Host` that are served, in lower case; all if empty.
+    pub hosts: Vec<String>,
 }
 
 impl Default for Limits {
@@ -108,10 +115,11 @@ impl Default for Limits {
             ids_max: 100,
             fetches_max: 50,
             requests_max: 1_024,
-            connections_max: 9_000,
             stream: StreamLimits::default(),
             streams_max: 256,
             open_requests_max: 128,
+            lock_timeout_ms: 10_000,
+            hosts: Vec::new(),
         }
     }
 }
@@ -199,6 +207,7 @@ impl Sidecar {
             readiness,
             standing: Standing::default(),
             browsers,
+            renewed: Vec::new(),
             slots,
             streams,
             open,
@@ -216,6 +225,36 @@ impl Sidecar {
     #[must_use]
     pub fn observing(self, observing: Observing) -> Self {
         Self { observing, ..self }
+    }
+
+    /// The same with TLS files that are looked at again; without this there are none.
+    #[must_use]
+    pub fn renewing(self, renewed: Vec<Arc<dyn Renew>>) -> Self {
+        Self { renewed, ..self }
+    }
+
+    /// Looks at the TLS files again. Blocks on the file system.
+    pub fn renew_tls(&self) {
+        let now_ms = self.clock.now_ms();
+        for renewed in &self.renewed {
+            if let Renewal::Refused(_) = renewed.renew(now_ms) {
+                self.metrics.tls_files_refused();
+            }
+        }
+    }
+
+    /// Refuses a host that is not on the list.
+    pub fn check_host(&self, host: Option<&str>) -> Result<(), Problem> {
+        let hosts = &self.limits.hosts;
+        let is_served = |host: &str| {
+            let without_port = host.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+            let name = without_port.map_or(host, |(name, _)| name);
+            hosts.iter().any(|listed| listed == host || listed == name)
+        };
+        match hosts.is_empty() || host.is_some_and(is_served) {
+            true => Ok(()),
+            false => Err(Reason::HostUnlisted.into()),
+        }
     }
 
     /// What serves now.
@@ -260,18 +299,22 @@ impl Sidecar {
         &self,
         mapped: &Mapped<'_>,
         is_write: bool,
-    ) -> Vec<tokio::sync::OwnedMutexGuard<()>> {
+    ) -> Result<Vec<tokio::sync::OwnedMutexGuard<()>>, Problem> {
         let mut places: Vec<usize> = match (is_write, mapped.record_type) {
             (true, Some(record_type)) => mapped.ids.iter().map(|id| place(&record_type.name, id)).collect(),
             _ => Vec::new(),
         };
         places.sort_unstable();
         places.dedup();
-        let mut guards = Vec::new();
-        for lock in places.into_iter().filter_map(|place| self.locks.get(place)) {
-            guards.push(Arc::clone(lock).lock_owned().await);
-        }
-        guards
+        let locking = async {
+            let mut guards = Vec::new();
+            for lock in places.into_iter().filter_map(|place| self.locks.get(place)) {
+                guards.push(Arc::clone(lock).lock_owned().await);
+            }
+            guards
+        };
+        let limit = Duration::from_millis(self.limits.lock_timeout_ms);
+        timeout(limit, locking).await.map_err(|_| Reason::RecordBusy.into())
     }
 
     /// Tells operators what ended a request.

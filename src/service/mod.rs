@@ -7,6 +7,7 @@ pub mod supply;
 pub mod load;
 pub mod sources;
 mod persons;
+pub mod transport;
 pub mod start;
 pub mod settle;
 pub mod vigil;

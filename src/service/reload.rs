@@ -91,6 +91,8 @@ impl Reloader {
 
     /// Reads all files anew and swaps in what is sound.
     pub async fn reload(&self) -> Reloaded {
+        let renewing = Arc::clone(&self.sidecar);
+        let _ = tokio::task::spawn_blocking(move || renewing.renew_tls()).await;
         let mut state = self.state.lock().await;
         let before = self.sidecar.current.serving();
         let (config, revisions) = (self.config.clone(), self.revisions.clone());

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
@@ -15,14 +16,13 @@ use super::reload::{PARTS, Reloader, policy_changes, revision, revision_of, vouc
 use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
 use super::vigil::vigil;
+use super::transport;
 use crate::admin;
 use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::service::observe;
-use crate::config::service::{
-    AdminConfig, BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig, UpstreamConfig,
-};
+use crate::config::service::{AdminConfig, BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{Entry, ObserveGroup, RevisionOf, RevisionResult, Start};
@@ -31,13 +31,15 @@ use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
 use crate::net::remote::RemoteError;
+use crate::net::renewed::{Renew, TlsError};
+use crate::net::socket::{ListenAddress, Listener};
 use crate::pipeline::age::DirectoryAge;
 use crate::pipeline::canonical::HeadLimits;
 use crate::pipeline::decide::gate::VerdictCache;
-use crate::pipeline::forward::{Upstream, UpstreamOptions};
+use crate::pipeline::forward::Upstream;
 use crate::pipeline::identify::Way;
 use crate::pipeline::identify::jwt::refresh::Refresher;
-use crate::pipeline::listen::{self, ConnectionLimits};
+use crate::pipeline::listen::door;
 use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::record::Recorder;
@@ -64,11 +66,14 @@ pub enum StartError {
     #[error("`{address}` cannot be listened on: {source}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// Certificates, keys or authorities cannot be used.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(TlsError),
     /// The first entry could not be recorded.
     #[error("the start could not be recorded: {0}")]
     Record(String),
@@ -94,6 +99,8 @@ pub struct Running {
     /// Its parts.
     pub sidecar: Arc<Sidecar>,
     /// Where callers connect.
+    pub listens: ListenAddress,
+    /// The same as an address; unspecified on a unix socket.
     pub address: SocketAddr,
     /// Where the admin listener is.
     pub admin_address: Option<SocketAddr>,
@@ -103,6 +110,7 @@ pub struct Running {
     pub recovery: RecoveryReport,
     /// What reloads.
     pub reloader: Arc<Reloader>,
+    drain_delay: Duration,
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     ledger: Ledger,
@@ -113,6 +121,10 @@ pub struct Running {
 /// Puts the parts together and listens.
 pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Result<Running, StartError> {
     let observing = Observing::new(config.observe.clone(), clock.now_ms()).map_err(StartError::Observe)?;
+    // What cannot be used must not leave a start in the ledger.
+    let tls = transport::listener_tls(&config, clock.now_ms()).map_err(StartError::Tls)?.map(Arc::new);
+    let upstream = transport::upstream_options(&config);
+    let upstream = Upstream::new(upstream, clock.now_ms()).map_err(StartError::Tls)?;
     let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
     let options = ledger_options(&config.ledger, boot.clone());
@@ -120,7 +132,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
-    let listener = bind(config.listen.address).await?;
+    let failed = |source| StartError::Listen { address: config.listen.address.clone(), source };
+    let listener = Listener::bind(&config.listen.address).await.map_err(failed)?;
     let admin_listener = match &config.admin {
         Some(admin) => Some(bind_admin(admin).await?),
         None => None,
@@ -130,37 +143,39 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         None => None,
     };
     let now_ms = clock.now_ms();
+    let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
+    renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
     let metrics = Arc::new(Metrics::default());
     let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
         DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, now_ms),
-        Upstream::new(upstream_options(&config.upstream, &config.limits)),
+        upstream,
         Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
         clock,
-        limits(&config.limits),
+        Limits { hosts: config.listen.hosts.clone(), ..limits(&config.limits) },
         metrics,
         traces,
     );
-    let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers));
+    let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers)).renewing(renewed);
     let sidecar = Arc::new(sidecar);
     require_conditions(&sidecar);
+    transport::require_certificates(&sidecar);
     sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
-    let address = local(&listener, config.listen.address);
+    let address = listener.local_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
     let admin_address = admin_listener.as_ref().map(|(listener, ..)| local(listener, address));
     let health_address = health_listener.as_ref().map(|listener| local(listener, address));
     let snapshot = sidecar.current.snapshot();
     let supply = Arc::new(loaded.supply);
     keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
-    record_start(&sidecar, &boot, address).await?;
+    let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
+    record_start(&sidecar, &boot, &listens.to_string()).await?;
 
     let (shutdown, is_over) = watch::channel(false);
-    let connections = ConnectionLimits {
-        head_timeout_ms: config.listen.head_timeout_ms,
-        drain_timeout_ms: config.listen.drain_timeout_ms,
-        ..ConnectionLimits::default()
-    };
+    let door = transport::door_options(&config, tls);
+    let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
+    let renewals = transport::Renewals::of(&config);
     let reloader = Arc::new(Reloader::new(
         config,
         Arc::clone(&sidecar),
@@ -170,8 +185,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     ));
     let mut tasks = refresh_keys(&sidecar, &is_over)?;
     tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
-    let serving = listen::serve(listener, Arc::clone(&sidecar), connections, over(is_over.clone()));
-    tasks.push(tokio::spawn(serving));
+    tasks.push(tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))));
+    tasks.push(tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))));
     if let Some((listener, token, authzen)) = admin_listener {
         let admin =
             admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token, authzen };
@@ -180,11 +195,13 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let health = health_listener.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
+        listens,
         address,
         admin_address,
         health_address,
         recovery,
         reloader,
+        drain_delay,
         shutdown,
         tasks,
         ledger,
@@ -222,9 +239,11 @@ impl Running {
         self.tasks.iter().all(|task| !task.is_finished())
     }
 
-    /// Stops listening, lets open exchanges end, and closes the ledger. Health is answered until the end: not ready.
+    /// Turns readiness red, stops listening, lets open exchanges end and leave their record, and closes the ledger. Health is
+    /// answered until the end: not ready.
     pub async fn stop(self) -> Result<u64, LedgerError> {
         self.sidecar.readiness.drain();
+        tokio::time::sleep(self.drain_delay).await;
         let _ = self.shutdown.send(true);
         for task in self.tasks {
             let _ = task.await;
@@ -253,7 +272,8 @@ async fn over(mut is_over: watch::Receiver<bool>) {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+    let failed = |source| StartError::Listen { address: ListenAddress::Tcp(address), source };
+    TcpListener::bind(address).await.map_err(failed)
 }
 
 /// The admin listener, with its token and what AuthZEN needs to know of it.
@@ -291,7 +311,7 @@ pub fn keep(
     supply.accept(revisions, bundle)
 }
 
-async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Result<(), StartError> {
+async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<(), StartError> {
     let serving = sidecar.current.serving();
     let snapshot = &serving.snapshot;
     let record = |entry| async { sidecar.recorder.append(entry).await };
@@ -302,7 +322,7 @@ async fn record_start(sidecar: &Sidecar, boot: &str, address: SocketAddr) -> Res
         boot: boot.to_owned(),
         bundle: snapshot.bundle.revision.clone(),
         directory: snapshot.directory.revision.clone(),
-        listen: address.to_string(),
+        listen: listens.to_owned(),
         observe: sidecar.observing.open(sidecar.clock.now_ms()).map(to_entry).collect(),
     };
     record(Entry::Start(start)).await.map_err(failed)?;
@@ -357,19 +377,6 @@ async fn flush_recorder(sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()
     }
 }
 
-fn upstream_options(upstream: &UpstreamConfig, limits: &LimitsConfig) -> UpstreamOptions {
-    UpstreamOptions {
-        origin: upstream.origin.clone(),
-        base_path: upstream.base_path.clone(),
-        host: upstream.host.clone(),
-        connect_timeout_ms: upstream.connect_timeout_ms,
-        answer_timeout_ms: upstream.answer_timeout_ms,
-        answer_bytes_max: limits.answer_bytes,
-        idle_connections_max: upstream.idle_connections_max,
-        idle_timeout_ms: upstream.idle_timeout_ms,
-    }
-}
-
 fn browsers(browsers: &BrowsersConfig) -> Browsers {
     let credentials = if browsers.cors_credentials { Credentials::Included } else { Credentials::Omitted };
     Browsers {
@@ -386,6 +393,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         head: HeadLimits {
             target_bytes_max: limits.target_bytes,
             query_parameters_max: limits.query_parameters,
+            headers_max: limits.headers,
         },
         body_bytes_max: limits.body_bytes,
         body_timeout_ms: limits.body_timeout_ms,
@@ -395,7 +403,6 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         ids_max: limits.ids,
         fetches_max: limits.fetches,
         requests_max: limits.requests,
-        connections_max: limits.connections,
         stream: StreamLimits {
             bytes_max: limits.stream_bytes,
             idle_ms: limits.stream_idle_ms,
@@ -403,6 +410,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         },
         streams_max: limits.streams,
         open_requests_max: limits.open_requests,
+        lock_timeout_ms: limits.lock_timeout_ms,
         ..Limits::default()
     }
 }

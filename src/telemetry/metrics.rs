@@ -44,7 +44,7 @@ macro_rules! labels {
         }
     )*};
 }
-labels! { StatusLabel status  ReasonLabel reason  ResultLabel result  UseLabel used_for  VersionLabel version }
+labels! { StatusLabel status  CauseLabel cause  ReasonLabel reason  ResultLabel result  UseLabel used_for  VersionLabel version }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -58,7 +58,9 @@ pub struct Metrics {
     upstream_seconds: Histograms<StatusLabel>,
     ledger_seconds: Histogram,
     connections_refused: Family<ReasonLabel, Counter>,
+    connections_closed: Family<CauseLabel, Counter>,
     reloads: Family<ResultLabel, Counter>,
+    tls_refused: Counter,
     certificates: Family<UseLabel, Gauge>,
     fields_hidden: Counter,
     rows_hidden: Counter,
@@ -139,6 +141,17 @@ pub enum CertificateUse {
     Upstream,
 }
 
+/// Why we closed a connection before its caller did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// Nothing was asked for too long.
+    Idle,
+    /// An answer was not read.
+    Unread,
+    /// It outstayed the service's end.
+    Drained,
+}
+
 /// A caller's connection, counted until it is dropped.
 pub struct OpenConnection(Gauge);
 
@@ -179,6 +192,18 @@ impl Default for Metrics {
                 "connections_refused",
                 "Connections refused before there was a request",
                 Family::default(),
+            ),
+            connections_closed: add(
+                r,
+                "connections_closed",
+                "Connections that we closed before their caller did",
+                Family::default(),
+            ),
+            tls_refused: add(
+                r,
+                "tls_files_refused",
+                "Looks at TLS files that cannot be used, while the old ones serve on",
+                Counter::default(),
             ),
             reloads: add(r, "reloads", "Reloads by result", Family::default()),
             certificates: add(
@@ -287,6 +312,21 @@ impl Metrics {
     /// Counts a connection that ended before there was a request, or that was not taken.
     pub fn connection_refused(&self, reason: Reason) {
         self.connections_refused.get_or_create(&ReasonLabel { reason: reason.code() }).inc();
+    }
+
+    /// Counts a connection that we closed.
+    pub fn connection_closed(&self, cause: CloseCause) {
+        let cause = match cause {
+            CloseCause::Idle => "idle",
+            CloseCause::Unread => "unread",
+            CloseCause::Drained => "drained",
+        };
+        self.connections_closed.get_or_create(&CauseLabel { cause }).inc();
+    }
+
+    /// Counts a look at TLS files that cannot be used.
+    pub fn tls_files_refused(&self) {
+        self.tls_refused.inc();
     }
 
     /// Counts a caller's connection for as long as it is held.

@@ -4,15 +4,21 @@
 #![expect(clippy::disallowed_methods, reason = "edge: connects to the sidecar under test")]
 #![expect(clippy::expect_used, clippy::panic, reason = "a test whose sockets fail has failed")]
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{DATE, HeaderMap, HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
+use crate::net::socket::Stream;
 use crate::pipeline::respond::DECISION_HEADER;
 
 /// Someone who sends requests.
@@ -20,6 +26,7 @@ use crate::pipeline::respond::DECISION_HEADER;
 pub struct Caller {
     address: SocketAddr,
     headers: Vec<String>,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// An answer.
@@ -36,7 +43,7 @@ pub struct TestReply {
 impl Caller {
     /// A caller of an address, without a credential.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, headers: Vec::new() }
+        Self { address, headers: Vec::new(), tls: None }
     }
 
     /// The same caller with one more header on every request, as `Name: value`.
@@ -44,6 +51,31 @@ impl Caller {
     pub fn with_header(mut self, line: &str) -> Self {
         self.headers.push(line.to_owned());
         self
+    }
+
+    /// The same caller over TLS, who expects a server named `lockkeeper.test`.
+    #[must_use]
+    pub fn over_tls(mut self, config: ClientConfig) -> Self {
+        self.tls = Some(Arc::new(config));
+        self
+    }
+
+    /// The headers that every request carries, as names and values.
+    pub fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let pair = |line: &String| {
+            let (name, value) = line.split_once(": ").expect("a header line has a colon");
+            let name = HeaderName::try_from(name).expect("a header's name");
+            (name, HeaderValue::try_from(value).expect("a header's value"))
+        };
+        self.headers.iter().map(pair).collect()
+    }
+
+    /// A connection on which nothing was written; fails as the handshake does.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        let stream = TcpStream::connect(self.address).await?;
+        let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(SERVER_NAME).expect("a name of a server");
+        Ok(Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?))
     }
 
     /// `GET`.
@@ -78,7 +110,10 @@ impl Caller {
 
     /// Any method; a body is JSON unless a header says otherwise.
     pub async fn send(&self, method: &str, target: &str, body: impl ToString) -> TestReply {
-        let bytes = exchange(self.address, self.request(method, target, &body.to_string()).as_bytes()).await;
+        let mut stream = self.connect().await.expect("the sidecar listens");
+        // The sidecar may close before it has read everything; what it answered counts.
+        let _ = stream.write_all(self.request(method, target, &body.to_string()).as_bytes()).await;
+        let bytes = read_to_end(stream).await;
         let (reply, rest) = TestReply::parse(&bytes, method == "HEAD");
         assert!(rest.is_empty(), "bytes after the answer to {method} {target}");
         reply
@@ -214,7 +249,7 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Reads until the other side closes.
-pub async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
+pub async fn read_to_end(mut stream: impl AsyncRead + Unpin) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset ends the answer like a close: what came before it counts.
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
@@ -222,5 +257,7 @@ pub async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
     bytes
 }
 
+/// The name that callers over TLS expect, and put into `Host`.
+pub const SERVER_NAME: &str = "lockkeeper.test";
 /// How long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);

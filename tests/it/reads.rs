@@ -162,7 +162,6 @@ async fn headers_of_the_caller_that_never_reach_the_crm() {
         "Cookie: sid=1",
         "Impersonate-User: 5",
         "TE: trailers",
-        "Connection: x-forwarded-for",
     ];
     let mut caller = sidecar.as_person("rep-east");
     for line in lines {

@@ -7,6 +7,7 @@ use std::path::Path;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::config::service::BundleOrigin;
 use lockkeeper::config::service::{self, ServiceConfig};
+use lockkeeper::net::socket::ListenAddress;
 use serde_json::Value;
 
 use super::{none, tree, yaml};
@@ -71,7 +72,7 @@ fn nobody_but_lockkeeper_reaches_the_crm() {
     let service = manifest("service");
     let ports = at(&service, "/spec/ports").as_array().unwrap();
     assert_eq!((ports.len(), &ports[0]["targetPort"]), (1, &http["name"]));
-    assert_eq!(http["containerPort"], config().listen.address.port());
+    assert_eq!(http["containerPort"], port());
     let policy = manifest("network-policy");
     let rules = at(&policy, "/spec/ingress").as_array().unwrap();
     let open: Vec<&Value> = rules.iter().filter(|rule| rule.get("from").is_none()).collect();
@@ -82,7 +83,7 @@ fn nobody_but_lockkeeper_reaches_the_crm() {
         .map(|port| port["port"].as_i64().unwrap())
         .collect();
     let admin = config().admin.unwrap().address.port();
-    assert_eq!(all, [i64::from(config().listen.address.port()), i64::from(admin)]);
+    assert_eq!(all, [i64::from(port()), i64::from(admin)]);
     assert_eq!(*at(&policy, "/spec/policyTypes"), serde_json::json!(["Ingress", "Egress"]));
 }
 
@@ -116,7 +117,23 @@ fn the_pod_runs_with_no_more_rights_than_needed() {
     assert_eq!(written.len(), 1);
     assert_eq!(written[0]["mountPath"].as_str().unwrap(), config().ledger.path.display().to_string());
     let end_s = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
-    assert!(end_s * 1000 > config().listen.drain_timeout_ms + config().ledger.write_timeout_ms);
+    assert!(end_s * 1000 > end_ms());
+    let unit = tree::read("deploy/systemd/lockkeeper.service");
+    let line = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")?.strip_suffix('s'));
+    assert!(line.unwrap().parse::<u64>().unwrap() * 1000 > end_ms());
+}
+
+/// How long the service may take to end: callers drain, then what the CRM still works at is recorded.
+fn end_ms() -> u64 {
+    let (config, times) = (config(), config().listen.times);
+    times.drain_delay_ms + times.drain_ms + config.upstream.times.answer_ms + config.ledger.write_timeout_ms
+}
+
+fn port() -> u16 {
+    match config().listen.address {
+        ListenAddress::Tcp(address) => address.port(),
+        ListenAddress::Unix { .. } => panic!("the service of the manifests has a port"),
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("forward", &["enforce::request", "stream"]),
     ("identify", &["enforce::answer", "forward"]),
     ("intake", &["canonical", "listen", "map", "multipart", "sidecar", "stream"]),
-    ("listen", &["forward", "outgoing", "run", "sidecar"]),
+    ("listen", &["canonical", "forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     (
         "observe",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::CommandFactory;
 use lockkeeper::cli::Cli;
 use lockkeeper::model::reason::{Class, Fault, Reason};
-use lockkeeper::telemetry::metrics::{CertificateUse, Finished, Metrics, Readings, ReloadResult};
+use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, Readings, ReloadResult};
 
 use super::{none, tree};
 
@@ -68,6 +68,7 @@ fn every_metric_is_documented() {
     metrics.count(&Finished { status: 200, ..Finished::default() });
     metrics.upstream(None, Duration::ZERO);
     metrics.connection_refused(Reason::HttpUnreadable);
+    metrics.connection_closed(CloseCause::Idle);
     metrics.reload(ReloadResult::Active);
     metrics.certificate_expires(CertificateUse::Listen, 0);
     metrics.count_observed(None);

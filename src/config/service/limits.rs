@@ -20,6 +20,10 @@ pub struct LimitsConfig {
     pub target_bytes: usize,
     /// Parameters of a query.
     pub query_parameters: usize,
+    /// Bytes of a head.
+    pub head_bytes: usize,
+    /// Header fields of a head.
+    pub headers: usize,
     /// Records in one answer.
     pub records: usize,
     /// Records that one request may name.
@@ -30,6 +34,12 @@ pub struct LimitsConfig {
     pub requests: usize,
     /// Connections of callers.
     pub connections: usize,
+    /// Connections of one source.
+    pub connections_per_source: usize,
+    /// Connections that are being opened.
+    pub handshakes: usize,
+    /// Milliseconds to wait for other changes of the same record.
+    pub lock_timeout_ms: u64,
     /// Verdicts kept.
     pub cached_verdicts: u64,
     /// Bytes of a body that passes.
@@ -54,11 +64,16 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         json_depth: settings.size(&JSON_DEPTH),
         target_bytes: settings.size(&TARGET_BYTES),
         query_parameters: settings.size(&QUERY_PARAMETERS),
+        head_bytes: settings.size(&HEAD_BYTES),
+        headers: settings.size(&HEADERS),
         records: settings.size(&RECORDS),
         ids: settings.size(&IDS),
         fetches: settings.size(&FETCHES),
         requests: settings.size(&REQUESTS),
         connections: settings.size(&CONNECTIONS),
+        connections_per_source: settings.size(&CONNECTIONS_PER_SOURCE),
+        handshakes: settings.size(&HANDSHAKES),
+        lock_timeout_ms: settings.integer(&LOCK_TIMEOUT_MS),
         cached_verdicts: settings.integer(&CACHED_VERDICTS),
         stream_bytes: settings.integer(&STREAM_BYTES),
         stream_idle_ms: settings.integer(&STREAM_IDLE_MS),
@@ -79,11 +94,16 @@ impl Default for LimitsConfig {
             json_depth: JSON_DEPTH.default_size(),
             target_bytes: TARGET_BYTES.default_size(),
             query_parameters: QUERY_PARAMETERS.default_size(),
+            head_bytes: HEAD_BYTES.default_size(),
+            headers: HEADERS.default_size(),
             records: RECORDS.default_size(),
             ids: IDS.default_size(),
             fetches: FETCHES.default_size(),
             requests: REQUESTS.default_size(),
             connections: CONNECTIONS.default_size(),
+            connections_per_source: CONNECTIONS_PER_SOURCE.default_size(),
+            handshakes: HANDSHAKES.default_size(),
+            lock_timeout_ms: LOCK_TIMEOUT_MS.default_integer(),
             cached_verdicts: CACHED_VERDICTS.default_integer(),
             stream_bytes: STREAM_BYTES.default_integer(),
             stream_idle_ms: STREAM_IDLE_MS.default_integer(),
@@ -107,11 +127,16 @@ pub const SECTION: Section = Section {
         &JSON_DEPTH,
         &TARGET_BYTES,
         &QUERY_PARAMETERS,
+        &HEAD_BYTES,
+        &HEADERS,
         &RECORDS,
         &IDS,
         &FETCHES,
         &REQUESTS,
         &CONNECTIONS,
+        &CONNECTIONS_PER_SOURCE,
+        &HANDSHAKES,
+        &LOCK_TIMEOUT_MS,
         &CACHED_VERDICTS,
         &STREAM_BYTES,
         &STREAM_IDLE_MS,
@@ -134,12 +159,35 @@ const JSON_DEPTH: Key = Key::integer(
 );
 const TARGET_BYTES: Key = Key::integer("target_bytes", 8 * 1024, 1, 60 * 1024, "of path and query");
 const QUERY_PARAMETERS: Key = Key::integer("query_parameters", 200, 1, 10_000, "of a query");
+const HEAD_BYTES: Key = Key::integer("head_bytes", 64 * 1024, 8 * 1024, 1 << 20, "of a request's head");
+const HEADERS: Key = Key::integer("headers", 100, 1, 1_000, "header fields of a request");
 const RECORDS: Key =
     Key::integer("records", 20_000, 1, 1_000_000, "records in one answer, embedded ones included");
 const IDS: Key = Key::integer("ids", 100, 1, 10_000, "records that one request may name");
 const FETCHES: Key = Key::integer("fetches", 50, 1, 10_000, "records fetched on top of one answer");
 const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests under way");
 const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");
+const CONNECTIONS_PER_SOURCE: Key = Key::integer(
+    "connections_per_source",
+    4_000,
+    1,
+    100_000,
+    "connections of one source: an IPv4 address, or 64 bits of an IPv6 address; `trusted_proxies` are not counted",
+);
+const HANDSHAKES: Key = Key::integer(
+    "handshakes",
+    1_000,
+    1,
+    100_000,
+    "connections that are being opened: PROXY header and TLS handshake",
+);
+const LOCK_TIMEOUT_MS: Key = Key::integer(
+    "lock_timeout_ms",
+    10_000,
+    1,
+    600_000,
+    "for other changes of the same record that are under way",
+);
 const CACHED_VERDICTS: Key =
     Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "verdicts that are kept");
 const STREAM_BYTES: Key = Key::integer(

@@ -1,6 +1,8 @@
 //! The service's configuration, resolved: what the program needs, every value with its default. One file per section.
 
 mod listen;
+mod tls;
+mod http2;
 mod admin;
 mod upstream;
 mod identity;
@@ -23,16 +25,18 @@ use super::settings::Section;
 pub use admin::AdminConfig;
 pub use browsers::BrowsersConfig;
 pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
+pub use http2::Http2Config;
 pub use identity::{
     Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
     KeyConfig, KeySetPlace, LevelConfig, NamedBy, Place, Shown, TypeConfig,
 };
 pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ListenConfig, ListenTimes};
 pub use log::{LogConfig, LogFormat};
 pub use sources::DirectoryConfig;
 pub use telemetry::TracesConfig;
+pub use tls::ListenTlsConfig;
 pub use upstream::UpstreamConfig;
 
 /// Everything that `serve` needs to know.
@@ -113,6 +117,8 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
 /// Every section of the file, in the order of the reference.
 pub const SECTIONS: &[&Section] = &[
     &listen::SECTION,
+    &tls::SECTION,
+    &http2::SECTION,
     &admin::SECTION,
     &upstream::SECTION,
     &identity::SECTION,

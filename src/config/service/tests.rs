@@ -59,19 +59,98 @@ fn every_typo_is_named_in_one_run() {
 }
 
 #[test]
-fn a_url_must_be_plain_http() {
-    let text = SMALL.replace("http://", "https://");
+fn the_crm_is_reached_over_tls_or_in_the_clear() {
+    let https = SMALL.replace("http://127.0.0.1:18100/", "https://crm.example/base/");
+    let config = check(&https, &[]).unwrap();
+    assert_eq!(
+        (config.upstream.origin.as_str(), config.upstream.base_path.as_str()),
+        ("https://crm.example", "/base")
+    );
+    assert!(config.upstream.tls.is_some_and(|tls| tls.http2));
     check(
-        &text,
+        &SMALL.replace("http://", "ftp://"),
         &[
-            "lockkeeper.toml:4 the scheme `https` is not supported | TLS towards the CRM is not in this version; put both on one host or a private network.",
+            "lockkeeper.toml:4 the scheme `ftp` is not supported | Write `https://host:port`, `http://host:port` or `unix:PATH`.",
         ],
     );
-    let text = SMALL.replace("http://", "http://user:pw@");
     check(
-        &text,
+        &SMALL.replace("http://", "http://user:pw@"),
         &[
             "lockkeeper.toml:4 a URL here has no credentials and no query | Keys come from files under `[identity]`.",
+        ],
+    );
+    check(
+        &SMALL.replace("[identity", "ca_file = \"ca.pem\"\n[identity"),
+        &[
+            "lockkeeper.toml:3 `ca_file` has no effect: the CRM is reached in the clear | Write `https://` in `url`, or leave the key out.",
+        ],
+    );
+    check(
+        &https.replace("[identity", "client_key_file = \"k\"\nserver_name = \"a b\"\n[identity"),
+        &[
+            "lockkeeper.toml:3 a client certificate and its key go together | Name both `client_certificate_file` and `client_key_file`, or neither.",
+            "lockkeeper.toml:6 `a b` is no name of a server | Write a DNS name or an IP address.",
+        ],
+    );
+}
+
+#[test]
+fn what_listeners_cannot_be() {
+    #[track_caller]
+    fn listen(lines: &str, expected: &[&str]) -> Option<ServiceConfig> {
+        let rest = SMALL.replace("[listen]\naddress = \"127.0.0.1:8080\"\n", "");
+        check(&format!("{rest}[listen]\n{lines}\n"), expected)
+    }
+    let tcp = "address = \"127.0.0.1:8080\"";
+    listen(
+        "address = \"8080\"",
+        &[
+            "lockkeeper.toml:12 `8080` is not an address | Write an address and a port, e.g. `127.0.0.1:8080`, or `unix:/run/lockkeeper/http.sock`.",
+        ],
+    );
+    let unix = listen("address = \"unix:http.sock\"\nsocket_mode = \"0600\"", &[]).unwrap();
+    assert_eq!(unix.listen.address.to_string(), "unix:/etc/lockkeeper/http.sock");
+    listen(
+        &format!("{tcp}\nsocket_mode = \"0600\""),
+        &["lockkeeper.toml:13 `socket_mode` is for unix sockets | Leave it out, or listen on `unix:…`."],
+    );
+    listen(
+        &format!("{tcp}\nproxy_protocol = \"any\""),
+        &[
+            "lockkeeper.toml:11 `proxy_protocol` is on and nobody may send it | Name the load balancers in `trusted_proxies`, e.g. `[\"10.0.0.0/8\"]`.",
+        ],
+    );
+    listen(
+        &format!("{tcp}\ntrusted_proxies = [\"10.0.0.1/8\"]"),
+        &[
+            "lockkeeper.toml:13 `10.0.0.1/8` is not a network: the address has bits beyond its prefix | Write an address or a prefix, e.g. `10.0.0.0/8`.",
+        ],
+    );
+    let tls = |lines: &str| format!("{tcp}\n[listen.tls]\n{lines}");
+    let pair = "certificate_file = \"c\"\nkey_file = \"k\"";
+    assert!(listen(&tls(pair), &[]).unwrap().listen.tls.is_some());
+    listen(
+        &tls(&format!("{pair}\nclient_certificate = \"required\"")),
+        &[
+            "lockkeeper.toml:13 client certificates cannot be verified | Name the authorities of your callers in `client_ca_file`.",
+        ],
+    );
+    listen(
+        &tls(&format!("{pair}\nclient_ca_file = \"ca\"")),
+        &[
+            "lockkeeper.toml:13 `client_ca_file` has no effect: client certificates are off | Set `client_certificate` to `optional` or `required`, or leave the file out.",
+        ],
+    );
+    listen(
+        &tls("certificate_file = [\"a\", \"b\"]\nkey_file = \"k\""),
+        &[
+            "lockkeeper.toml:13 there are 2 files of certificates and 1 of keys | Name one key for each certificate, in the same order.",
+        ],
+    );
+    listen(
+        &format!("{tcp}\nh2c = true\n[listen.tls]\n{pair}"),
+        &[
+            "lockkeeper.toml:11 `h2c` is for connections in the clear | Leave it out: over TLS, HTTP/2 is agreed on in the handshake.",
         ],
     );
 }
