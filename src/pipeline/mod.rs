@@ -277,7 +277,9 @@ async fn exit(
     let delivered = delivered.await.unwrap_or(Delivered::Abandoned);
     match (is_open, must_be_durable, delivered) {
         (false, _, _) | (true, true, Delivered::Yes | Delivered::Unknown) => {}
-        (true, true, Delivered::Abandoned) => sidecar.recorder.note_undelivered(&trail.id),
+        (true, true, Delivered::Abandoned | Delivered::Partial) => {
+            sidecar.recorder.note_undelivered(&trail.id)
+        }
         (true, false, delivered) => sidecar.recorder.conclude_soon(&trail, &end(delivered)),
     }
 }

@@ -52,11 +52,7 @@ impl Outgoing {
     }
 
     /// A reply whose body still comes in, and what will tell whether all of it got there.
-    pub fn flowing(
-        status: u16,
-        headers: HeaderMap,
-        flow: FlowBody,
-    ) -> (Self, oneshot::Receiver<Delivered>) {
+    pub fn flowing(status: u16, headers: HeaderMap, flow: FlowBody) -> (Self, oneshot::Receiver<Delivered>) {
         let (ticket, telling) = Ticket::new();
         let body = OutgoingBody { bytes: Bytes::new(), flow: Some(flow), ticket: Some(ticket) };
         (Self { status, headers, body }, telling)
@@ -84,10 +80,7 @@ impl Outgoing {
 
 impl OutgoingBody {
     /// The next piece of a body that still comes in; the last one carries the ticket, if it is known to be the last.
-    fn poll_flow(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Sent>, Broken>>> {
+    fn poll_flow(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Sent>, Broken>>> {
         let Some(flow) = &mut self.flow else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut *flow).poll_frame(context));
         let is_last = flow.is_taken();

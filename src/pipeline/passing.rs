@@ -71,7 +71,11 @@ pub async fn deliver(
     let _ = reply_to.send(outgoing);
     let pumped = stream.pump(sink).await;
     // What was not handed on whole cannot have arrived whole, and its connection may hang for long.
-    let is_delivered = pumped.end == PumpEnd::Whole && delivered.await.unwrap_or(false);
+    let arrived = match pumped.end == PumpEnd::Whole {
+        true => delivered.await.unwrap_or(Delivered::Abandoned),
+        false => Delivered::Abandoned,
+    };
+    trail.end_trace(status, pumped.problem.as_ref());
     if let Some(problem) = &pumped.problem {
         sidecar.log(trail, problem);
     }
@@ -81,8 +85,8 @@ pub async fn deliver(
     if !trail.is_decided {
         return;
     }
-    let delivered = match (&pumped.problem, is_delivered, pumped.bytes) {
-        (None, true, _) => Delivered::Yes,
+    let delivered = match (&pumped.problem, arrived, pumped.bytes) {
+        (None, Delivered::Yes | Delivered::Unknown, _) => arrived,
         (_, _, 0) => Delivered::Abandoned,
         _ => Delivered::Partial,
     };
