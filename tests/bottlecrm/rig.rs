@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lockkeeper::config::author::Problems;
 use lockkeeper::config::{load, service::ServiceConfig};
+use lockkeeper::net::socket::ListenAddress;
 use lockkeeper::service::load::load as load_all;
 use lockkeeper::service::start::{Running, start};
 use lockkeeper::telemetry::clock::Clock;
@@ -63,7 +64,8 @@ impl Rig {
         let file = folder.path().join("lockkeeper.toml");
         let mut config = load::load(&file, &mut problems).unwrap_or_else(|| panic!("{problems}"));
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        (config.listen.address, config.listen.health_address) = (any_port, Some(any_port));
+        config.listen.address = ListenAddress::Tcp(any_port);
+        config.listen.health_address = Some(any_port);
         config.upstream.origin = format!("http://{crm}");
         config.ledger.path = folder.path().join("ledger");
         let config = change(config);
