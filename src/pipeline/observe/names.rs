@@ -118,7 +118,7 @@ pub fn is_name(name: &str) -> bool {
 fn is_part(part: &str) -> bool {
     let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_plain = letters.bytes().all(|b| b.is_ascii_alphabetic()) && part.len() - letters.len() <= 3;
-    is_plain && letters.len() <= PART_BYTES_MAX && is_spoken(letters)
+    is_plain && split(letters).all(|word| word.len() <= PART_BYTES_MAX) && is_spoken(letters)
 }
 
 /// Words that people form have no long runs without a vowel.
