@@ -47,6 +47,10 @@ also = [{ U = 1, action = "edit", when = { at = "$.a", U = 1 } }]
 to = { at = "$.s", U = 1 }
 errors = [{ U = 1 }]
 limits = { U = 1 }
+body = { U = 1 }
+when = [{ U = 1, query = "q", absent = true }]
+success = { U = 1, at = "$.e" }
+csv = { U = 1, columns = { A = { U = 1, key = "f" } } }
 [[routes]]
 match = "GET /b"
 action = "list"
