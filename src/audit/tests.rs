@@ -5,9 +5,10 @@ use super::item::{Item, text, texts};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::entry::{
-    Alarm, Decision, Delivered, Effect, Entry, Mode, Outcome, RefusalCount, Refusals, Release, Sets, Who,
+    Alarm, Decision, Delivered, Effect, Entry, Mode, Outcome, RefusalCount, Refusals, Release, Sets,
 };
 use crate::ledger::field_set::FieldSet;
+use crate::ledger::who::Who;
 
 /// A ledger whose every commit begins a segment.
 fn open(folder: &tempfile::TempDir) -> Ledger {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::field_set::FieldSet;
+use super::who::Who;
 
 /// One thing to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,24 +110,6 @@ pub struct Decision {
     /// Set by the ledger where the entry was split; callers leave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
-}
-
-/// A principal, by its random handle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Who {
-    /// What the table of handles knows the principal under.
-    pub handle: String,
-    /// The principal's entity type.
-    #[serde(rename = "type")]
-    pub principal_type: String,
-    /// How it was authenticated.
-    pub authn: String,
-    /// How strongly, where a verified credential said so.
-    #[serde(rename = "authLevel", skip_serializing_if = "Option::is_none")]
-    pub auth_level: Option<i64>,
-    /// The handle of the person for whom it acted.
-    #[serde(rename = "onBehalfOf", skip_serializing_if = "Option::is_none")]
-    pub on_behalf_of: Option<String>,
 }
 
 /// Access requests with one action, type, effect and cause.

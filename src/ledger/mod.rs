@@ -9,6 +9,7 @@
 //! files).
 
 pub mod entry;
+pub mod who;
 pub mod field_set;
 pub mod error;
 pub mod line;

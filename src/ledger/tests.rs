@@ -19,10 +19,11 @@ use std::sync::{Arc, Mutex};
 
 use super::append::LedgerOptions;
 use super::clock::Clock;
-use super::entry::{Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets, Who};
+use super::entry::{Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets};
 use super::field_set::FieldSet;
 use super::folder::{SegmentFile, Wrap};
 use super::read::{Line, entries};
+use super::who::Who;
 
 /// A clock that stands until it is moved.
 #[derive(Clone, Default)]

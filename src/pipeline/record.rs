@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
-use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals, Who};
+use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
+use crate::ledger::who::Who;
 use crate::model::principal::{EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;

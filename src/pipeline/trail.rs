@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::bundle::current::Snapshot;
 use crate::ledger::entry::{
-    self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, SeenFields, Sets, Who, Write,
+    self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, SeenFields, Sets, Write,
 };
 use crate::ledger::field_set::FieldSet;
+use crate::ledger::who::Who;
 use crate::model::decision::Effect;
 use crate::model::principal::Principal;
 use crate::model::problem::Problem;
