@@ -415,3 +415,39 @@ async fn drafted_fields_load() {
     assert!(matches!(sidecar.reload_with("bundle/profile.toml", paste).await, Reloaded::Active { .. }));
     assert_eq!(draft(&sidecar, &sidecar.ledger()).0.missing(), 0);
 }
+
+/// A route that only the body chooses is not observed by way of the one that the path alone would have chosen, and a
+/// request that no route takes is not observed where a route of its path is not.
+#[tokio::test]
+async fn a_condition_leads_into_no_other_group() {
+    let route = r#"
+[[routes]]
+match = "POST /api/deals/{id:int}/{verb:word}"
+when = [{ body = "$.op", is = ["note"] }]
+over = ["POST /api/deals/{id:int}/move"]
+refuse = "later"
+body = "json"
+[[routes]]
+match = "GET /api/teams/{id:int}"
+when = [{ query = "view", is = ["all"] }]
+refuse = "later"
+"#;
+    let groups = group("g", r#"["POST /api/deals/{id:int}/{verb:word}", "GET /api/teams/4*"]"#, UNTIL);
+    let change = move |text: String| text + route;
+    let sidecar =
+        TestSidecar::with(|options| observing(groups)(options.edit("bundle/profile.toml", change))).await;
+    let rep = sidecar.as_person("rep-east");
+    let reply = rep.post("/api/deals/42/move", r#"{"stage":"won"}"#).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "stage-move-denied"));
+    let reply = rep.get("/api/teams/42").await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "route-unmapped"));
+    assert_eq!(sidecar.crm_writes(), Vec::<String>::new());
+    // The refused route does not stand in the other's way.
+    let admin = sidecar.as_person("admin").post("/api/deals/42/move", r#"{"stage":"negotiation"}"#).await;
+    assert_eq!(admin.status, 200);
+    sidecar.crm().reset();
+    // Where no other route could be meant, the group observes as it says.
+    let reply = rep.post("/api/deals/42/notes", r#"{"op":"note"}"#).await;
+    assert_eq!(sidecar.ledger().decision(&reply)["mode"], "observe");
+    assert_eq!(sidecar.crm_writes(), ["POST /api/deals/42/notes"]);
+}

@@ -132,6 +132,21 @@ impl Profile {
         self.routes.get(index).map(|route| (index, route))
     }
 
+    /// Every route that has a method and a canonical path, whatever else it asks of a request.
+    pub fn routes_at<'s>(
+        &'s self,
+        method: &'s http::Method,
+        segments: &'s [String],
+        has_trailing_slash: bool,
+    ) -> impl Iterator<Item = &'s Route> {
+        let fits = move |route: &&Route| {
+            let template = &route.template;
+            template.methods.contains(method)
+                && template.match_path(segments, has_trailing_slash, self.path_case).is_some()
+        };
+        self.routes.iter().filter(fits)
+    }
+
     /// The one route that matches a method and a canonical path.
     pub fn match_route(
         &self,

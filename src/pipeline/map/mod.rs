@@ -103,7 +103,8 @@ pub fn read<'p>(
     body: Bytes,
     limits: &Limits,
 ) -> Result<Mapped<'p>, Problem> {
-    if route.refuse.is_some() {
+    let is_settled = !route.when.iter().any(Condition::is_on_body);
+    if route.refuse.is_some() && is_settled {
         return Err(Reason::RouteUndescribed.into());
     }
     let body = body::read(&route.body, &head.headers, body, &limits.json)?;

@@ -18,6 +18,7 @@ use super::super::trail::Trail;
 use super::{Observed, instead, names, no_route, unmapped};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
+use crate::bundle::profile::route::condition::Condition;
 use crate::bundle::profile::template::Parameters;
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
@@ -26,6 +27,9 @@ use crate::model::reason::Reason;
 use bytes::Bytes;
 
 /// Finds the route of a request, and whether the request is observed; then the lack of a route does not end it.
+///
+/// Where only the body decides which route takes the request, or where a caller stated something that none of the path takes,
+/// every route of the path must be in the same group.
 pub fn route<'p>(
     sidecar: &Sidecar,
     profile: &'p Profile,
@@ -35,9 +39,15 @@ pub fn route<'p>(
     let found = map::route(profile, head);
     let route = found.as_ref().ok().map(|(route, _)| *route);
     trail.route = route.map(Route::label);
+    let observed = |route| sidecar.observing.of(&sidecar.clock, head, route);
+    let siblings = || profile.routes_at(&head.method, &head.segments, head.has_trailing_slash);
+    let is_settled = route.is_some() && !siblings().any(|other| other.when.iter().any(Condition::is_on_body));
     // A body that is not looked into cannot be judged beside its passing: such routes are enforced.
-    let observed = sidecar.observing.of(&sidecar.clock, head, route);
-    trail.observed = observed.filter(|_| route.is_none_or(|route| route.transit.is_none()));
+    let own = observed(route).filter(|_| route.is_none_or(|route| route.transit.is_none()));
+    trail.observed = own.filter(|own| {
+        let is_with_it = |other| observed(Some(other)).is_some_and(|other| other.group() == own.group());
+        is_settled || siblings().all(is_with_it)
+    });
     instead(&mut trail.observed, found, no_route)
 }
 
