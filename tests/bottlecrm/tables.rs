@@ -78,9 +78,9 @@ async fn columns_that_nobody_described_never_leave() {
 #[tokio::test]
 async fn a_table_where_json_is_declared_never_leaves() {
     let without = |profile: String| {
-        let start = profile.find("[routes.csv.columns]").unwrap();
-        let end = start + profile[start..].find("[[routes]]").unwrap();
-        profile.replace(&profile[start..end], "")
+        let (before, rest) = profile.split_once("[routes.csv.columns]").unwrap();
+        let (_, after) = rest.split_once("[[routes]]").unwrap();
+        format!("{before}[[routes]]{after}")
     };
     let rig = Rig::with(without, |config| config).await;
     let reply = rig.person("admin").get(EXPORT).await;

@@ -67,9 +67,9 @@ async fn what_a_patch_leaves_out_is_sent_along() {
 #[tokio::test]
 async fn what_a_patch_erases_counts_as_written() {
     let without = |profile: String| {
-        let start = profile.find("resend = {").unwrap();
-        let end = start + profile[start..].find('\n').unwrap();
-        profile.replace(&profile[start..end], "")
+        let (before, rest) = profile.split_once("resend = {").unwrap();
+        let (_, after) = rest.split_once('\n').unwrap();
+        format!("{before}\n{after}")
     };
     let rig = Rig::with(without, |config| config).await;
     // The rep would no longer be its owner.
