@@ -67,7 +67,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("files", &["fetch", "hydrate::extract", "hydrate::image", "map"]),
     ("forward", &["enforce::request", "stream"]),
     ("identify", &["enforce::answer", "forward"]),
-    ("intake", &["canonical", "listen", "map", "multipart", "sidecar", "stream"]),
+    ("intake", &["canonical", "listen", "map", "map::body", "multipart", "sidecar", "stream"]),
     ("listen", &["canonical", "forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     (
