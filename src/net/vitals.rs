@@ -57,14 +57,34 @@ pub struct Vitals {
 #[derive(Default)]
 struct State {
     begun: u64,
-    /// By number: bytes of the reply that have left our buffers; `None` while there is no reply yet.
-    open: BTreeMap<u64, Option<u64>>,
+    /// By number.
+    open: BTreeMap<u64, Reply>,
+    /// Bytes that the socket took, and whether it takes no more at present.
+    socket_bytes: u64,
+    is_blocked: bool,
     waiting: Vec<Ticket>,
     /// Whether anything was ever read, and whether anything was read since the last exchange began or ended.
     has_ever_read: bool,
     has_read: bool,
     /// Counts up whenever the phase changes.
     epoch: u64,
+}
+
+/// How far a reply has come: bytes that were handed over, and those of them that were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reply {
+    handed: u64,
+    taken: u64,
+}
+
+/// What a wait compares at its beginning and its end.
+struct Look {
+    phase: Phase,
+    epoch: u64,
+    begun: u64,
+    open: BTreeMap<u64, Reply>,
+    socket_bytes: u64,
+    is_blocked: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,6 +97,13 @@ enum Phase {
 
 /// An exchange that is under way; it ends with this value.
 pub struct Opened {
+    vitals: Arc<Vitals>,
+    number: u64,
+}
+
+/// How far the pieces of one reply have come.
+#[derive(Clone)]
+pub struct Progress {
     vitals: Arc<Vitals>,
     number: u64,
 }
@@ -103,7 +130,7 @@ impl Vitals {
         let number = self.change(|state| {
             state.begun += 1;
             state.has_read = false;
-            state.open.insert(state.begun, None);
+            state.open.insert(state.begun, Reply::default());
             state.begun
         });
         Opened { vitals: Arc::clone(self), number }
@@ -122,14 +149,16 @@ impl Vitals {
         self.state().waiting.push(ticket);
     }
 
-    /// The connection took bytes: replies that wait for its flush have moved.
+    /// The socket took bytes.
     pub fn note_socket(&self, bytes: usize) {
         let mut state = self.state();
-        let State { waiting, open, .. } = &mut *state;
-        let numbers = waiting.iter().filter_map(|ticket| ticket.opened().map(|opened| opened.number));
-        for number in numbers {
-            add(open, number, bytes);
-        }
+        state.socket_bytes = state.socket_bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        state.is_blocked = false;
+    }
+
+    /// The socket takes nothing at present.
+    pub fn note_blocked(&self) {
+        self.state().is_blocked = true;
     }
 
     /// The connection was flushed, or broke.
@@ -142,11 +171,11 @@ impl Vitals {
     /// Waits until the connection is late with something, or has carried enough. Never ready otherwise.
     pub async fn over(&self, patience: &Patience) -> Over {
         loop {
-            let (phase, epoch, replies, begun) = self.look();
-            if patience.exchanges_max.is_some_and(|max| begun >= max) {
+            let before = self.look();
+            if patience.exchanges_max.is_some_and(|max| before.begun >= max) {
                 return Over::Worn;
             }
-            let limit = match phase {
+            let limit = match before.phase {
                 Phase::Fresh | Phase::Head => patience.head,
                 Phase::Idle => patience.idle,
                 Phase::Busy => patience.write,
@@ -155,21 +184,26 @@ impl Vitals {
                 () = sleep(limit) => {}
                 () = self.changed.notified() => continue,
             }
-            let (_, now, moved, _) = self.look();
-            let stands =
-                |(number, bytes): (&u64, &Option<u64>)| bytes.is_some() && moved.get(number) == Some(bytes);
-            match phase {
-                Phase::Busy if replies.iter().any(stands) => return Over::Stalled,
-                Phase::Fresh | Phase::Head if now == epoch => return Over::Head,
-                Phase::Idle if now == epoch => return Over::Idle,
+            let after = self.look();
+            match before.phase {
+                Phase::Busy if after.stands_since(&before) => return Over::Stalled,
+                Phase::Fresh | Phase::Head if after.epoch == before.epoch => return Over::Head,
+                Phase::Idle if after.epoch == before.epoch => return Over::Idle,
                 _ => {}
             }
         }
     }
 
-    fn look(&self) -> (Phase, u64, BTreeMap<u64, Option<u64>>, u64) {
+    fn look(&self) -> Look {
         let state = self.state();
-        (state.phase(self.protocol), state.epoch, state.open.clone(), state.begun)
+        Look {
+            phase: state.phase(self.protocol),
+            epoch: state.epoch,
+            begun: state.begun,
+            open: state.open.clone(),
+            socket_bytes: state.socket_bytes,
+            is_blocked: state.is_blocked,
+        }
     }
 
     /// Wakes who waits only where the phase changes: a caller must not be able to restart a wait at will.
@@ -201,22 +235,44 @@ impl State {
     }
 }
 
+impl Look {
+    /// Whether something waits for the caller, and nothing of it has moved: the socket, or one of the replies.
+    fn stands_since(&self, before: &Look) -> bool {
+        let is_stuck = before.is_blocked && self.is_blocked && self.socket_bytes == before.socket_bytes;
+        let waits = |(number, reply): (&u64, &Reply)| {
+            reply.taken < reply.handed && before.open.get(number) == Some(reply)
+        };
+        is_stuck || self.open.iter().any(waits)
+    }
+}
+
 impl Opened {
     /// The version of HTTP that the reply will leave by.
     pub fn protocol(&self) -> Protocol {
         self.vitals.protocol
     }
 
-    /// Bytes of the reply left our buffers; 0 says that there is a reply now.
-    pub fn note_written(&self, bytes: usize) {
-        add(&mut self.vitals.state().open, self.number, bytes);
+    /// Where pieces of the reply note how far they have come.
+    pub fn progress(&self) -> Progress {
+        Progress { vitals: Arc::clone(&self.vitals), number: self.number }
     }
 }
 
-fn add(open: &mut BTreeMap<u64, Option<u64>>, number: u64, bytes: usize) {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    if let Some(written) = open.get_mut(&number) {
-        *written = Some(written.unwrap_or(0).saturating_add(bytes));
+impl Progress {
+    /// Bytes of the reply wait to be taken.
+    pub fn hand_over(&self, bytes: usize) {
+        self.change(|reply, bytes| reply.handed = reply.handed.saturating_add(bytes), bytes);
+    }
+
+    /// Bytes of the reply were taken to be written.
+    pub fn take(&self, bytes: usize) {
+        self.change(|reply, bytes| reply.taken = reply.taken.saturating_add(bytes), bytes);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Reply, u64), bytes: usize) {
+        if let Some(reply) = self.vitals.state().open.get_mut(&self.number) {
+            change(reply, u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
     }
 }
 
@@ -238,7 +294,6 @@ impl Ticket {
 
     /// Binds the ticket to the exchange that its reply ends.
     pub fn bind(&mut self, opened: Opened) {
-        opened.note_written(0);
         self.opened = Some(opened);
     }
 

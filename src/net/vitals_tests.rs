@@ -40,9 +40,24 @@ fn each_phase_has_its_limit() {
         vitals.note_read();
         vec![vitals.begin()]
     };
+    // All of it left our buffers for one of a layer below that the socket does not empty.
+    let blocked = |vitals: &Arc<Vitals>| {
+        let opened = vitals.begin();
+        vitals.note_socket(7);
+        vitals.note_blocked();
+        vec![opened]
+    };
+    // The CRM is slow, and nothing waits for the caller.
+    let starved = |vitals: &Arc<Vitals>| {
+        let opened = vitals.begin();
+        opened.progress().hand_over(7);
+        opened.progress().take(7);
+        vitals.note_socket(7);
+        vec![opened]
+    };
     let unread = |vitals: &Arc<Vitals>| {
         let opened = vitals.begin();
-        opened.note_written(7);
+        opened.progress().hand_over(7);
         vec![vitals.begin(), opened]
     };
     check(Http1, none, Some(Over::Head));
@@ -53,6 +68,10 @@ fn each_phase_has_its_limit() {
     check(Http2, between, Some(Over::Idle));
     check(Http1, at_work, None);
     check(Http2, at_work, None);
+    for protocol in [Http1, Http2] {
+        check(protocol, blocked, Some(Over::Stalled));
+        check(protocol, starved, None);
+    }
     check(Http1, unread, Some(Over::Stalled));
     check(Http2, unread, Some(Over::Stalled));
 }
@@ -63,11 +82,13 @@ async fn a_caller_cannot_restart_a_wait() {
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let vitals = Vitals::new(protocol);
         let stalled = vitals.begin();
-        stalled.note_written(7);
+        stalled.progress().hand_over(7);
         let busy = async {
             loop {
                 let other = vitals.begin();
-                other.note_written(1);
+                other.progress().hand_over(1);
+                other.progress().take(1);
+                vitals.note_socket(1);
                 vitals.note_read();
                 sleep(Duration::from_millis(300)).await;
             }
@@ -100,8 +121,9 @@ async fn what_moves_is_not_late() {
     let vitals = Vitals::new(Protocol::Http1);
     let opened = vitals.begin();
     let reads = async {
+        opened.progress().hand_over(20);
         for _ in 0..20 {
-            opened.note_written(1);
+            opened.progress().take(1);
             sleep(Duration::from_secs(4)).await;
         }
     };

@@ -39,6 +39,17 @@ impl<I> Watched<I> {
     }
 }
 
+impl<I> Watched<I> {
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.vitals.note_socket(*bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.vitals.note_blocked(),
+        }
+        written
+    }
+}
+
 impl<I> Drop for Watched<I> {
     fn drop(&mut self) {
         self.vitals.tell_waiting(Delivered::Abandoned);
@@ -67,14 +78,16 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write(context, bytes))?;
-        self.vitals.note_socket(written);
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.note(written)
     }
 
     /// hyper and h2 flush a connection only after they wrote all that waits in their own buffers.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.inner).poll_flush(context));
+        let Poll::Ready(flushed) = Pin::new(&mut self.inner).poll_flush(context) else {
+            self.vitals.note_blocked();
+            return Poll::Pending;
+        };
         let delivered = if flushed.is_ok() { Delivered::Yes } else { Delivered::Abandoned };
         self.vitals.tell_waiting(delivered);
         Poll::Ready(flushed)
@@ -93,9 +106,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(context, slices))?;
-        self.vitals.note_socket(written);
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.note(written)
     }
 }
 

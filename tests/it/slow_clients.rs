@@ -5,9 +5,11 @@ use std::process::{Command, Stdio};
 
 use lockkeeper::demo::crm::faults::Fault;
 use lockkeeper::model::reason::Reason;
+use lockkeeper::telemetry::metrics::Readings;
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::{Caller, TestReply, read_to_end};
 use lockkeeper::testkit::folder::{Options, TestFolder};
+use lockkeeper::testkit::http2::Http2;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 async fn sidecar(section: &'static str, key: &'static str, value: impl ToString) -> TestSidecar {
@@ -96,6 +98,57 @@ async fn answers_that_nobody_reads() {
     assert!(whole.len() < 30_000_000, "the connection was closed before its end");
     sidecar.crm().set_fault(None);
     assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
+}
+
+/// A CRM that sends a style sheet in two parts with a pause between them.
+async fn crm_that_pauses(bytes: usize, pause_ms: u64) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let read = stream.read(&mut [0; 4096]).await?;
+                assert_ne!(read, 0, "a head comes");
+                let head =
+                    format!("HTTP/1.1 200 OK\r\nContent-Type: text/css\r\nContent-Length: {bytes}\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                let body = vec![b'x'; bytes];
+                let (first, second) = body.split_at(bytes / 2);
+                stream.write_all(first).await?;
+                tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
+                stream.write_all(second).await
+            });
+        }
+    });
+    address
+}
+
+/// A file is cut off where its caller reads nothing, and not where the CRM sends nothing.
+#[tokio::test]
+async fn files_wait_for_the_crm_and_not_for_the_caller() {
+    async fn sidecar(crm: std::net::SocketAddr) -> TestSidecar {
+        TestSidecar::with(|options| {
+            let options =
+                options.set("upstream", "url", format!("\"http://{crm}\"")).set("listen", "h2c", true);
+            options.set("listen", "write_timeout_ms", 300)
+        })
+        .await
+    }
+    let slow = sidecar(crm_that_pauses(2_000, 1_500).await).await;
+    assert_eq!(slow.as_nobody().get("/static/app.css").await.body.len(), 2_000);
+    let second = Http2::connect(&slow.as_nobody(), "http").await;
+    assert_eq!(second.get("/static/app.css").await.body.len(), 2_000);
+
+    let large = sidecar(crm_that_pauses(60_000_000, 0).await).await;
+    let unread = large.as_nobody().open("GET", "/static/app.css", "").await;
+    let closed = |sidecar: &TestSidecar| {
+        let metrics = sidecar.running().sidecar.metrics.encode(&Readings::default());
+        metrics.contains("connections_closed_total{cause=\"unread\"} 1")
+    };
+    while !closed(&large) {
+        tokio::task::yield_now().await;
+    }
+    drop(unread);
 }
 
 #[tokio::test]
