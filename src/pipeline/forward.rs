@@ -5,7 +5,6 @@
 //! twice; every phase has a time-out and every answer a size limit; trailers and interim answers are dropped. Callers get
 //! a reason, operators why.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,63 +13,19 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls_pki_types::ServerName;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::crm::{self, CrmClient, UpstreamOptions, diagnose, late};
 use super::enforce::request::{Clearance, UpstreamRequest, base_headers, target};
 use super::stream::{self, Sender, Sending, Source, StreamLimits};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain, rustls_error};
+use crate::net::connector::Target;
 use crate::net::remote::causes;
-use crate::net::renewed::{Made, Renew, Renewed, TlsError};
-use crate::net::tls_client::ClientTlsOptions;
+use crate::net::renewed::{Renew, Renewed, TlsError};
 use crate::telemetry::watch::Watch;
-
-/// Where the CRM is and how long to wait for it.
-#[derive(Clone, Debug)]
-pub struct UpstreamOptions {
-    /// As operators know it: `https://host:port` or `unix:/path`.
-    pub origin: String,
-    /// Where connections go.
-    pub target: Target,
-    /// A path before every path of the profile, without a trailing slash.
-    pub base_path: String,
-    /// The `Host` header, if not the origin's.
-    pub host: Option<String>,
-    /// TLS, and who is expected there; in the clear without it.
-    pub tls: Option<(ClientTlsOptions, ServerName<'static>)>,
-    /// Time limits.
-    pub times: UpstreamTimes,
-    /// Bytes of an answer.
-    pub answer_bytes_max: usize,
-    /// Connections at once.
-    pub connections_max: usize,
-    /// Idle connections that are kept.
-    pub idle_connections_max: usize,
-}
-
-/// How long the CRM may take for what.
-#[derive(Clone, Copy, Debug)]
-pub struct UpstreamTimes {
-    /// To wait for a free connection.
-    pub wait: Duration,
-    /// To connect, TLS handshake included.
-    pub connect: Duration,
-    /// From the request to the head of the answer.
-    pub head: Duration,
-    /// Between two parts of the answer's body.
-    pub body_idle: Duration,
-    /// From the request to the end of the answer.
-    pub answer: Duration,
-    /// That an idle connection is kept.
-    pub idle: Duration,
-}
 
 /// What differs from request to request.
 #[derive(Clone, Default)]
@@ -115,8 +70,6 @@ pub struct Upstream {
     options: UpstreamOptions,
 }
 
-type CrmClient = Client<Connector, Sending>;
-
 impl Upstream {
     /// Prepares the way to the CRM; certificate files are read, nothing is connected yet.
     pub fn new(options: UpstreamOptions, now_ms: i64) -> Result<Self, TlsError> {
@@ -126,13 +79,7 @@ impl Upstream {
             (None, Target::Unix(_)) => "localhost".to_owned(),
         };
         let scheme = if options.tls.is_some() { "https" } else { "http" };
-        let files: Vec<PathBuf> = options.tls.iter().flat_map(|(tls, _)| tls.files()).collect();
-        let slots = Arc::new(Semaphore::new(options.connections_max));
-        let make = {
-            let options = options.clone();
-            move |now_ms| make_client(&options, &slots, now_ms)
-        };
-        let client = Arc::new(Renewed::make("upstream", files, now_ms, make)?);
+        let client = Arc::new(crm::open(&options, now_ms)?);
         Ok(Self { client, authority: format!("{scheme}://{named}"), options })
     }
 
@@ -160,7 +107,7 @@ impl Upstream {
         let mut request = clearance.into_request();
         let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
         let built = self.build(&request, request.body.clone().into(), passage)?;
-        let limit = passage.time_ms.map_or(self.options.times.head, Duration::from_millis);
+        let limit = self.head(passage);
         let sent = timeout(limit, self.client.current().request(built)).await;
         let sent = sent.map_err(|_| late("the head of the answer", limit));
         let sent = sent.and_then(|sent| sent.map_err(|error| self.unsent(&error)));
@@ -208,7 +155,7 @@ impl Upstream {
             answered = &mut asking => (None, Some(answered)),
         };
         // The body has its own limits; the answer is waited for from its end on.
-        let limit = passage.time_ms.map_or(self.options.times.answer, Duration::from_millis);
+        let limit = self.whole(passage);
         let sent = match answered {
             Some(answered) => answered,
             None => timeout(limit, asking).await.map_err(|_| late("the answer", limit))?,
@@ -226,7 +173,7 @@ impl Upstream {
     async fn send(&self, request: UpstreamRequest, passage: &Passage) -> Result<UpstreamResponse, Problem> {
         let mut request = request;
         let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
-        let limit = passage.time_ms.map_or(self.options.times.answer, Duration::from_millis);
+        let limit = self.whole(passage);
         let result = match timeout(limit, self.exchange(request, passage)).await {
             Ok(result) => result,
             Err(_) => Err(late("the whole answer", limit)),
@@ -243,14 +190,10 @@ impl Upstream {
         request: UpstreamRequest,
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
-        let limit = self.options.times.head;
+        let limit = self.head(passage);
         let sent = timeout(limit, self.ask(&request, passage)).await;
-        self.collect(sent.map_err(|_| late("the head of the answer", limit))??, passage).await
-    }
-
-    fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Problem {
-        let (reason, why) = diagnose(error);
-        Problem::new(reason).internal(format!("{}: {why}", self.options.origin))
+        let response = sent.map_err(|_| late("the head of the answer", limit))??;
+        self.collect(response, passage).await
     }
 
     async fn collect(
@@ -267,6 +210,21 @@ impl Upstream {
         Ok(UpstreamResponse { status, headers: parts.headers, body })
     }
 
+    /// For the whole answer: the route's own limit, or the configured one.
+    fn whole(&self, passage: &Passage) -> Duration {
+        passage.time_ms.map_or(self.options.times.answer, Duration::from_millis)
+    }
+
+    /// For the head of the answer. A route that may take long may take it before its first byte.
+    fn head(&self, passage: &Passage) -> Duration {
+        passage.time_ms.map_or(self.options.times.head, Duration::from_millis)
+    }
+
+    fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Problem {
+        let (reason, why) = diagnose(error);
+        Problem::new(reason).internal(format!("{}: {why}", self.options.origin))
+    }
+
     /// Sends a request. A read is sent once more if its connection broke; a write only if nothing of it was sent, which
     /// the client sees to by itself.
     async fn ask(
@@ -275,9 +233,10 @@ impl Upstream {
         passage: &Passage,
     ) -> Result<http::Response<Incoming>, Problem> {
         let client = self.client.current();
-        let mut sent = client.request(self.build(request, request.body.clone().into(), passage)?).await;
+        let build = || self.build(request, request.body.clone().into(), passage);
+        let mut sent = client.request(build()?).await;
         if request.method == Method::GET && sent.as_ref().is_err_and(|error| !error.is_connect()) {
-            sent = client.request(self.build(request, request.body.clone().into(), passage)?).await;
+            sent = client.request(build()?).await;
         }
         sent.map_err(|error| self.unsent(&error))
     }
@@ -303,7 +262,7 @@ impl Upstream {
 
     /// Where the CRM is, for what it says of its own places.
     pub fn place(&self) -> (&str, &str) {
-        (&self.options.origin, &self.options.base_path)
+        (&self.authority, &self.options.base_path)
     }
 
     fn build(
@@ -326,75 +285,6 @@ impl Upstream {
         }
         Ok(built)
     }
-}
-
-fn make_client(
-    options: &UpstreamOptions,
-    slots: &Arc<Semaphore>,
-    now_ms: i64,
-) -> Result<Made<CrmClient>, TlsError> {
-    let (tls, expires_ms) = match &options.tls {
-        Some((files, server_name)) => {
-            let made = files.make(now_ms)?;
-            let tls = TargetTls { config: Arc::new(made.value), server_name: server_name.clone() };
-            (Some(tls), made.expires_ms)
-        }
-        None => (None, None),
-    };
-    let connector = Connector {
-        target: options.target.clone(),
-        tls,
-        slots: Arc::clone(slots),
-        wait: options.times.wait,
-        connect: options.times.connect,
-    };
-    let client = Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(options.times.idle)
-        .pool_max_idle_per_host(options.idle_connections_max)
-        .http1_max_buf_size(HEAD_BYTES_MAX)
-        .http1_max_headers(HEADERS_MAX)
-        .http2_max_header_list_size(HEAD_BYTES_MAX_U32)
-        .http2_max_local_error_reset_streams(RESETS_MAX)
-        .http2_keep_alive_interval(options.times.idle)
-        .http2_keep_alive_timeout(options.times.connect)
-        // A pooled connection may have closed while it was idle. hyper then takes another one, but only for a
-        // request of which not one byte was written: no write is ever sent twice.
-        .retry_canceled_requests(true)
-        .build(connector);
-    Ok(Made { value: client, expires_ms })
-}
-
-/// The reason for callers, and in words why there is no answer.
-fn diagnose(error: &hyper_util::client::legacy::Error) -> (Reason, String) {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(connect) = inner.downcast_ref::<ConnectError>() {
-            let reason = match connect {
-                ConnectError::Saturated(_) => Reason::UpstreamSaturated,
-                ConnectError::Tls(_) => Reason::UpstreamTls,
-                ConnectError::Timeout { .. } | ConnectError::Socket { .. } => Reason::UpstreamUnreachable,
-            };
-            return (reason, connect.to_string());
-        }
-        cause = inner.source();
-    }
-    // Over TLS 1.3 a certificate of ours is refused only after the handshake.
-    if let Some(tls) = rustls_error(error) {
-        return (Reason::UpstreamTls, explain(tls));
-    }
-    // h2 keeps of an error only its text.
-    let why = causes(error);
-    if why.contains("received fatal alert") {
-        return (Reason::UpstreamTls, format!("the other side ended the TLS session ({why})"));
-    }
-    let reason = if error.is_connect() { Reason::UpstreamUnreachable } else { Reason::UpstreamBroken };
-    (reason, why)
-}
-
-fn late(what: &str, limit: Duration) -> Problem {
-    Problem::new(Reason::UpstreamTimeout).internal(format!("{what} did not come within {limit:?}"))
 }
 
 /// Asks the CRM whose credential something is, read-only.
@@ -459,10 +349,3 @@ impl Probe<'_> {
         self.upstream.send(request, &passage).await
     }
 }
-
-/// Of an answer's head; more is a broken answer.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-const HEAD_BYTES_MAX_U32: u32 = 64 * 1024;
-const HEADERS_MAX: usize = 200;
-/// Streams that we reset for faults of the CRM before the connection is given up.
-const RESETS_MAX: usize = 64;

@@ -25,6 +25,7 @@ pub mod hydrate;
 pub mod decide;
 pub mod enforce;
 pub mod observe;
+pub mod crm;
 pub mod forward;
 pub mod respond;
 pub mod trail;

@@ -132,16 +132,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
-    let failed = |source| StartError::Listen { address: config.listen.address.clone(), source };
-    let listener = Listener::bind(&config.listen.address).await.map_err(failed)?;
-    let admin_listener = match &config.admin {
-        Some(admin) => Some(bind_admin(admin).await?),
-        None => None,
-    };
-    let health_listener = match config.listen.health_address {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
+    let (listener, admin_listener, health_listener) = bind_all(&config).await?;
     let now_ms = clock.now_ms();
     let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
     renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
@@ -271,13 +262,33 @@ async fn over(mut is_over: watch::Receiver<bool>) {
     let _ = is_over.wait_for(|is_over| *is_over).await;
 }
 
+/// The listeners of callers, of administrators and of health.
+async fn bind_all(
+    config: &ServiceConfig,
+) -> Result<(Listener, Option<AdminListener>, Option<TcpListener>), StartError> {
+    let failed = |source| StartError::Listen { address: config.listen.address.clone(), source };
+    let callers = Listener::bind(&config.listen.address).await.map_err(failed)?;
+    let admin = match &config.admin {
+        Some(admin) => Some(bind_admin(admin).await?),
+        None => None,
+    };
+    let health = match config.listen.health_address {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    Ok((callers, admin, health))
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     let failed = |source| StartError::Listen { address: ListenAddress::Tcp(address), source };
     TcpListener::bind(address).await.map_err(failed)
 }
 
 /// The admin listener, with its token and what AuthZEN needs to know of it.
-async fn bind_admin(admin: &AdminConfig) -> Result<(TcpListener, String, AuthzenOptions), StartError> {
+type AdminListener = (TcpListener, String, AuthzenOptions);
+
+/// Binds it.
+async fn bind_admin(admin: &AdminConfig) -> Result<AdminListener, StartError> {
     let (listener, token) = (bind(admin.address).await?, read_token(&admin.token_file)?);
     let own = format!("http://{}", local(&listener, admin.address));
     let options = AuthzenOptions {
