@@ -2,11 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "edge: the recorded CRM's listener, and files of the test")]
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lockkeeper::config::author::Problems;
 use lockkeeper::config::{load, service::ServiceConfig};
-use lockkeeper::net::socket::ListenAddress;
 use lockkeeper::service::load::load as load_all;
 use lockkeeper::service::start::{Running, start};
 use lockkeeper::telemetry::clock::Clock;
@@ -60,14 +60,23 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         copy(&root().join("examples/bottlecrm"), folder.path());
         edit(folder.path());
+        // As the README says: a checkout is readable by everybody, and a key is not to be.
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join("crm.key"), private).unwrap();
         let mut problems = Problems::default();
         let file = folder.path().join("lockkeeper.toml");
-        let mut config = load::load(&file, &mut problems).unwrap_or_else(|| panic!("{problems}"));
-        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.listen.address = ListenAddress::Tcp(any_port);
-        config.listen.health_address = Some(any_port);
-        config.upstream.origin = format!("http://{crm}");
-        config.ledger.path = folder.path().join("ledger");
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for (from, to) in [
+            ("127.0.0.1:8080", "127.0.0.1:0"),
+            ("127.0.0.1:8081", "127.0.0.1:0"),
+            ("127.0.0.1:18300", &crm.to_string()),
+            ("../../.cache/bottlecrm-ledger", "ledger"),
+        ] {
+            assert!(text.contains(from), "the example's configuration has no `{from}`");
+            text = text.replace(from, to);
+        }
+        std::fs::write(&file, text).unwrap();
+        let config = load::load(&file, &mut problems).unwrap_or_else(|| panic!("{problems}"));
         let config = change(config);
         let loaded = load_all(&config, &mut problems);
         assert_eq!(problems.to_string(), "", "the example loads without a warning");
