@@ -8,9 +8,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::entry::{
-    Access, Decision, Outcome, Part, Passes, PolicyChanges, Refusals, Revision, RowsHidden, Sets,
-};
+use super::entry::revision::{PolicyChanges, Revision};
+use super::entry::{Access, Decision, Outcome, Part, Passes, Refusals, RowsHidden, Sets};
 use super::error::LedgerError;
 use super::line::OBJECT_BYTES_MAX;
 use super::own::SegmentHead;

@@ -13,7 +13,7 @@ use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::lints;
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
-use crate::ledger::entry::RevisionOf;
+use crate::ledger::entry::revision::RevisionOf;
 use crate::pipeline::serving::{IdentitySources, Serving};
 
 /// What is to serve, and what is not.

@@ -14,7 +14,7 @@ use crate::bundle::source;
 use crate::cli::exit::Exit;
 use crate::cli::{Format, render};
 use crate::config::author::{AuthorProblem, Problems};
-use crate::ledger::entry::PolicyChanges;
+use crate::ledger::entry::revision::PolicyChanges;
 use crate::service::reload::policy_changes;
 
 /// The arguments.

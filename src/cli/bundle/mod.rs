@@ -47,7 +47,14 @@ pub fn run(args: &BundleArgs) -> Exit {
         BundleCommand::Keygen(args) => keygen::run(args),
     };
     done.unwrap_or_else(|failed| {
-        render::problems(&failed.problem.into());
+        match failed.exit {
+            // Wrong arguments read like those that the parser finds.
+            Exit::Usage => {
+                let help = failed.problem.help_text().map(|help| format!("\n\nhelp: {help}"));
+                render::failure(&format!("{}{}", failed.problem, help.unwrap_or_default()));
+            }
+            _ => render::problems(&failed.problem.into()),
+        }
         failed.exit
     })
 }
