@@ -60,6 +60,16 @@ fn bytes(folder: &TestFolder, name: &str) -> Vec<u8> {
     fs::read(folder.path().join(name)).unwrap()
 }
 
+/// The demo's bundle changes; how many policies and bytes it has is not what the snapshot is for.
+fn without_sizes(text: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(" (") {
+        Some((file, _)) => format!("{file} (<size>)\n"),
+        None if line.starts_with("policies ") => "policies  <number>\n".to_owned(),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -101,7 +111,7 @@ fn an_archive_is_shown_with_what_it_changes() {
     ok(&folder, &["bundle", "sign", "a.lkb", "--key", "anna.key"]);
     let shown = ok(&folder, &["bundle", "inspect", "a.lkb"]);
     assert!(shown.stderr.contains("not verified"), "{}", shown.stderr);
-    insta::assert_snapshot!("bundle_inspect", redact(&shown.stdout));
+    insta::assert_snapshot!("bundle_inspect", redact(&without_sizes(&shown.stdout)));
     let file = "bundle/policies/records.cedar";
     let more = "@id(\"test.new\") permit (principal, action == Action::\"view\", resource is Deal);\n";
     folder.write(file, &format!("{}\n{more}", folder.text(file)));
