@@ -4,9 +4,8 @@ use super::collect::{Filter, Reading};
 use super::item::{Item, text, texts};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
-use crate::ledger::entry::{
-    Alarm, Decision, Delivered, Effect, Entry, Mode, Outcome, RefusalCount, Refusals, Release, Sets,
-};
+use crate::ledger::counts::{RefusalCount, Refusals};
+use crate::ledger::entry::{Alarm, Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets};
 use crate::ledger::field_set::FieldSet;
 use crate::ledger::who::Who;
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use self::revision::Revision;
+use super::counts::{Passes, Refusals};
 use super::field_set::FieldSet;
 use super::who::Who;
 
@@ -385,50 +386,6 @@ pub struct Delivery {
     pub of: String,
     /// Whether it did.
     pub delivered: Delivered,
-}
-
-/// Requests refused before anyone was identified, in one second.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusals {
-    /// The second, RFC 3339 in UTC.
-    pub second: String,
-    /// How many, by reason and source.
-    pub counts: Vec<RefusalCount>,
-}
-
-/// How many requests of one source were refused for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RefusalCount {
-    /// The reason code.
-    pub reason: String,
-    /// The source's handle, never its address.
-    pub source: String,
-    /// How many.
-    pub count: u64,
-}
-
-/// Requests on routes for which nobody is identified, in one second.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Passes {
-    /// The second, RFC 3339 in UTC.
-    pub second: String,
-    /// How many, by route, source and status.
-    pub counts: Vec<PassCount>,
-}
-
-/// How many requests of one source ended alike on one such route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PassCount {
-    /// The route's template.
-    pub route: String,
-    /// Why nobody is identified there, in the profile's words.
-    pub why: String,
-    /// The source's handle, never its address.
-    pub source: String,
-    /// The status that the caller got.
-    pub status: u16,
-    /// How many.
-    pub count: u64,
 }
 
 /// Something that a person must look at.

@@ -8,6 +8,7 @@
 //! `writer` and `journal` (the one thread that writes), `recover` and `open` (what a start makes of the
 //! files).
 
+pub mod counts;
 pub mod entry;
 pub mod who;
 pub mod field_set;

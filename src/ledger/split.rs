@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::counts::{Passes, Refusals};
 use super::entry::revision::{PolicyChanges, Revision};
-use super::entry::{Access, Decision, Outcome, Part, Passes, Refusals, RowsHidden, Sets};
+use super::entry::{Access, Decision, Outcome, Part, RowsHidden, Sets};
 use super::error::LedgerError;
 use super::line::OBJECT_BYTES_MAX;
 use super::own::SegmentHead;

@@ -66,15 +66,10 @@ pub fn read(
 
 /// Refuses a parameter that some CRM takes for the method.
 pub(super) fn check_method_override(name: &str) -> Result<(), Reason> {
-    match is_method_override(name) {
+    match METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) {
         true => Err(Reason::MethodOverride),
         false => Ok(()),
     }
-}
-
-/// Whether a parameter or a form's field asks for another method.
-pub fn is_method_override(name: &str) -> bool {
-    METHOD_OVERRIDE_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// The host that a request is for, in lower case. Target and `Host` must not name two.

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::body::Incoming;
 
-use super::canonical::{CanonicalHead, is_method_override};
+use super::canonical::CanonicalHead;
 use super::listen::read_body;
 use super::map::body::{is_json, refused};
+use super::map::form;
 use super::multipart::Scanner;
 use super::sidecar::Limits;
 use super::stream::{Sender, Source};
@@ -80,12 +81,10 @@ pub fn check_whole(
         let parsed = Document::parse(body.clone(), limits);
         return parsed.map(|_| ()).map_err(refused);
     }
-    let is_form = essence(content_type) == "application/x-www-form-urlencoded";
-    let overrides = || form_urlencoded::parse(body).any(|(name, _)| is_method_override(&name));
-    match is_form && overrides() {
-        true => Err(Reason::MethodOverride.into()),
-        false => Ok(()),
+    if essence(content_type) == "application/x-www-form-urlencoded" {
+        form::read(body)?;
     }
+    Ok(())
 }
 
 /// The one declared type of a body that is not coded.

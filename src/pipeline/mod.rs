@@ -109,8 +109,7 @@ async fn path(
     exchange: Exchange,
     trail: &mut Trail,
 ) -> Result<Reply, Problem> {
-    let snapshot = &serving.snapshot;
-    let profile = &snapshot.bundle.profile;
+    let (snapshot, profile) = (&serving.snapshot, &serving.snapshot.bundle.profile);
     let now_ms = sidecar.clock.now_ms();
     let _slot = sidecar.slot()?;
     sidecar.standing.check(&snapshot.bundle, now_ms)?;
@@ -130,14 +129,8 @@ async fn path(
     if let Some(request) = open::request(profile, &head, exchange.peer.scheme, &exchange.passage) {
         return request.answer(sidecar, serving, exchange.body, trail).await;
     }
-    // Before identification, which may ask the CRM.
-    let carried_by = serving.identity.sources.carried_by(&head.headers, &exchange.peer);
-    if let Some(voucher) = carried_by.and_then(Voucher::of) {
-        sidecar.browsers.check_write(&head.method, &head.headers, voucher)?;
-    }
     sidecar.directory_age.require_fresh(now_ms)?;
-    let identity =
-        identified(sidecar, serving, &mut head.headers, &exchange.peer, &exchange.passage, now_ms).await?;
+    let identity = identified(sidecar, serving, &mut head, &exchange.peer, &exchange.passage, now_ms).await?;
     trail.principal = Some(identity.principal.clone());
     sidecar.recorder.require_writable()?;
     trail.enter("map");
@@ -147,30 +140,18 @@ async fn path(
     let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
     let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
-    // Routes of one path may be told apart by their bodies.
-    trail.route = trail.route.take().map(|_| mapped.route.label());
-    trail.query = mapped.query.names.clone();
-    trail.is_write = is_write(&mapped) || observe::may_write(trail.observed.as_ref(), &head);
+    note_mapped(&mapped, &head, trail);
 
     trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
-    let credential = &identity.credential;
-    let fetcher =
-        fetch::Fetcher { sidecar, serving, credential, gate: &gate, passage: &passage, limits: &limits };
+    let (credential, gate, passage, limits) = (&identity.credential, &gate, &passage, &limits);
+    let fetcher = fetch::Fetcher { sidecar, serving, credential, gate, passage, limits };
     fetcher.find_owner(&mut mapped, profile).await?;
     // An attachment changes no field, and may take long: it holds a place of its own, and no record.
     let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
     let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await?;
-    let stage = Stage {
-        sidecar,
-        serving,
-        identity: &identity,
-        mapped: &mapped,
-        gate: &gate,
-        passage: &passage,
-        limits: &limits,
-    };
+    let stage = Stage { sidecar, serving, identity: &identity, mapped: &mapped, gate, passage, limits };
     stage.decide(&asker, trail).await?;
     let clearance = stage.clear(&head, body, trail)?;
     if trail.is_write {
@@ -193,16 +174,27 @@ async fn path(
     Ok(reply)
 }
 
+fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {
+    // Routes of one path may be told apart by their bodies.
+    trail.route = trail.route.take().map(|_| mapped.route.label());
+    trail.query = mapped.query.names.clone();
+    trail.is_write = is_write(mapped) || observe::may_write(trail.observed.as_ref(), head);
+}
+
 /// Who asks. From here on nothing in the request carries an identity.
 async fn identified(
     sidecar: &Sidecar,
     serving: &Serving,
-    headers: &mut HeaderMap,
+    head: &mut CanonicalHead,
     peer: &Peer,
     passage: &Passage,
     now_ms: i64,
 ) -> Result<Identity, Problem> {
-    let (snapshot, sources) = (&serving.snapshot, &serving.identity.sources);
+    let (snapshot, sources, headers) = (&serving.snapshot, &serving.identity.sources, &mut head.headers);
+    // Before identification, which may ask the CRM.
+    if let Some(voucher) = sources.carried_by(headers, peer).and_then(Voucher::of) {
+        sidecar.browsers.check_write(&head.method, headers, voucher)?;
+    }
     let crm = Asking { upstream: &sidecar.upstream, profile: &snapshot.bundle.profile, passage };
     let presented = Presented { headers, peer, directory: &snapshot.directory, crm, now_ms };
     let identity = identify(sources, presented).await?;
@@ -240,10 +232,10 @@ async fn exit(
         }
     }
     sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
-    sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
-    if let (None, Some(route), Some(why)) = (&problem, &trail.route, &trail.pass) {
-        sidecar.recorder.count_pass(route, why, &asked.source, reply.status);
+    if problem.is_none() {
+        passing::count(sidecar, &trail, reply.status, &asked.source);
     }
+    sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
     if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
         return passing::deliver(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
     }
@@ -263,14 +255,7 @@ async fn exit(
     if must_be_durable
         && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
     {
-        tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
-        let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
-        let reply = respond::problem(&withheld, &trail.id, None);
-        let reply_status = reply.status;
-        let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
-        trail.end_trace(reply_status, Some(&withheld));
-        let _ = reply_to.send(outgoing);
-        return;
+        return withhold(&trail, &unavailable, reply_to);
     }
     let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
     trail.end_trace(status, problem.as_ref());
@@ -283,6 +268,17 @@ async fn exit(
         }
         (true, false, delivered) => sidecar.recorder.conclude_soon(&trail, &end(delivered)),
     }
+}
+
+/// Answers a write whose outcome could not be recorded: the CRM has taken it.
+fn withhold(trail: &Trail, unavailable: &Problem, reply_to: oneshot::Sender<outgoing::Outgoing>) {
+    tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
+    let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
+    let reply = respond::problem(&withheld, &trail.id, None);
+    let reply_status = reply.status;
+    let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
+    trail.end_trace(reply_status, Some(&withheld));
+    let _ = reply_to.send(outgoing);
 }
 
 /// What the stages after mapping work with.

@@ -93,3 +93,10 @@ pub async fn deliver(
     let end = End { status, kind, bytes: pumped.bytes, delivered, problem: pumped.problem.as_ref() };
     sidecar.recorder.conclude_soon(trail, &end);
 }
+
+/// Counts a request for which nobody is identified and that got its answer.
+pub fn count(sidecar: &Sidecar, trail: &Trail, status: u16, source: &str) {
+    if let (Some(route), Some(why)) = (&trail.route, &trail.pass) {
+        sidecar.recorder.count_pass(route, why, source, status);
+    }
+}

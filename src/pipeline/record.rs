@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
 use crate::ledger::append::{Ledger, Waiting};
-use crate::ledger::entry::{Delivered, Delivery, Entry, PassCount, Passes, RefusalCount, Refusals};
+use crate::ledger::counts::{PassCount, Passes, RefusalCount, Refusals};
+use crate::ledger::entry::{Delivered, Delivery, Entry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::who::Who;

@@ -239,3 +239,31 @@ async fn changes_by_session_need_a_page_of_ours() {
     assert!(!change.headers.contains_key("x-api-key"));
     assert_eq!(session.with_header(OURS).post("/logout", "").await.status, 204);
 }
+
+/// Two routes of one path, told apart by the body: a body that does not fulfil the condition of the one that is judged does not
+/// lead to the one that passes, least of all with a credential of ours.
+#[tokio::test]
+async fn a_body_never_leads_to_what_passes() {
+    let routes = r#"
+[[routes]]
+match = "POST /mixed"
+label = "judged"
+action = "create"
+type = "Deal"
+writes = { at = "$" }
+when = { body = "$.kind", is = "deal" }
+over = ["open"]
+
+[[routes]]
+match = "POST /mixed"
+label = "open"
+identity = "none"
+reason = "a test"
+accepts = ["application/json"]
+"#;
+    let sidecar =
+        TestSidecar::with(|options| options.edit("bundle/profile.toml", move |text| text + routes)).await;
+    let reply = sidecar.as_person("rep-east").post("/mixed", r#"{"kind":"other"}"#).await;
+    assert_eq!(reply.reason(), "route-unmapped");
+    assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
+}

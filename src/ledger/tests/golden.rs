@@ -1,5 +1,6 @@
 //! Every kind of entry, byte for byte: the format must not change.
 
+use crate::ledger::counts::*;
 use crate::ledger::entry::revision::*;
 use crate::ledger::entry::*;
 use crate::ledger::field_set::FieldSet;

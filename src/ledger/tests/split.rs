@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::ledger::counts::*;
 use crate::ledger::entry::revision::*;
 use crate::ledger::entry::*;
 use crate::ledger::error::LedgerError;

@@ -110,7 +110,7 @@ pub fn read<'p>(
     let body = body::read(&route.body, &head.headers, body, &limits.json)?;
     let document = body.as_ref().map(|body| &body.document);
     let (route, parameters) = match document {
-        Some(document) => choose(profile, head, Some(document))?,
+        Some(document) => of_one_kind(route, choose(profile, head, Some(document))?)?,
         // Without a body no condition on it can be looked at, so what needs one is not this route.
         None if route.when.iter().any(Condition::is_on_body) => return Err(Reason::RouteUnmapped.into()),
         None => (route, parameters),
@@ -147,6 +147,19 @@ pub fn read<'p>(
         parameters,
         body,
     })
+}
+
+/// What passes was chosen, or not, before anybody was identified and before the body was read: a body that does not fulfil a
+/// condition cannot lead there.
+fn of_one_kind<'p>(
+    by_head: &Route,
+    by_body: (&'p Route, Parameters),
+) -> Result<(&'p Route, Parameters), Problem> {
+    let passes = |route: &Route| route.transit.is_some() || route.pass.is_some();
+    match passes(by_head) == passes(by_body.0) {
+        true => Ok(by_body),
+        false => Err(Reason::RouteUnmapped.into()),
+    }
 }
 
 /// Limits on what a request may name.
