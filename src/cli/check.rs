@@ -19,6 +19,7 @@ use crate::service::load::{Loaded, load_bundle, load_directory};
 use crate::service::probe::{Finding, Level, Probe};
 use crate::service::telemetry::collector_headers;
 use crate::service::transport;
+use crate::service::transport::upstream_options;
 use crate::telemetry::clock::Clock;
 
 /// The arguments.
@@ -112,7 +113,8 @@ fn probe(args: &CheckArgs, config: &ServiceConfig, loaded: &Loaded, problems: &m
         },
         None => None,
     };
-    let probe = Probe { upstream: &config.upstream, loaded, ca_file: None, caller };
+    let probe =
+        Probe { upstream: upstream_options(config), loaded, now_ms: Clock::system().now_ms(), caller };
     let mut findings = Vec::new();
     serve::runtime(async {
         findings = probe.run().await;

@@ -134,14 +134,13 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
     let (listener, admin_listener, health_listener) = bind_all(&config).await?;
-    let now_ms = clock.now_ms();
     let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
     renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
     let metrics = Arc::new(Metrics::default());
     let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Sidecar::new(
         Current::new(loaded.bundle, loaded.directory, loaded.identity),
-        DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, now_ms),
+        DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, clock.now_ms()),
         upstream,
         Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
         Arc::new(VerdictCache::new(config.limits.cached_verdicts)),

@@ -51,11 +51,7 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 /// All counters.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    observed: Family<ReasonLabel, Counter>,
-    observe_until: Family<GroupLabels, Gauge>,
-    request_seconds: Histograms<DurationLabels>,
-    upstream_seconds: Histograms<StatusLabel>,
+    traffic: Traffic,
     ledger_seconds: Histogram,
     connections_refused: Family<ReasonLabel, Counter>,
     connections_closed: Family<CauseLabel, Counter>,
@@ -69,6 +65,15 @@ pub struct Metrics {
     connections: Gauge,
     directory_loaded: Gauge,
     read: Gauges,
+}
+
+/// Requests and their way to the CRM.
+struct Traffic {
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histograms<DurationLabels>,
+    upstream_seconds: Histograms<StatusLabel>,
+    observed: Family<ReasonLabel, Counter>,
+    observe_until: Family<GroupLabels, Gauge>,
 }
 
 /// What is set anew for each scrape.
@@ -168,19 +173,7 @@ impl Default for Metrics {
         let version = VersionLabel { version: env!("CARGO_PKG_VERSION") };
         r.register("build", "What runs", Info::new(version));
         Self {
-            requests: add(r, "requests", "Requests by route, status and reason", Family::default()),
-            request_seconds: add(
-                r,
-                "request_duration_seconds",
-                "From a request's head until its answer",
-                by_time(),
-            ),
-            upstream_seconds: add(
-                r,
-                "upstream_duration_seconds",
-                "From a request to the CRM until the end of its answer",
-                by_time(),
-            ),
+            traffic: Traffic::add_to(r),
             ledger_seconds: add(
                 r,
                 "ledger_append_duration_seconds",
@@ -212,18 +205,6 @@ impl Default for Metrics {
                 "When a certificate of ours expires",
                 Family::default(),
             ),
-            observed: add(
-                r,
-                "observed",
-                "Requests that were judged and not enforced, by the reason that would have ended them",
-                Family::default(),
-            ),
-            observe_until: add(
-                r,
-                "observe_until_seconds",
-                "Seconds until a group of routes is enforced; 0 if it is",
-                Family::default(),
-            ),
             fields_hidden: add(
                 r,
                 "records_with_hidden_fields",
@@ -252,6 +233,38 @@ impl Default for Metrics {
             ),
             read: Gauges::add_to(r),
             registry,
+        }
+    }
+}
+
+impl Traffic {
+    fn add_to(r: &mut Registry) -> Self {
+        Self {
+            requests: add(r, "requests", "Requests by route, status and reason", Family::default()),
+            request_seconds: add(
+                r,
+                "request_duration_seconds",
+                "From a request's head until its answer",
+                by_time(),
+            ),
+            upstream_seconds: add(
+                r,
+                "upstream_duration_seconds",
+                "From a request to the CRM until the end of its answer",
+                by_time(),
+            ),
+            observed: add(
+                r,
+                "observed",
+                "Requests that were judged and not enforced, by the reason that would have ended them",
+                Family::default(),
+            ),
+            observe_until: add(
+                r,
+                "observe_until_seconds",
+                "Seconds until a group of routes is enforced; 0 if it is",
+                Family::default(),
+            ),
         }
     }
 }
@@ -291,15 +304,16 @@ impl Metrics {
         let route = finished.route.unwrap_or("none").to_owned();
         let reason = finished.reason.map_or("none", Reason::code);
         let durations = DurationLabels { route: route.clone(), status: class(Some(finished.status)) };
-        self.request_seconds.get_or_create(&durations).observe(finished.duration.as_secs_f64());
-        self.requests.get_or_create(&RequestLabels { route, status: finished.status, reason }).inc();
+        self.traffic.request_seconds.get_or_create(&durations).observe(finished.duration.as_secs_f64());
+        self.traffic.requests.get_or_create(&RequestLabels { route, status: finished.status, reason }).inc();
         self.fields_hidden.inc_by(to_u64(finished.records_cut));
         self.rows_hidden.inc_by(to_u64(finished.records_hidden));
     }
 
     /// Counts an exchange with the CRM; `None` where it did not answer.
     pub fn upstream(&self, status: Option<u16>, duration: Duration) {
-        self.upstream_seconds
+        self.traffic
+            .upstream_seconds
             .get_or_create(&StatusLabel { status: class(status) })
             .observe(duration.as_secs_f64());
     }
@@ -371,7 +385,7 @@ impl Metrics {
     /// Counts a request that was observed.
     pub fn count_observed(&self, would: Option<Reason>) {
         let reason = would.map_or("none", Reason::code);
-        self.observed.get_or_create(&ReasonLabel { reason }).inc();
+        self.traffic.observed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     /// All counters in the text form of OpenMetrics.
@@ -386,7 +400,7 @@ impl Metrics {
         self.read.ledger_writable.set(i64::from(readings.ledger_is_writable));
         self.read.ready.set(i64::from(readings.is_ready));
         for (group, seconds) in &readings.observe_until {
-            self.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
+            self.traffic.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
         }
         let mut text = String::new();
         // Writing into a string cannot fail.

@@ -424,7 +424,7 @@ async fn a_condition_leads_into_no_other_group() {
 [[routes]]
 match = "POST /api/deals/{id:int}/{verb:word}"
 when = [{ body = "$.op", is = ["note"] }]
-over = ["POST /api/deals/{id:int}/move"]
+over = ["POST /api/deals/{id:int}/move", "POST /api/deals/{id:int}/files"]
 refuse = "later"
 body = "json"
 [[routes]]

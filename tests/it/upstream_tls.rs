@@ -380,3 +380,47 @@ async fn a_write_is_never_sent_twice_over_http2() {
         assert_eq!(heads.load(Ordering::SeqCst), 1, "{what}: {}", write.text());
     }
 }
+
+/// What `check --probe` finds of a CRM with an authority of its own that asks for our certificate.
+#[tokio::test]
+async fn a_probe_trusts_and_shows_what_requests_do() {
+    let (authority, ours) = (Authority::new(), Authority::new());
+    let own = ours.issue(&["lockkeeper.test"]);
+    let front = Front::start(serving(&authority.issue(&[NAME]), Some(&ours), &["http/1.1"])).await;
+    let sidecar = front
+        .sidecar(|options| {
+            trusting(options, &authority)
+                .set("upstream", "client_certificate_file", "\"own.crt\"")
+                .set("upstream", "client_key_file", "\"own.key\"")
+                .edit("own.crt", move |_| own.certificate)
+                .edit("own.key", move |_| own.key)
+        })
+        .await;
+    let found = probed(&sidecar).await;
+    let of = |check: &str| found.iter().find(|(name, _, _)| *name == check).map(|(_, level, _)| *level);
+    assert_eq!(
+        (of("certificate"), of("no-credential"), of("service-account")),
+        (Some("ok"), Some("ok"), Some("ok"))
+    );
+    let other = Authority::new().pem();
+    sidecar.folder().write("crm-ca.pem", &other);
+    let found = probed(&sidecar).await;
+    let (check, level, what) = found.last().unwrap();
+    assert_eq!((*check, *level), ("certificate", "error"));
+    assert!(what.contains("an authority that is not trusted; see `ca_file`"), "{what}");
+    sidecar.folder().write("crm-ca.pem", "no certificate");
+    let found = probed(&sidecar).await;
+    assert_eq!((found.len(), found[0].0, found[0].1), (1, "certificate", "error"));
+}
+
+async fn probed(sidecar: &TestSidecar) -> Vec<(&'static str, &'static str, String)> {
+    let mut problems = lockkeeper::config::author::Problems::default();
+    let path = sidecar.folder().path().join("lockkeeper.toml");
+    let config = lockkeeper::config::load::load(&path, &mut problems).unwrap();
+    let loaded = lockkeeper::service::load::load(&config, &mut problems).unwrap();
+    let upstream = lockkeeper::service::transport::upstream_options(&config);
+    let now_ms = lockkeeper::telemetry::clock::Clock::system().now_ms();
+    let findings =
+        lockkeeper::service::probe::Probe { upstream, loaded: &loaded, now_ms, caller: None }.run().await;
+    findings.into_iter().map(|found| (found.check, found.level.name(), found.what)).collect()
+}

@@ -169,6 +169,12 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
     }
     support::check(route, reading);
+    check_rows(profile, route, reading);
+}
+
+/// Routes that answer many records say where each is and what hidden ones do.
+fn check_rows(profile: &Profile, route: &Route, reading: &Reading) {
+    let span = || route.span.clone();
     let many = route.shape.records.iter().any(RecordLocation::is_many);
     let lists = route.actions().iter().any(|action| matches!(action, Action::List | Action::Search));
     let has_records = !route.shape.records.is_empty();

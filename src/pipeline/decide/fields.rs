@@ -21,8 +21,11 @@ impl Judge<'_, '_> {
             let name = self.name_of(key);
             if self.is_stage_key(key) {
                 self.verdict.asked.insert(name.clone());
+                // Of several records some may move, and one body is forwarded for all of them.
+                let is_alone = self.question.mapped.ids.len() <= 1;
                 // No move: sent on, it would move back what somebody else moves in the meantime.
                 if change.image.is_some()
+                    && is_alone
                     && self.verdict.stage.is_none()
                     && change.semantics == WriteSemantics::Merge
                 {

@@ -111,7 +111,10 @@ pub fn describe<'r>(
         Answer::Success(document) => Ok(Described::Body(document, &route.shape)),
         Answer::Table(document, layout) => Ok(Described::Table(document, &route.shape, layout)),
         Answer::Empty => Ok(Described::Empty),
-        Answer::NotFound => Err(Reason::NotFound.into()),
+        Answer::NotFound => {
+            let why = format!("the CRM answered {}", response.status);
+            Err(Problem::new(Reason::NotFound).internal(why))
+        }
         Answer::Rejected(status, document) => {
             let rule = route.errors.iter().find(|rule| rule.statuses.contains(&status));
             match (rule, document) {

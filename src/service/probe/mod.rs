@@ -7,13 +7,12 @@ pub mod network;
 pub mod own_addresses;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 
 use super::load::Loaded;
-use crate::config::service::UpstreamConfig;
+use crate::pipeline::crm::UpstreamOptions;
 use crate::pipeline::identify::Source;
 use crate::pipeline::identify::upstream::UpstreamCredential;
 use network::{Network, ProbeError};
@@ -55,12 +54,12 @@ impl Level {
 
 /// What is probed, and with what.
 pub struct Probe<'a> {
-    /// The CRM.
-    pub upstream: &'a UpstreamConfig,
+    /// The way to the CRM.
+    pub upstream: UpstreamOptions,
     /// What serves.
     pub loaded: &'a Loaded,
-    /// Authorities to trust in place of the system's.
-    pub ca_file: Option<PathBuf>,
+    /// The time by which certificates are judged.
+    pub now_ms: i64,
     /// A caller's own credential, if somebody handed one in.
     pub caller: Option<(HeaderName, HeaderValue)>,
 }
@@ -68,8 +67,24 @@ pub struct Probe<'a> {
 impl Probe<'_> {
     /// Looks at everything that can be looked at.
     pub async fn run(&self) -> Vec<Finding> {
-        let Some(network) = Network::to(&self.upstream.origin, self.ca_file.as_deref(), LIMIT) else {
-            return vec![good("connect", format!("{} is no address of the network", self.upstream.origin))];
+        let network = match Network::to(&self.upstream, self.now_ms, LIMIT) {
+            Ok(Some(network)) => network,
+            Ok(None) => {
+                let what = format!(
+                    "{} is no address of the network, so none can reach it there",
+                    self.upstream.origin
+                );
+                return vec![good("connect", what)];
+            }
+            Err(error) => {
+                let fix = Some("Correct the file; requests to the CRM need it too.");
+                return vec![Finding {
+                    check: "certificate",
+                    level: Level::Bad,
+                    what: error.to_string(),
+                    fix,
+                }];
+            }
         };
         let mut findings = Vec::new();
         let addresses = match network.connect().await {

@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "edge: sockets")]
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +11,20 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::{Request, Uri};
 use http_body_util::Empty;
-use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Finding, Level, good, unreachable};
+use crate::net::connector::{Connector, Target, TargetTls, explain, rustls_error};
 use crate::net::remote::causes;
-use crate::net::roots;
+use crate::net::renewed::TlsError;
+use crate::net::tls_client::ClientTlsOptions;
+use crate::pipeline::crm::UpstreamOptions;
 use crate::telemetry::stopwatch::unix_ns;
 
 /// The way to the CRM.
@@ -31,7 +32,7 @@ pub struct Network {
     origin: Uri,
     host: String,
     port: u16,
-    ca_file: Option<PathBuf>,
+    tls: Option<TargetTls>,
     limit: Duration,
 }
 
@@ -103,17 +104,17 @@ impl ProbeError {
 }
 
 impl Network {
-    /// The way to `http://host:port` or `https://host:port`; `None` for anything else.
-    pub fn to(origin: &str, ca_file: Option<&Path>, limit: Duration) -> Option<Self> {
-        let origin: Uri = origin.parse().ok()?;
-        let default = match origin.scheme_str()? {
-            "http" => 80,
-            "https" => 443,
-            _ => return None,
+    /// The way to the CRM with the trust and the certificate that requests have; `None` where it is no address of the network.
+    pub fn to(options: &UpstreamOptions, now_ms: i64, limit: Duration) -> Result<Option<Self>, TlsError> {
+        let Target::Address(origin) = &options.target else { return Ok(None) };
+        let made = |(files, server_name): &(ClientTlsOptions, ServerName<'static>)| {
+            let config = Arc::new(files.make(now_ms)?.value);
+            Ok::<_, TlsError>(TargetTls { config, server_name: server_name.clone() })
         };
-        let host = origin.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = origin.port_u16().unwrap_or(default);
-        Some(Self { origin, host, port, ca_file: ca_file.map(Path::to_owned), limit })
+        let tls = options.tls.as_ref().map(made).transpose()?;
+        let host = origin.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = origin.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+        Ok(Some(Self { origin: origin.clone(), host, port, tls, limit }))
     }
 
     /// The CRM's port.
@@ -142,26 +143,29 @@ impl Network {
     /// The certificate of the CRM, if it speaks TLS; that it does not, if that matters.
     pub async fn certificate(&self, address: Option<SocketAddr>) -> Option<Finding> {
         let address = address?;
-        if self.origin.scheme_str() == Some("http") {
+        let Some(tls) = &self.tls else {
             let what = format!("{address} is spoken to in the clear");
             let fix = "Speak TLS to a CRM on another host, or put both on one.";
             let level = if address.ip().is_loopback() { Level::Good } else { Level::Warning };
             let fix = (level != Level::Good).then_some(fix);
             return Some(Finding { check: "certificate", level, what, fix });
-        }
-        Some(match self.shake_hands(address).await {
+        };
+        Some(match self.shake_hands(address, tls).await {
             Ok(certificate) => describe(&certificate, unix_ns() / 1_000_000_000),
             Err(detail) => unreachable(&ProbeError::Tls { host: self.host.clone(), detail }),
         })
     }
 
-    async fn shake_hands(&self, address: SocketAddr) -> Result<CertificateDer<'static>, String> {
-        let config = roots::client_config(self.ca_file.as_deref()).map_err(|error| error.to_string())?;
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+    async fn shake_hands(
+        &self,
+        address: SocketAddr,
+        tls: &TargetTls,
+    ) -> Result<CertificateDer<'static>, String> {
         let stream = connect(address, self.limit).await?;
-        let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+        let connecting = TlsConnector::from(Arc::clone(&tls.config)).connect(tls.server_name.clone(), stream);
         let connected = timeout(self.limit, connecting).await.map_err(|_| "no answer in time".to_owned())?;
-        let stream = connected.map_err(|error| causes(&error))?;
+        let stream =
+            connected.map_err(|error| rustls_error(&error).map_or_else(|| causes(&error), explain))?;
         let (_, connection) = stream.get_ref();
         let first = connection.peer_certificates().and_then(|certificates| certificates.first());
         first.map(|certificate| certificate.clone().into_owned()).ok_or_else(|| "it showed none".to_owned())
@@ -184,12 +188,13 @@ impl Network {
             headers.insert(HOST, host);
         }
         headers.extend(credential.map(|(name, value)| (name.clone(), value.clone())));
-        let config =
-            roots::client_config(self.ca_file.as_deref()).map_err(|error| failed(error.to_string()))?;
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
-        let connector = connector.enable_http1().wrap_connector(http);
+        let connector = Connector {
+            target: Target::Address(self.origin.clone()),
+            tls: self.tls.clone(),
+            slots: Arc::new(Semaphore::new(1)),
+            wait: self.limit,
+            connect: self.limit,
+        };
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         let answer = timeout(self.limit, client.request(request)).await;
         let answer = answer.map_err(|_| failed("no answer in time".to_owned()))?;

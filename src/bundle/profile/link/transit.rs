@@ -3,6 +3,7 @@
 use super::is_image;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
+use crate::bundle::profile::route::condition::Condition;
 use crate::bundle::profile::source::ValueSource;
 use crate::bundle::profile::transit::{FileOwner, IdentityNeed, Owner, Ranges, Transit};
 use crate::config::author::nearest;
@@ -56,6 +57,10 @@ impl Checks<'_> {
         if decides {
             let help = "Nothing is decided where nobody is identified: leave out all but types, headers and cookies.";
             self.error("describes records and identifies nobody", help);
+        }
+        if self.route.when.iter().any(Condition::is_on_body) {
+            let help = "Such a route is chosen before anyone is identified, and before its body is read.";
+            self.error("looks into a body that it does not have", help);
         }
         if self.transit.accepts.iter().any(|pattern| pattern.is_multipart()) {
             self.error("takes files from anybody", "Files are attached by somebody: leave `identity` out.");
