@@ -195,6 +195,10 @@ pub fn explain(error: &rustls::Error) -> String {
             CertificateError::UnknownIssuer => {
                 "the certificate is from an authority that is not trusted; see `ca_file`"
             }
+            // An authority that was made anew under its old name.
+            CertificateError::BadSignature => {
+                "the certificate is not signed by the authority of that name that is trusted; see `ca_file`"
+            }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "the certificate has expired"
             }

@@ -133,9 +133,9 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
     let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
 
-    let (listener, admin_listener, health_listener) = bind_all(&config).await?;
-    let mut renewed: Vec<Arc<dyn Renew>> = vec![upstream.renewed()];
-    renewed.extend(tls.clone().map(|tls| tls as Arc<dyn Renew>));
+    let Bound { callers: listener, admin, health } = bind_all(&config).await?;
+    let own_certificate = tls.clone().map(|tls| tls as Arc<dyn Renew>);
+    let renewed = own_certificate.into_iter().chain([upstream.renewed()]).collect();
     let metrics = Arc::new(Metrics::default());
     let (traces, exporting) = start_traces(config.traces.as_ref(), &metrics)?.unzip();
     let sidecar = Sidecar::new(
@@ -155,8 +155,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     transport::require_certificates(&sidecar);
     sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);
     let address = listener.local_address().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-    let admin_address = admin_listener.as_ref().map(|(listener, ..)| local(listener, address));
-    let health_address = health_listener.as_ref().map(|listener| local(listener, address));
+    let admin_address = admin.as_ref().map(|(listener, ..)| local(listener, address));
+    let health_address = health.as_ref().map(|listener| local(listener, address));
     let snapshot = sidecar.current.snapshot();
     let supply = Arc::new(loaded.supply);
     keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
@@ -167,23 +167,15 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let door = transport::door_options(&config, tls);
     let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
     let renewals = transport::Renewals::of(&config);
-    let reloader = Arc::new(Reloader::new(
-        config,
-        Arc::clone(&sidecar),
-        revisions,
-        Arc::clone(&supply),
-        loaded.contents,
-    ));
+    let reloader =
+        Reloader::new(config, Arc::clone(&sidecar), revisions, Arc::clone(&supply), loaded.contents);
+    let reloader = Arc::new(reloader);
     let mut tasks = refresh_keys(&sidecar, &is_over)?;
     tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
     tasks.push(tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))));
     tasks.push(tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))));
-    if let Some((listener, token, authzen)) = admin_listener {
-        let admin =
-            admin::Admin { sidecar: Arc::clone(&sidecar), reloader: Arc::clone(&reloader), token, authzen };
-        tasks.push(tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over.clone()))));
-    }
-    let health = health_listener.map(|listener| serve_health(listener, &sidecar));
+    tasks.extend(admin.map(|admin| serve_admin(admin, &sidecar, &reloader, is_over)));
+    let health = health.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
         listens,
@@ -199,6 +191,16 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         health,
         exporting,
     })
+}
+
+fn serve_admin(
+    (listener, token, authzen): AdminListener,
+    sidecar: &Arc<Sidecar>,
+    reloader: &Arc<Reloader>,
+    is_over: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let admin = admin::Admin { sidecar: Arc::clone(sidecar), reloader: Arc::clone(reloader), token, authzen };
+    tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over)))
 }
 
 /// What runs beside the listeners.
@@ -263,9 +265,14 @@ async fn over(mut is_over: watch::Receiver<bool>) {
 }
 
 /// The listeners of callers, of administrators and of health.
-async fn bind_all(
-    config: &ServiceConfig,
-) -> Result<(Listener, Option<AdminListener>, Option<TcpListener>), StartError> {
+/// The listeners, bound and not yet served.
+struct Bound {
+    callers: Listener,
+    admin: Option<AdminListener>,
+    health: Option<TcpListener>,
+}
+
+async fn bind_all(config: &ServiceConfig) -> Result<Bound, StartError> {
     let failed = |source| StartError::Listen { address: config.listen.address.clone(), source };
     let callers = Listener::bind(&config.listen.address).await.map_err(failed)?;
     let admin = match &config.admin {
@@ -276,7 +283,7 @@ async fn bind_all(
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    Ok((callers, admin, health))
+    Ok(Bound { callers, admin, health })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

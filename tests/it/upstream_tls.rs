@@ -407,7 +407,10 @@ async fn a_probe_trusts_and_shows_what_requests_do() {
     let found = probed(&sidecar).await;
     let (check, level, what) = found.last().unwrap();
     assert_eq!((*check, *level), ("certificate", "error"));
-    assert!(what.contains("an authority that is not trusted; see `ca_file`"), "{what}");
+    assert!(
+        what.contains("not signed by the authority of that name that is trusted; see `ca_file`"),
+        "{what}"
+    );
     sidecar.folder().write("crm-ca.pem", "no certificate");
     let found = probed(&sidecar).await;
     assert_eq!((found.len(), found[0].0, found[0].1), (1, "certificate", "error"));

@@ -68,7 +68,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("crm", &["stream"]),
     ("forward", &["crm", "enforce::request", "stream"]),
     ("identify", &["enforce::answer", "forward"]),
-    ("intake", &["canonical", "listen", "map", "map::body", "multipart", "sidecar", "stream"]),
+    ("intake", &["canonical", "listen", "map::body", "map::form", "multipart", "sidecar", "stream"]),
     ("listen", &["canonical", "forward", "outgoing", "run", "sidecar"]),
     ("map", &["canonical", "hydrate::extract"]),
     (
