@@ -14,7 +14,6 @@ use crate::bundle::profile::transit::IdentityNeed;
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
-use crate::config::service::observe::check_dates;
 use crate::service::load::{Loaded, load_bundle, load_directory};
 use crate::service::probe::{Finding, Level, Probe};
 use crate::service::telemetry::collector_headers;
@@ -67,8 +66,6 @@ pub fn run(args: &CheckArgs) -> Exit {
         None => {
             let path = args.config.clone().unwrap_or_else(|| PathBuf::from("lockkeeper.toml"));
             let config = load::load(&path, &mut problems);
-            let groups = config.as_ref().map(|config| config.observe.as_slice()).unwrap_or_default();
-            check_dates(groups, Clock::system().now_ms(), &mut problems);
             if let Some(config) = &config {
                 transport::check(config, Clock::system().now_ms(), &mut problems);
             }
