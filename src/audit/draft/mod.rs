@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::item::{list, text, texts};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::tree::Meaning;
+use crate::model::reason::Reason;
 use crate::pipeline::map::query::is_declared;
 use route::{DraftRoute, SeenPath};
 
@@ -114,7 +115,9 @@ impl Draft {
                 tally(names, name, entry, &mut self.unnamed);
             }
         }
-        for member in ["request_type", "answer_type"] {
+        // Nothing was read by a description where there was none: the next such request is.
+        let was_described = !UNDESCRIBED.iter().any(|reason| reason.code() == text(entry, "reason"));
+        for member in ["request_type", "answer_type"].into_iter().filter(|_| was_described) {
             let content_type = text(entry, member);
             if !content_type.is_empty() && is_clean(content_type) && self.unread.len() < ROUTES_MAX {
                 let key = (label.clone(), text(entry, "reason").to_owned(), content_type.to_owned());
@@ -160,6 +163,8 @@ fn is_clean(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
+/// Reasons of requests that no route described when they were seen.
+const UNDESCRIBED: [Reason; 2] = [Reason::RouteUnmapped, Reason::RouteUndescribed];
 /// Routes that are told apart.
 const ROUTES_MAX: usize = 2_000;
 /// Names of one kind of one route or type.

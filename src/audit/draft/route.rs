@@ -209,10 +209,19 @@ impl DraftRoute {
         self.statuses.extend(entry.get("status").and_then(Value::as_u64));
     }
 
-    /// Where the records of the answer seem to be: the object that has an id and is nearest to the root.
+    /// Where the records of the answer seem to be: the object nearest to the root that has an id, in a list where many are
+    /// asked for, and under a key that stands in the path if there is one.
     pub fn records_guess(&self) -> Option<String> {
         let with_id = self.answer_keys.iter().filter_map(|place| place.strip_suffix("/id"));
-        let nearest = with_id.min_by_key(|place| place.len())?;
+        let is_list = self.path.action_guess() == "list";
+        let is_named = |place: &str| {
+            let key = place.trim_end_matches("/[*]").rsplit('/').next().unwrap_or_default();
+            self.path.pieces.contains(&Piece::Word(key.to_owned()))
+        };
+        let nearest = with_id.min_by_key(|place| {
+            let depth = place.split('/').filter(|key| !matches!(*key, "" | "[*]")).count();
+            (place.contains("[*]") != is_list, depth, !is_named(place), place.len())
+        })?;
         Some(format!("${}", nearest.replace("/[*]", "[*]").replace('/', ".")))
     }
 }

@@ -126,6 +126,30 @@ fn what_the_profile_has_is_not_missing() {
 }
 
 #[test]
+fn what_was_seen_before_it_was_described_is_not_missing() {
+    for (reason, expected) in [("route-unmapped", 0), ("route-undescribed", 0), ("upstream-type", 1)] {
+        let mut entry = seen("GET", "/api/deals/export");
+        (entry["answer_type"], entry["reason"]) = ("text/csv".into(), reason.into());
+        assert_eq!(draft(&[entry], DEALS).0.missing(), expected, "{reason}");
+    }
+}
+
+#[test]
+fn records_are_guessed_by_what_the_route_is_about() {
+    let guess = |path: &str, keys: &[&str]| {
+        let mut entry = seen("GET", path);
+        entry["answer_keys"] = json!(keys);
+        draft(&[entry], NONE).0.routes.first().unwrap().records_guess()
+    };
+    let one = ["/users/[*]/id", "/deal_obj/id", "/deal_obj/owner/id"];
+    assert_eq!(guess("/api/deals/{int}/", &one).as_deref(), Some("$.deal_obj"));
+    let many = ["/tags/[*]/id", "/deals/[*]/id", "/deals/[*]/owner/id", "/org/id"];
+    assert_eq!(guess("/api/deals/", &many).as_deref(), Some("$.deals[*]"));
+    assert_eq!(guess("/api/deals/", &["/id", "/owner/id"]).as_deref(), Some("$"));
+    assert_eq!(guess("/api/deals/", &["/name"]), None);
+}
+
+#[test]
 fn parameters_and_fields_of_known_routes() {
     let entry = json!({
         "t": "2026-06-15T12:00:00Z", "method": "GET", "route": "GET /api/deals/export",
