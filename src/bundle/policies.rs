@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::schema::{BundleSchema, from_diagnostic, sentence};
 use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
+use crate::model::principal::PRINCIPAL_TYPES;
 
 /// All policies of a bundle.
 #[derive(Debug, Default)]
@@ -155,10 +156,20 @@ fn located(policies: &Policies, id: &str, error: &(dyn miette::Diagnostic + 'sta
         Some(label) => problem.at(source, label.offset()..label.offset() + label.len()),
         None => problem,
     };
+    if is_of_kinds(own) {
+        return problem.help(KIND_HELP);
+    }
     match error.help() {
         Some(help) => problem.help(sentence(&help.to_string())),
         None => problem,
     }
+}
+
+/// Whether Cedar says that one kind of principal is not another: the policy does not say which kind it is for.
+fn is_of_kinds(message: &str) -> bool {
+    let words = || message.split(|c: char| !c.is_alphanumeric());
+    let is_named = |kind: &&&str| words().any(|word| word == **kind);
+    message.starts_with("the types ") && PRINCIPAL_TYPES.iter().filter(is_named).count() > 1
 }
 
 /// Inside `||` or `!(…)` Cedar does not even warn about a `has` of an attribute that nothing declares, and a guard with
@@ -216,3 +227,4 @@ fn collect_has(value: &Value, names: &mut Vec<String>) {
 
 /// How many entities deep a policy may look, counted as Cedar does: `resource.owner.position in …` is three.
 pub const DEREFERENCE_LEVEL_MAX: u32 = 4;
+const KIND_HELP: &str = "A principal can be a User, a Service or an Agent. Say which this is for, e.g. `principal is User in Role::\"rep\"`.";

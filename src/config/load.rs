@@ -1,6 +1,7 @@
 //! Loads files of the configuration [edge].
 #![expect(clippy::disallowed_methods, reason = "edge: reads the configuration and the secrets that it names")]
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,11 @@ pub fn text(path: &Path, problems: &mut Problems) -> Option<Arc<SourceFile>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Some(SourceFile::new(name, text)),
         Err(error) => {
-            problems.push(AuthorProblem::error(format!("`{name}` cannot be read: {error}")));
+            let problem = AuthorProblem::error(format!("`{name}` cannot be read: {error}"));
+            problems.push(match error.kind() {
+                ErrorKind::NotFound => problem.help(MISSING_HELP),
+                _ => problem,
+            });
             None
         }
     }
@@ -55,6 +60,7 @@ pub fn check_private(path: &Path, problems: &mut Problems) {
     }
 }
 
+const MISSING_HELP: &str = "Make the file, or correct its path: in a configuration, paths are taken from the configuration's own folder.";
 const READABLE_BY_ALL: u32 = 0o004;
 
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -51,6 +51,9 @@ fn policies() {
     let guard = "@id(\"guard.strategic\")\nforbid (principal, action == Action::\"view\", resource is Deal)\n\\
                  unless { !(resource has stratgic && resource.strategic) };\n\n@id(\"admin.everything\")";
     check("has_typo", RECORDS, "@id(\"admin.everything\")", guard);
+    let unsaid = "@id(\"unsaid\")\npermit (principal, action == Action::\"view\", resource is Deal)\n\
+                  when { resource has owner && [resource.owner].contains(principal) };\n\n@id(\"admin.everything\")";
+    check("kind_of_principal_unsaid", RECORDS, "@id(\"admin.everything\")", unsaid);
     check("id_twice", RECORDS, "@id(\"company.view\")", "@id(\"collection.list\")");
     check("id_missing", RECORDS, "@id(\"company.view\")\n", "");
     check("field_set_unknown_in_a_policy", "bundle/policies/guards.cedar", "Deal.margin", "Deal.magrin");
