@@ -128,6 +128,14 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn the_readme_leads_to_every_document() {
+    let readme = tree::read("README.md");
+    let documents = tree::with_ending(&[".md"]).into_iter().filter(|path| path.starts_with("docs/"));
+    let unlinked = documents.filter(|path| !readme.contains(&format!("]({path})")));
+    none("documents that README.md does not link", &unlinked.collect::<Vec<_>>());
+}
+
+#[test]
 fn json_schemas_are_json() {
     let schemas = tree::with_ending(&[".schema.json"]);
     assert!(!schemas.is_empty());
