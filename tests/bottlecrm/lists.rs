@@ -25,6 +25,10 @@ async fn hidden_rows_are_left_out_with_all_that_counts_them() {
     for secret in ["31147976.00", "15136646.04", "@example.com", "555-555", "Internal margin note"] {
         assert!(!rep.text().contains(secret), "{secret}");
     }
+    let manager = rig.person("manager").get(PAGE).await.json();
+    let closed =
+        at(&manager, "/opportunities").as_array().unwrap().iter().find(|row| !row["closed_by"].is_null());
+    assert_eq!(*at(closed.unwrap(), "/closed_by/user_details/name"), json!("admin"));
     let admin = rig.person("admin").get(PAGE).await;
     assert_eq!(at(&admin.json(), "/opportunities").as_array().unwrap().len(), 5);
     // Whether a row was hidden or not, the sums are gone: that they are there would tell.

@@ -12,4 +12,4 @@ mod moves;
 mod writes;
 mod tables;
 mod odd;
-mod guide;
+mod pages;

@@ -1,9 +1,9 @@
-//! `docs/guide/your-own-crm.md`, pasted: its shell lines run as they stand, but for the ports, and print what the page says
-//! that they print. [edge]
+//! The guide on one's own CRM and the example's page, pasted: their shell lines run as they stand, but for the ports, and
+//! print what the pages say that they print. [edge]
 //!
 //! Promises: blocks run in one shell, in the order of the page; a `text` block holds lines that the shell block before it
 //! prints, in this order, with `…` for anything.
-#![expect(clippy::disallowed_methods, reason = "edge: runs the page's lines in a folder of its own")]
+#![expect(clippy::disallowed_methods, reason = "edge: runs the pages' lines in a folder of their own")]
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,24 +13,43 @@ use std::process::Command;
 use lockkeeper::testkit::replay::Replay;
 use tokio::net::TcpListener;
 
+use crate::rig::{copy, root};
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guide_can_be_pasted() {
+    let writes = paste("docs/guide/your-own-crm.md").await;
+    assert_eq!(writes.len(), 2, "the refused move did not get there: {writes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_example_can_be_pasted() {
+    let writes = paste("examples/bottlecrm/README.md").await;
+    assert_eq!(writes.len(), 1, "the refused moves did not get there: {writes:?}");
+}
+
+/// Runs a page and compares what it prints; what the CRM was asked to change.
+async fn paste(page: &str) -> Vec<String> {
     let replay = Replay::load(&root().join("tests/fixtures/bottlecrm"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let crm = listener.local_addr().unwrap();
     let serving = tokio::spawn(replay.clone().serve(listener));
-    let steps = steps(crm);
-    assert!(steps.len() >= 10, "{} steps", steps.len());
+    let folder = tempfile::tempdir().unwrap();
+    let example = folder.path().join("examples/bottlecrm");
+    copy(&root().join("examples/bottlecrm"), &example);
+    let config = example.join("lockkeeper.toml");
+    std::fs::write(&config, with_ports(&std::fs::read_to_string(&config).unwrap(), crm)).unwrap();
+    let steps = steps(&with_ports(&std::fs::read_to_string(root().join(page)).unwrap(), crm));
+    assert!(steps.len() >= 6, "{} steps", steps.len());
     let script = script(&steps);
-    let printed = tokio::task::spawn_blocking(move || paste(&script)).await.unwrap();
+    let printed = tokio::task::spawn_blocking(move || run(folder.path(), &script)).await.unwrap();
     let outputs: Vec<&str> = printed.split(MARK).skip(1).collect();
     assert_eq!(outputs.len(), steps.len(), "{printed}");
     for (step, output) in steps.iter().zip(outputs) {
         check(step, output);
     }
     assert_eq!(replay.misses(), Vec::<String>::new(), "the page asks what was not recorded");
-    assert_eq!(replay.writes().len(), 2, "the refused move did not get there: {:?}", replay.writes());
     serving.abort();
+    replay.writes()
 }
 
 #[test]
@@ -55,12 +74,16 @@ struct Step {
     printed: String,
 }
 
-/// The page's steps, with the address of the recorded CRM and a free one for Lockkeeper.
-fn steps(crm: SocketAddr) -> Vec<Step> {
-    let page = std::fs::read_to_string(root().join("docs/guide/your-own-crm.md")).unwrap();
-    let listen = "address = \"127.0.0.1:8080\"";
-    assert!(page.contains(listen) && page.contains("127.0.0.1:18300"), "the page names its ports");
-    let page = page.replace(listen, "address = \"127.0.0.1:0\"").replace("127.0.0.1:18300", &crm.to_string());
+/// With the address of the recorded CRM, and free ports for Lockkeeper.
+fn with_ports(text: &str, crm: SocketAddr) -> String {
+    let text = text.replace("127.0.0.1:18300", &crm.to_string());
+    ["8080", "8081"].iter().fold(text, |text, port| {
+        text.replace(&format!("address = \"127.0.0.1:{port}\""), "address = \"127.0.0.1:0\"")
+    })
+}
+
+/// The steps of a page.
+fn steps(page: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for block in page.split("\n```").skip(1).step_by(2) {
         let (language, text) = block.split_once('\n').unwrap();
@@ -81,14 +104,16 @@ fn script(steps: &[Step]) -> String {
     steps.fold(PRELUDE.to_owned(), |script, step| script + &step)
 }
 
-fn paste(script: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    program(folder.path(), "lockkeeper", &format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_lockkeeper")));
-    program(folder.path(), "curl", CURL);
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+/// What a script prints in a folder, with `lockkeeper` on its path.
+fn run(folder: &Path, script: &str) -> String {
+    let programs = folder.join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    program(&programs, "lockkeeper", &format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_lockkeeper")));
+    program(&programs, "curl", CURL);
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")
         .args(["-c", script])
-        .current_dir(folder.path())
+        .current_dir(folder)
         .envs([("PATH", path.as_str()), ("NO_PROXY", "*"), ("NO_COLOR", "1")])
         .output()
         .unwrap();
@@ -121,17 +146,13 @@ fn fits(line: &str, pattern: &str) -> bool {
         .any(|at| line.get(at..).is_some_and(|line| fits(line, rest)))
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 const MARK: &str = "@@@ step @@@";
 
 /// Messages are part of what is printed; an outcome follows each decision.
 const PRELUDE: &str = r#"
 exec 2>&1
 trap 'kill $(jobs -p) 2> /dev/null || true' EXIT
-entries() { cat state/ledger/*.jsonl 2> /dev/null | grep -c "\"kind\":\"$1\""; }
+entries() { find . -name '*.jsonl' -exec cat {} + | grep -c "\"kind\":\"$1\""; }
 settled() {
   for _ in {1..300}; do
     if [ "$(entries decision)" = "$(entries outcome)" ]; then return; fi
