@@ -1,6 +1,6 @@
 //! `lockkeeper key`: makes keys and hashes them. A key is shown once and stored nowhere; files hold only hashes.
 
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -73,8 +73,17 @@ pub fn new_key() -> Result<String, String> {
 
 fn read_key() -> Result<String, String> {
     let mut text = String::new();
-    let limited = std::io::stdin().take(KEY_BYTES_MAX);
-    std::io::BufReader::new(limited).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let stdin = std::io::stdin();
+    let is_typed = stdin.is_terminal();
+    let mut limited = std::io::BufReader::new(stdin.take(KEY_BYTES_MAX));
+    let read = match is_typed {
+        true => {
+            render::message("the key, then Enter:");
+            limited.read_line(&mut text)
+        }
+        false => limited.read_to_string(&mut text),
+    };
+    read.map_err(|error| error.to_string())?;
     match text.trim() {
         "" => Err("standard input holds no key".to_owned()),
         key => Ok(key.to_owned()),
