@@ -403,3 +403,22 @@ async fn without_a_ledger_or_a_bundle_in_good_standing_nothing_is_allowed() {
     sidecar.break_ledger().await;
     assert_eq!(pep(&sidecar).post("/access/v1/evaluation", &question).await.status, 503);
 }
+
+/// What the proxy refuses because nobody said lately who is who, is not answered here either.
+#[tokio::test]
+async fn a_directory_that_is_too_old_answers_no_question() {
+    let sidecar =
+        TestSidecar::with(|options| with_admin(options).set("directory", "max_age_ms", "60000")).await;
+    let question = about("rep-east", "view", "42", &deal(&sidecar, "42").await);
+    sidecar.set_now_ms(NOW_MS + 60_000);
+    assert_eq!(ask(&sidecar, &question).await["decision"], true);
+    sidecar.set_now_ms(NOW_MS + 60_001);
+    assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.reason(), "directory-stale");
+    let answer = ask(&sidecar, &question).await;
+    assert_eq!(
+        (&answer["decision"], &answer["context"]["reason"]),
+        (&false.into(), &"directory-stale".into()),
+        "{answer}"
+    );
+    assert_eq!(answer["context"].get("released"), None);
+}

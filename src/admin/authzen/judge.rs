@@ -98,6 +98,7 @@ impl<'a> Case<'a, '_> {
     fn path(&mut self) -> Result<(), Problem> {
         let (judge, question) = (self.judge, self.question);
         judge.sidecar.standing.check(&judge.snapshot.bundle, judge.now_ms)?;
+        judge.sidecar.directory_age.require_fresh(judge.now_ms)?;
         admit(&question.subject, &judge.snapshot.directory, judge.now_ms)?;
         match (Action::parse(&question.action), question.action.as_str()) {
             (Some(action), _) if action.scope() == Scope::Collection => self.collection(action),
