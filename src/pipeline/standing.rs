@@ -3,6 +3,8 @@
 //! Promises: a bundle that may not serve decides nothing: every request is refused with its own reason until another one
 //! is loaded. Where signatures are not required a bundle has no such end.
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwapOption;
 
 use crate::bundle::archive::trust::TrustError;
@@ -38,7 +40,14 @@ impl Standing {
 
     /// Notes why a bundle may not serve any more, or that nothing speaks against it.
     pub fn note(&self, revision: &str, why: Option<TrustError>) {
-        let recalled = why.map(|why| Recalled { revision: revision.to_owned(), why });
-        self.recalled.store(recalled.map(std::sync::Arc::new));
+        let is_it = |recalled: &Arc<Recalled>| recalled.revision == revision;
+        match why {
+            Some(why) => {
+                self.recalled.store(Some(Arc::new(Recalled { revision: revision.to_owned(), why })));
+            }
+            None if self.recalled.load().as_ref().is_some_and(is_it) => self.recalled.store(None),
+            // What was said of another bundle still holds for requests that began with it.
+            None => {}
+        }
     }
 }

@@ -108,15 +108,14 @@ impl Reloader {
             let directory = offer.directory.content.clone();
             let mut settled = settle(&serving, &known, offer);
             settled.directory_written_ms = (settled.contents.directory == directory).then_some(written_ms);
-            settled.recall = supply.recall(&settled.bundle, now_ms);
-            match keep(&supply, &revisions, &settled.bundle, &settled.directory) {
-                Ok(()) => (look, settled),
-                Err(error) => {
-                    settled.withdraw(&serving, &known, &error);
-                    // The next look tries again.
-                    (Look::default(), settled)
-                }
+            let kept = keep(&supply, &revisions, &settled.bundle, &settled.directory);
+            if let Err(error) = &kept {
+                settled.withdraw(&serving, &known, error);
             }
+            // Of what is to serve now, which is the old one where the new one could not be kept.
+            settled.recall = supply.recall(&settled.bundle, now_ms);
+            // The next look tries again.
+            (if kept.is_ok() { look } else { Look::default() }, settled)
         });
         let Ok((look, settled)) = work.await else {
             tracing::error!("reload refused, the load did not end");

@@ -132,17 +132,21 @@ impl Settled {
 
     /// Takes the people back who served, and the bundle, because the new ones could not be kept.
     pub fn withdraw(&mut self, serving: &Serving, known: &Contents, why: &AcceptError) {
-        for (part, offered, served) in [
-            (RevisionOf::Bundle, &self.bundle.revision, &serving.snapshot.bundle.revision),
-            (RevisionOf::Directory, &self.directory.revision, &serving.snapshot.directory.revision),
+        let (bundle, directory) = (&serving.snapshot.bundle, &serving.snapshot.directory);
+        // The same files may have come with new papers.
+        let is_bundle_new = !Arc::ptr_eq(&self.bundle, bundle);
+        let is_directory_new = self.directory.revision != directory.revision;
+        for (part, offered, is_new) in [
+            (RevisionOf::Bundle, &self.bundle.revision, is_bundle_new),
+            (RevisionOf::Directory, &self.directory.revision, is_directory_new),
         ] {
-            if offered != served {
+            if is_new {
                 self.refused.push(Refused { part, hash: offered.clone(), problems: 1, alarm: None });
             }
         }
         self.problems.push(AuthorProblem::error(why.to_string()));
-        self.bundle = Arc::clone(&serving.snapshot.bundle);
-        self.directory = Arc::clone(&serving.snapshot.directory);
+        self.bundle = Arc::clone(bundle);
+        self.directory = Arc::clone(directory);
         self.contents.bundle.clone_from(&known.bundle);
         self.contents.directory.clone_from(&known.directory);
         self.directory_written_ms = None;

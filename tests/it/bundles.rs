@@ -233,6 +233,44 @@ async fn what_is_called_back_while_it_serves_decides_nothing() {
     assert_eq!(rep.get("/api/deals/42").await.json().get("notes"), None);
 }
 
+/// What replaces it must not clear it before it serves, and what could not be kept does not serve.
+#[tokio::test]
+async fn what_is_called_back_stays_so_while_its_successor_cannot_be_kept() {
+    let anna = Signer::new();
+    let first = TestArchive::of_version(1);
+    let bytes = first.signed_by(&[&anna]);
+    let sidecar = TestSidecar::with(|options| {
+        let options = signed(options, &[&anna]).set("bundle.signing", "revoked_file", "\"revoked\"");
+        options.file("crm.lkb", bytes).file("revoked", Vec::new())
+    })
+    .await;
+    let rep = sidecar.as_person("rep-east");
+    sidecar.folder().write("revoked", &format!("revision {}\n", first.revision()));
+    sidecar.running().reloader.reload().await;
+    assert_eq!(rep.get("/api/deals/42").await.reason(), "bundle-revoked");
+    // The place where the new version would be written is taken.
+    let taken = sidecar.folder().state().join("bundle/.highest.json.unfinished");
+    std::fs::create_dir_all(&taken).unwrap();
+    let second = TestArchive::of_version(2).policies(NO_NOTES).signed_by(&[&anna]);
+    assert_refused(&deliver(&sidecar, &second).await, "could not be written");
+    assert_eq!(rep.get("/api/deals/42").await.reason(), "bundle-revoked");
+    std::fs::remove_dir(&taken).unwrap();
+    assert!(matches!(sidecar.running().reloader.reload().await, Reloaded::Active { .. }));
+    assert_eq!(rep.get("/api/deals/42").await.json().get("notes"), None);
+}
+
+/// The same files under new papers are refused out loud too, where the papers cannot be kept.
+#[tokio::test]
+async fn papers_that_cannot_be_kept_are_refused() {
+    let anna = Signer::new();
+    let sidecar = serving(&TestArchive::of_version(1), &[&anna]).await;
+    let taken = sidecar.folder().state().join("bundle/.highest.json.unfinished");
+    std::fs::create_dir_all(&taken).unwrap();
+    let renewed = TestArchive::of_version(2).signed_by(&[&anna]);
+    assert_refused(&deliver(&sidecar, &renewed).await, "could not be written");
+    assert_eq!(last(&sidecar, "revision")["result"], "refused");
+}
+
 #[tokio::test]
 async fn of_a_folder_of_archives_the_highest_version_that_holds_serves() {
     let (anna, eve) = (Signer::new(), Signer::new());
