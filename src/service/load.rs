@@ -68,6 +68,17 @@ pub struct Offered<T> {
     pub problems: Problems,
     /// What the ledger is to be alarmed of, if they were not trusted.
     pub alarm: Option<&'static str>,
+    /// What was offered beside it and is not trusted, although it keeps nothing from serving.
+    pub distrusted: Vec<Distrusted>,
+}
+
+/// Something that was offered and is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distrusted {
+    /// The hash of what was offered.
+    pub hash: String,
+    /// What the ledger is to be alarmed of.
+    pub alarm: &'static str,
 }
 
 /// What became of a part's bytes.
@@ -174,7 +185,7 @@ fn offer_directory(path: &Path, serving: Option<&str>, is_bundle_new: bool) -> O
     let content = revision::hash(source.text.as_bytes());
     let is_unchanged = serving == Some(content.as_str()) && !is_bundle_new;
     let state = if is_unchanged { State::Unchanged } else { State::Sound(source) };
-    Offered { hash: content.clone(), content, state, problems, alarm: None }
+    Offered { hash: content.clone(), content, state, problems, alarm: None, distrusted: Vec::new() }
 }
 
 fn offer_identity(config: &IdentityConfig, serving: &str) -> Offered<IdentitySources> {
@@ -186,20 +197,34 @@ fn offer_identity(config: &IdentityConfig, serving: &str) -> Offered<IdentitySou
         false if content == serving => State::Unchanged,
         false => State::Sound(IdentitySources { revision: hash.clone(), sources }),
     };
-    Offered { content, hash, state, problems, alarm: None }
+    Offered { content, hash, state, problems, alarm: None, distrusted: Vec::new() }
 }
 
 impl<T> Offered<T> {
     /// A part that could not be read.
     pub fn unreadable(problems: Problems) -> Self {
         let hash = UNREADABLE.to_owned();
-        Self { content: String::new(), hash, state: State::Broken, problems, alarm: None }
+        Self {
+            content: String::new(),
+            hash,
+            state: State::Broken,
+            problems,
+            alarm: None,
+            distrusted: Vec::new(),
+        }
     }
 
     /// A part that is as it serves.
     pub fn unchanged(content: &str) -> Self {
         let (content, problems) = (content.to_owned(), Problems::default());
-        Self { hash: content.clone(), content, state: State::Unchanged, problems, alarm: None }
+        Self {
+            hash: content.clone(),
+            content,
+            state: State::Unchanged,
+            problems,
+            alarm: None,
+            distrusted: Vec::new(),
+        }
     }
 
     /// The part, if it is sound; its problems are noted.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::intake::{Look, written_ms};
-use super::load::{Contents, look, offer};
+use super::load::{Contents, Distrusted, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
 use super::supply::{Recall, Supply};
@@ -59,6 +59,7 @@ struct State {
     contents: Contents,
     look: Look,
     refused: Vec<Refused>,
+    distrusted: Vec<Distrusted>,
     retired: Vec<Arc<Serving>>,
 }
 
@@ -75,6 +76,7 @@ impl Reloader {
             contents,
             look: Look::default(),
             refused: Vec::new(),
+            distrusted: Vec::new(),
             retired: Vec::new(),
         });
         Self { config, sidecar, revisions, supply, state }
@@ -134,6 +136,7 @@ impl Reloader {
             self.sidecar.directory_age.note(written_ms, now_ms);
         }
         let is_news = !Arc::ptr_eq(&before, &after) || settled.refused != state.refused;
+        let distrusted = std::mem::replace(&mut state.distrusted, settled.distrusted.clone());
         state.look = look;
         state.contents = settled.contents.clone();
         let former = std::mem::replace(&mut state.refused, settled.refused.clone());
@@ -146,6 +149,10 @@ impl Reloader {
             for refused in settled.refused.iter().filter(|refused| !former.contains(refused)) {
                 self.record_refusal(&before, refused).await;
             }
+        }
+        for Distrusted { hash, alarm } in settled.distrusted.iter().filter(|it| !distrusted.contains(it)) {
+            let (part, hash, alarm) = (RevisionOf::Bundle, hash.clone(), Some(*alarm));
+            self.record_refusal(&before, &Refused { part, hash, problems: 1, alarm }).await;
         }
         self.count(&settled);
         outcome(&after, &settled)

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::load::{Contents, Offer, Offered, State, fit};
+use super::load::{Contents, Distrusted, Offer, Offered, State, fit};
 use super::sources::check_principals;
 use super::supply::{AcceptError, Recall};
 use crate::bundle::compile::Bundle;
@@ -30,6 +30,8 @@ pub struct Settled {
     pub directory_written_ms: Option<i64>,
     /// The parts that stay as they were.
     pub refused: Vec<Refused>,
+    /// What was offered beside the bundle and is not trusted.
+    pub distrusted: Vec<Distrusted>,
     /// Every problem of every part.
     pub problems: Problems,
     /// Whether the bundle may go on although nothing replaces it.
@@ -58,6 +60,7 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
         contents: known.clone(),
         directory_written_ms: None,
         refused: Vec::new(),
+        distrusted: Vec::new(),
         problems: Problems::default(),
         recall: Recall::Unknown,
     };
@@ -84,7 +87,8 @@ impl Settled {
     }
 
     fn settle_people(&mut self, bundle: Offered<Bundle>, directory: Offered<Arc<SourceFile>>) {
-        let Offered { content, hash, state, problems, alarm } = bundle;
+        let Offered { content, hash, state, problems, alarm, distrusted } = bundle;
+        self.distrusted = distrusted;
         match state {
             State::Unchanged => {
                 self.settle_directory(directory);

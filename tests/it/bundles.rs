@@ -291,6 +291,15 @@ async fn of_a_folder_of_archives_the_highest_version_that_holds_serves() {
     let evil = TestArchive::of_version(99).signed_by(&[&eve]);
     assert!(matches!(put("b.lkb", &evil).await, Reloaded::Active { .. }));
     assert_eq!(rep.get("/api/deals/42").await.json().get("notes"), None);
+    // But the ledger has it, once, as it has what is offered alone.
+    for _ in 0..2 {
+        sidecar.running().reloader.reload().await;
+        let ledger = sidecar.ledger();
+        let alarms: Vec<&Value> = ledger.of_kind("alarm");
+        assert_eq!(alarms.len(), 1, "{alarms:?}");
+        assert_eq!(alarms[0]["reason"], "bundle-key-unknown");
+        assert_eq!(last(&sidecar, "revision")["result"], "refused");
+    }
     let third = TestArchive::of_version(3);
     assert!(matches!(put("c.tar.gz", &third.signed_by(&[&anna])).await, Reloaded::Active { .. }));
     assert!(rep.get("/api/deals/42").await.json().get("notes").is_some());

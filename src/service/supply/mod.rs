@@ -172,13 +172,14 @@ impl Supply {
             let message = format!("`{}` is a folder, and a folder is unsigned", path.display());
             problems.push(AuthorProblem::error(message).help(refused.help()));
             let state = State::Broken;
-            return Offered { content, hash, state, problems, alarm: Some(refused.code()) };
+            let (alarm, distrusted) = (Some(refused.code()), Vec::new());
+            return Offered { content, hash, state, problems, alarm, distrusted };
         }
         let state = match content == serving {
             true => State::Unchanged,
             false => State::of(compile(files, &mut problems)),
         };
-        Offered { content, hash, state, problems, alarm: None }
+        Offered { content, hash, state, problems, alarm: None, distrusted: Vec::new() }
     }
 
     fn offer_archive(&self, name: &str, bytes: &[u8], judge: &Judge, serving: &str) -> Offered<Bundle> {
@@ -223,12 +224,20 @@ fn offer_opened(name: &str, opened: Opened, content: String, judge: &Judge) -> O
     let hash = revision::hash_files(&opened.files);
     let bundle = compile(opened.files, &mut problems);
     let with = |provenance: Provenance| bundle.map(|bundle| Bundle { provenance, ..bundle });
-    Offered { content, hash, state: State::of(with(opened.provenance)), problems, alarm: None }
+    Offered {
+        content,
+        hash,
+        state: State::of(with(opened.provenance)),
+        problems,
+        alarm: None,
+        distrusted: Vec::new(),
+    }
 }
 
 fn offer_refused(name: &str, refusal: &Refusal, content: String, hash: String) -> Offered<Bundle> {
     let problem = AuthorProblem::error(format!("`{name}`: {refusal}")).help(refusal.help());
-    Offered { content, hash, state: State::Broken, problems: problem.into(), alarm: Some(refusal.code()) }
+    let (problems, alarm) = (problem.into(), Some(refusal.code()));
+    Offered { content, hash, state: State::Broken, problems, alarm, distrusted: Vec::new() }
 }
 
 fn nothing_fetched(url: &str) -> AuthorProblem {

@@ -1,6 +1,6 @@
 //! A folder that receives archives [edge]: of those that hold, the one with the highest version is offered.
 //!
-//! Promises: an archive that does not hold is warned of and never keeps another from being taken; two bundles of one
+//! Promises: an archive that does not hold is warned of and recorded, and never keeps another from being taken; two bundles of one
 //! version are refused both, since nobody can tell which is meant.
 #![expect(clippy::disallowed_methods, reason = "edge: lists the folder")]
 
@@ -13,7 +13,7 @@ use crate::bundle::archive::{Opened, open};
 use crate::bundle::compile::Bundle;
 use crate::bundle::revision;
 use crate::config::author::{AuthorProblem, Problems};
-use crate::service::load::{Offered, State};
+use crate::service::load::{Distrusted, Offered, State};
 
 /// An archive that holds.
 struct Candidate {
@@ -45,6 +45,7 @@ impl Supply {
         }
         let (mut problems, mut seen) = (Problems::default(), String::new());
         let (mut best, mut refused): (Vec<Candidate>, Option<Offered<Bundle>>) = (Vec::new(), None);
+        let mut distrusted = Vec::new();
         for path in archives {
             let name = path.display().to_string();
             let bytes = match self.read(path) {
@@ -59,9 +60,13 @@ impl Supply {
             match open(&bytes, &self.limits(), &judge.trust()) {
                 Ok(opened) => prefer(&mut best, Candidate { name, opened }),
                 Err(refusal) => {
-                    let offered = offer_refused(&name, &refusal, String::new(), hash);
-                    for problem in offered.problems.iter().filter(|_| !is_old(&refusal)) {
-                        problems.push(problem.clone().as_warning());
+                    let offered = offer_refused(&name, &refusal, String::new(), hash.clone());
+                    if !is_old(&refusal) {
+                        offered
+                            .problems
+                            .iter()
+                            .for_each(|problem| problems.push(problem.clone().as_warning()));
+                        distrusted.push(Distrusted { hash, alarm: refusal.code() });
                     }
                     refused = Some(offered);
                 }
@@ -69,16 +74,20 @@ impl Supply {
         }
         let content = format!("{} {}", revision::hash(seen.as_bytes()), judge.content());
         if content == serving {
-            return Offered::unchanged(serving);
+            return Offered { distrusted, ..Offered::unchanged(serving) };
         }
         let mut offered = match (best.pop(), best.pop(), refused) {
             (Some(one), Some(other), _) => ambiguous(&one, &other),
             (Some(one), None, _) => offer_opened(&one.name, one.opened, String::new(), judge),
-            (None, _, Some(refused)) => refused,
+            (None, _, Some(refused)) => {
+                // It is what is offered then, and is told as such.
+                distrusted.retain(|other| other.hash != refused.hash);
+                refused
+            }
             (None, _, None) => Offered::unreadable(Problems::default()),
         };
         problems.extend(std::mem::take(&mut offered.problems));
-        Offered { content, problems, ..offered }
+        Offered { content, problems, distrusted, ..offered }
     }
 }
 
