@@ -134,7 +134,7 @@ fn what_is_not_trusted_is_refused() {
         &folder,
         &[verify("anna.pub").as_slice(), &["--signatures-min", "2"]].concat(),
         3,
-        "and 2 are needed",
+        "by 1 of the 2 trusted keys that are needed",
     );
     let late = ["bundle", "verify", "a.lkb", "--keys", "anna.pub", "--at", "2026-09-13T12:00:00Z"];
     refused(&folder, &late, 3, "expired at 2026-09-13T12:00:00Z");

@@ -356,7 +356,7 @@ async fn going_back_takes_only_what_is_kept_whole_and_still_trusted() {
     };
     // Who mistypes is told what there is.
     refused(&"0".repeat(64), &revision).await;
-    refused(revision.get(..7).unwrap(), "no one bundle is kept").await;
+    refused(revision.get(..7).unwrap(), "has 7 digits, and at least 8").await;
     refused("../../bundle", "no one bundle is kept").await;
     let kept = format!("state/revisions/{revision}/policies/records.cedar");
     let text = folder.text(&kept);
@@ -375,4 +375,27 @@ async fn going_back_takes_only_what_is_kept_whole_and_still_trusted() {
         )
     });
     refused(&revision, "is revoked").await;
+}
+
+/// Where signatures are only looked at, what was called back by name is refused all the same, however it is offered.
+#[tokio::test]
+async fn going_back_to_what_a_revoked_key_signed_is_refused_without_required_signatures() {
+    let anna = Signer::new();
+    let first = TestArchive::of_version(1);
+    let bytes = first.signed_by(&[&anna]);
+    let sidecar = TestSidecar::with(|options| {
+        signed(options, &[&anna]).set("bundle.signing", "required", "false").file("crm.lkb", bytes)
+    })
+    .await;
+    let folder = sidecar.stop_keeping_files().await;
+    let clock = Clock::from_fn(|| NOW_MS);
+    assert!(folder.load_at(&clock, Some(first.revision())).await.is_ok());
+    folder.edit("lockkeeper.toml", |text| {
+        let signing = format!("[bundle.signing]\nrevoked_keys = [\"{}\"]\n", anna.id());
+        text.replace("[bundle.signing]\n", &signing)
+    });
+    for revision in [None, Some(first.revision())] {
+        let problems = folder.load_at(&clock, revision).await.err().unwrap().to_string();
+        assert!(problems.contains("signed by the revoked key"), "{problems}");
+    }
 }

@@ -76,7 +76,7 @@ pub enum TrustError {
     #[error("the bundle is signed by the key {0}, which is not trusted")]
     KeyUnknown(KeyId),
     /// Too few trusted keys signed it.
-    #[error("the bundle is signed by {found} trusted keys, and {needed} are needed")]
+    #[error("the bundle is signed by {found} of the {needed} trusted keys that are needed")]
     TooFew {
         /// How many did.
         found: usize,

@@ -43,6 +43,12 @@ impl Supply {
     }
 
     fn find_kept(&self, asked: &str, judge: &Judge) -> Result<Opened, Missing> {
+        if asked.len() < PREFIX_MIN {
+            let message =
+                format!("`{asked}` has {} digits, and at least {PREFIX_MIN} name a bundle", asked.len());
+            let help = "Write more of the hash; the ledger's `revision` entries have them all.";
+            return Err(Missing::Problem(AuthorProblem::error(message).help(help)));
+        }
         let revisions = Revisions::existing(&self.state);
         let names = revisions.names().map_err(broken)?;
         let mut known = Vec::new();
@@ -51,7 +57,7 @@ impl Supply {
                 known.push(name.as_str());
             }
         }
-        let mut matching = known.iter().filter(|name| asked.len() >= PREFIX_MIN && name.starts_with(asked));
+        let mut matching = known.iter().filter(|name| name.starts_with(asked));
         let (Some(hash), None) = (matching.next(), matching.next()) else {
             return Err(Missing::Problem(unknown(asked, &known)));
         };
@@ -75,6 +81,7 @@ fn choose(files: &Files, papers: Vec<Papers>, judge: &Judge) -> Result<Opened, R
     let trust = Trust { floor: None, ..judge.trust() };
     let version = |opened: &Opened| opened.provenance.manifest().map_or(0, |manifest| manifest.version);
     let (mut best, mut refused) = (None::<Opened>, Refusal::Trust(TrustError::Unsigned));
+    let has_papers = !papers.is_empty();
     for papers in papers {
         match verify(Parts { files: files.clone(), papers }, &trust) {
             Ok(opened) if best.as_ref().is_none_or(|best| version(best) < version(&opened)) => {
@@ -87,7 +94,8 @@ fn choose(files: &Files, papers: Vec<Papers>, judge: &Judge) -> Result<Opened, R
     let is_revoked = trust.revoked.revisions.contains(&revision::hash_files(files));
     match best {
         Some(opened) => Ok(opened),
-        None if trust.strictness == Strictness::Advised && !is_revoked => {
+        // Whoever has papers and is refused for them is not taken for somebody without.
+        None if trust.strictness == Strictness::Advised && !has_papers && !is_revoked => {
             Ok(Opened { files: files.clone(), provenance: Provenance::default(), warnings: Vec::new() })
         }
         None => Err(refused),
