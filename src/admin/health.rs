@@ -7,12 +7,11 @@ use tokio::net::TcpListener;
 
 use super::{accept, reply};
 use crate::pipeline::sidecar::Sidecar;
-use crate::service::vigil::Stand;
 
 /// Serves health until `shutdown` is ready.
 pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
     accept(listener, shutdown, move |request| {
-        let is_ready = sidecar.readiness.is_ready() && Stand::of(&sidecar).is_ready();
+        let is_ready = sidecar.readiness.is_ready();
         let is_observing = sidecar.observing.open(sidecar.clock.now_ms()).next().is_some();
         async move {
             let (status, text) = match (request.method(), request.uri().path()) {

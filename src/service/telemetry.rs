@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::start::StartError;
+use super::vigil::Stand;
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load::text;
 use crate::config::service::TracesConfig;
@@ -69,7 +70,13 @@ pub fn collector_headers(path: &Path, problems: &mut Problems) -> Option<HeaderM
 }
 
 /// What must hold before callers may be sent here. Bundle and directory are loaded before anything listens.
-pub fn require_conditions(sidecar: &Sidecar) {
+pub fn require_conditions(sidecar: &Arc<Sidecar>) {
+    let watched = Arc::downgrade(sidecar);
+    let check = move || match watched.upgrade().map(|sidecar| Stand::of(&sidecar)) {
+        Some(stand) if !stand.is_ready() => Err(stand.code().to_owned()),
+        Some(_) | None => Ok(()),
+    };
+    sidecar.readiness.require("bundle", Box::new(check));
     let ledger = sidecar.recorder.ledger().clone();
     let check = move || match ledger.health().why {
         Some(why) => Err(format!("the ledger takes no entries: {why}")),

@@ -166,6 +166,10 @@ async fn an_expired_bundle_decides_nothing_until_it_is_renewed() {
     assert_eq!(rep.get("/api/deals/42").await.reason(), "bundle-expired");
     assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
     assert_eq!(last(&sidecar, "alarm")["reason"], "bundle-expired");
+    // Balancer, status and metrics say the same.
+    let readiness = &sidecar.running().sidecar.readiness;
+    assert_eq!(readiness.conditions()["bundle"], Err("bundle-expired".to_owned()));
+    assert!(!readiness.is_ready());
     let renewed = TestArchive::of_version(2).expires(NOW_MS + 20 * DAY_MS).signed_by(&[&anna]);
     assert!(matches!(deliver(&sidecar, &renewed).await, Reloaded::Active { .. }));
     assert_eq!(rep.get("/api/deals/42").await.status, 200);
