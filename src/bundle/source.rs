@@ -9,8 +9,32 @@ use bytes::Bytes;
 use super::archive::{DEPTH_MAX, is_bundle_file};
 use crate::config::author::{AuthorProblem, Problems};
 
-/// Reads every file that belongs to a bundle; `None` comes with at least one error.
+/// Reads every file that belongs to a bundle, until two readings in a row are the same: half of the old policies beside half
+/// of the new ones is a bundle that nobody wrote. `None` comes with at least one error.
 pub fn read(folder: &Path, problems: &mut Problems) -> Option<BTreeMap<String, Bytes>> {
+    let settled = settled(|| read_once(folder, problems))?;
+    if settled.is_none() {
+        let message = format!("`{}` changes while it is read", folder.display());
+        let help = "Write a bundle beside its place and move it there, or wait until it is written.";
+        problems.push(AuthorProblem::error(message).help(help));
+    }
+    settled
+}
+
+/// What two readings in a row agree on; inside, `None` if none do. Outside, `None` if one fails.
+fn settled<T: PartialEq>(mut read: impl FnMut() -> Option<T>) -> Option<Option<T>> {
+    let mut last = read()?;
+    for _ in 1..READINGS_MAX {
+        let next = read()?;
+        if next == last {
+            return Some(Some(next));
+        }
+        last = next;
+    }
+    Some(None)
+}
+
+fn read_once(folder: &Path, problems: &mut Problems) -> Option<BTreeMap<String, Bytes>> {
     let mut files = BTreeMap::new();
     let mut bytes = 0;
     match read_level(folder, "", 0, &mut files, &mut bytes) {
@@ -58,3 +82,26 @@ fn read_level(
 
 const FILES_MAX: usize = 1_000;
 const BYTES_MAX: usize = 16 * 1024 * 1024;
+const READINGS_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(readings: &[Option<u8>], expected: Option<Option<u8>>, left: usize) {
+        let mut readings = readings.iter().copied();
+        assert_eq!(settled(|| readings.next().unwrap()), expected);
+        assert_eq!(readings.count(), left);
+    }
+
+    #[test]
+    fn what_changes_meanwhile_is_read_again() {
+        check(&[Some(1), Some(1), Some(2)], Some(Some(1)), 1);
+        // The first reading began with the old files and ended with the new ones.
+        check(&[Some(1), Some(2), Some(2)], Some(Some(2)), 0);
+        check(&[Some(1), Some(2), Some(1), Some(2), Some(1), Some(1)], Some(None), 1);
+        check(&[None, Some(1)], None, 1);
+        check(&[Some(1), None, Some(1)], None, 1);
+    }
+}
