@@ -207,10 +207,13 @@ fn the_image_is_built_from_what_it_is_given() {
         .map(str::to_owned)
         .collect();
     assert_eq!(given, copied);
-    assert!(
-        !toolchain.contains("[[test]]") || given.contains("tests"),
-        "cargo wants to see the tests that it is told of"
-    );
+    // Cargo does not read a manifest whose tests and benchmarks it cannot find, whatever is to be built.
+    for (target, folder) in [("[[test]]", "tests"), ("[[bench]]", "benches")] {
+        assert!(
+            !toolchain.contains(target) || given.contains(folder),
+            "cargo wants to see {folder}, which it is told of"
+        );
+    }
     let mut findings = Vec::new();
     for (path, text) in tree::texts().into_iter().filter(|(path, _)| path.starts_with("src/")) {
         let included = text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
