@@ -21,12 +21,9 @@ pub fn ready() {
 
 /// We look at files anew; [`ready`] follows.
 pub fn reloading() {
-    let now = NotifyState::monotonic_usec_now();
-    tell(&[NotifyState::Reloading]);
-    // Wanted by `Type=notify-reload`, harmless else.
-    if let Ok(now) = now {
-        tell(&[now]);
-    }
+    // `Type=notify-reload` wants the moment in the same message; others leave it unread.
+    let states = [Some(NotifyState::Reloading), NotifyState::monotonic_usec_now().ok()];
+    tell(&states.into_iter().flatten().collect::<Vec<_>>());
 }
 
 /// We end.
