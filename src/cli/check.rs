@@ -1,8 +1,9 @@
 //! `lockkeeper check`: compiles a bundle, with its directory and configuration if given, and reports every problem.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use http::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::exit::Exit;
@@ -11,7 +12,7 @@ use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::bundle::profile::transit::IdentityNeed;
-use crate::config::author::Problems;
+use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load;
 use crate::config::service::ServiceConfig;
 use crate::service::load::{Loaded, load_bundle, load_directory};
@@ -33,7 +34,7 @@ pub struct CheckArgs {
     #[arg(long, requires = "bundle")]
     directory: Option<PathBuf>,
     /// Draft what observed traffic showed and the profile does not describe, from the ledger in this state folder
-    #[arg(long, value_name = "STATE", conflicts_with_all = ["emit_schema", "directory"])]
+    #[arg(long, value_name = "STATE", conflicts_with_all = ["emit_schema", "directory", "probe"])]
     from_ledger: Option<PathBuf>,
     /// Print the whole joined schema, for Cedar's own tools, instead of the report
     #[arg(long)]
@@ -104,8 +105,8 @@ fn has_failed(findings: &[Finding]) -> bool {
 /// Asks the CRM.
 fn probe(args: &CheckArgs, config: &ServiceConfig, loaded: &Loaded, problems: &mut Problems) -> Vec<Finding> {
     let caller = match &args.probe_as {
-        Some(path) => match collector_headers(path, problems) {
-            Some(headers) => headers.into_iter().next().and_then(|(name, value)| Some((name?, value))),
+        Some(path) => match credential(path, problems) {
+            Some(header) => Some(header),
             None => return Vec::new(),
         },
         None => None,
@@ -118,6 +119,20 @@ fn probe(args: &CheckArgs, config: &ServiceConfig, loaded: &Loaded, problems: &m
         Exit::Success
     });
     findings
+}
+
+/// The one header of a file; `None` comes with at least one error.
+fn credential(path: &Path, problems: &mut Problems) -> Option<(HeaderName, HeaderValue)> {
+    let headers = collector_headers(path, problems)?;
+    let count = headers.len();
+    match headers.into_iter().next() {
+        Some((Some(name), value)) if count == 1 => Some((name, value)),
+        _ => {
+            let message = format!("`{}` holds {}", path.display(), render::count(count, "header"));
+            problems.push(AuthorProblem::error(message).help("Write one line: `name: value`."));
+            None
+        }
+    }
 }
 
 fn tell(finding: &Finding) {

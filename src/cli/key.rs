@@ -75,7 +75,7 @@ fn read_key() -> Result<String, String> {
     let mut text = String::new();
     let stdin = std::io::stdin();
     let is_typed = stdin.is_terminal();
-    let mut limited = std::io::BufReader::new(stdin.take(KEY_BYTES_MAX));
+    let mut limited = std::io::BufReader::new(stdin.take(KEY_BYTES_MAX + 2));
     let read = match is_typed {
         true => {
             render::message("the key, then Enter:");
@@ -86,6 +86,10 @@ fn read_key() -> Result<String, String> {
     read.map_err(|error| error.to_string())?;
     match text.trim() {
         "" => Err("standard input holds no key".to_owned()),
+        key if u64::try_from(key.len()).map_or(true, |bytes| bytes > KEY_BYTES_MAX) => {
+            Err(format!("standard input holds more than {KEY_BYTES_MAX} bytes"))
+        }
+        key if key.contains('\n') => Err("standard input holds more than one line".to_owned()),
         key => Ok(key.to_owned()),
     }
 }

@@ -16,6 +16,7 @@ use crate::ledger::error::LedgerError;
 use crate::service::load::{Loaded, load_from};
 use crate::service::start::{Running, StartError, start};
 use crate::service::supply::Supply;
+use crate::service::telemetry::check_secrets;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
@@ -70,6 +71,7 @@ pub async fn load_with(
 ) -> Option<Loaded> {
     let (supply, clock) = (Supply::new(config, revision), Clock::system());
     check_dates(&config.observe, clock.now_ms(), problems);
+    check_secrets(config, problems);
     supply.fetch_first(&clock, problems).await;
     load_from(config, supply, clock.now_ms(), problems)
 }

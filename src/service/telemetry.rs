@@ -8,8 +8,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use super::start::StartError;
 use super::vigil::Stand;
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::text;
-use crate::config::service::TracesConfig;
+use crate::config::load::{check_private, secret, text};
+use crate::config::service::{ServiceConfig, TracesConfig};
 use crate::pipeline::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::trace::export::{ExportOptions, Exporting};
@@ -44,9 +44,20 @@ pub fn start_traces(
     Ok(Some((Traces::new(sampling, queue), exporting)))
 }
 
+/// Reads what only operators need, the admin token and the collector's headers, to say in time what is wrong with it.
+pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
+    if let Some(admin) = &config.admin {
+        secret(&admin.token_file, problems);
+    }
+    if let Some(headers) = config.traces.as_ref().and_then(|traces| traces.headers_file.as_ref()) {
+        collector_headers(headers, problems);
+    }
+}
+
 /// The headers of a file, one `name: value` a line; empty lines count for nothing.
 pub fn collector_headers(path: &Path, problems: &mut Problems) -> Option<HeaderMap> {
     let source = text(path, problems)?;
+    check_private(path, problems);
     let mut headers = HeaderMap::new();
     let mut is_whole = true;
     for (number, line) in source.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

@@ -1,10 +1,13 @@
 //! `lockkeeper check`: all problems in one run, a schema for Cedar's own tools, and a report for programs.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use cedar_policy as cedar;
+use lockkeeper::testkit::folder::{Options, TestFolder};
 use serde_json::Value;
 
 use crate::author::mistake;
-use crate::run::{folder, redact, run};
+use crate::run::{folder, redact, run, run_with_input};
 
 #[test]
 fn a_sound_bundle_is_reported() {
@@ -98,5 +101,58 @@ fn the_emitted_schema_is_cedars() {
     let actions: Vec<String> = schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
     for name in ["view", "readField", "writeField", "moveStage", "bulkEdit"] {
         assert!(actions.iter().any(|known| known == name), "{name} is not in {actions:?}");
+    }
+}
+
+/// What would keep the service from starting, `check` says before.
+#[test]
+fn the_files_of_operators_are_checked_too() {
+    let options = Options::default()
+        .set("admin", "address", "\"127.0.0.1:0\"")
+        .set("admin", "token_file", "\"admin.token\"")
+        .set("telemetry.traces", "endpoint", "\"http://127.0.0.1:9/v1/traces\"")
+        .set("telemetry.traces", "headers_file", "\"headers\"");
+    let folder = TestFolder::new(options, ([127, 0, 0, 1], 9).into());
+    folder.write("headers", "no colon\n");
+    for command in ["check", "serve"] {
+        let ran = run(folder.path(), &[command]);
+        assert_ne!(ran.code, 0, "{command}");
+        assert!(ran.stderr.contains("admin.token` cannot be read"), "{command}: {}", ran.stderr);
+        assert!(ran.stderr.contains("headers`, line 1: not a header"), "{command}: {}", ran.stderr);
+    }
+    assert!(!folder.state().exists(), "what cannot start leaves no ledger");
+    folder.write("admin.token", "token");
+    folder.write("headers", "authorization: secret\n");
+    assert_eq!(run(folder.path(), &["check"]).code, 0);
+    for name in ["admin.token", "headers"] {
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(folder.path().join(name), open).unwrap();
+    }
+    let ran = run(folder.path(), &["check"]);
+    for name in ["admin.token", "headers"] {
+        assert!(ran.stderr.contains(&format!("{name}` holds a secret and everybody")), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_draft_asks_no_crm() {
+    let ran = run(folder().path(), &["check", "--from-ledger", "state", "--probe"]);
+    assert_eq!(ran.code, 64);
+    assert!(ran.stderr.contains("cannot be used with"), "{}", ran.stderr);
+}
+
+/// A hash of something else than the key would only show when its owner is turned away.
+#[test]
+fn a_key_is_hashed_whole_or_not_at_all() {
+    let folder = folder();
+    let hash =
+        |input: &str| run_with_input(folder.path(), &["key", "hash", "--principal", "User::\"a\""], input);
+    assert_eq!(hash(&"k".repeat(8_192)).code, 0);
+    for (input, expected) in
+        [("k".repeat(8_193), "more than 8192 bytes"), ("one\ntwo\n".to_owned(), "more than one line")]
+    {
+        let ran = hash(&input);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
 }

@@ -93,6 +93,13 @@ async fn keys_are_tried_at_the_crm_itself() {
     let ran = probe(&folder, &["--probe-as", "caller"]).await;
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("`caller`, line 1: not a header"), "{}", ran.stderr);
+    // None is not as good as one that opens nothing, and of two only one would be tried.
+    for (text, count) in [("\n", "0 headers"), ("A: b\nC: d\n", "2 headers")] {
+        folder.write("caller", text);
+        let ran = probe(&folder, &["--probe-as", "caller"]).await;
+        assert_eq!(ran.code, 3);
+        assert!(ran.stderr.contains(&format!("`caller` holds {count}")), "{}", ran.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
