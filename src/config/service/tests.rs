@@ -281,3 +281,19 @@ fn a_list_of_what_was_called_back_is_read_line_by_line() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+/// A filter that means nothing would silence the log, and nobody would read why.
+#[test]
+fn a_level_of_the_log_is_one_that_there_is() {
+    let log = |level: &str| format!("{SMALL}[log]\nlevel = \"{level}\"\n");
+    for level in ["info", "off", "info,hyper=warn", "hyper_util::client=trace, debug"] {
+        assert_eq!(check(&log(level), &[]).unwrap().log.level, level);
+    }
+    let help =
+        "Write `error`, `warn`, `info`, `debug`, `trace` or `off`, or a filter such as `info,hyper=warn`.";
+    for (level, wrong) in
+        [("infoo", "infoo"), ("", ""), ("info,", ""), ("info,hyper=loud", "hyper=loud"), ("=info", "=info")]
+    {
+        check(&log(level), &[&format!("lockkeeper.toml:14 `{wrong}` is not a level of the log | {help}")]);
+    }
+}
