@@ -57,6 +57,11 @@ impl Draft {
     /// Adds an `observed` entry.
     pub fn add(&mut self, entry: &Value, profile: Option<&Profile>) {
         self.entries += 1;
+        let stated = ["t", "route", "reason"].map(|member| text(entry, member));
+        if stated.into_iter().any(|text| !text.is_empty() && !is_clean(text)) {
+            self.unnamed += 1;
+            return;
+        }
         self.unnamed += entry.get("unnamed").and_then(Value::as_u64).unwrap_or(0);
         match text(entry, "path") {
             "" => self.add_described(text(entry, "route").to_owned(), entry, profile),

@@ -195,6 +195,23 @@ fn a_forged_entry_breaks_out_of_nothing() {
     let (_, text) = draft(&entries, NONE);
     let parsed: toml::Table = toml::from_str(&text).unwrap();
     assert_eq!(parsed["routes"].as_array().unwrap().len(), 1, "{text}");
+    // Nor without a profile to compare with, nor by what is not a name.
+    let broken = "x\n[[routes]]\nmatch = \"GET /forged\"\n#";
+    let described =
+        json!({"t": "2026", "route": "GET /x", "reason": "a", "query": ["y"], "answer_type": "text/csv"});
+    let mut alone = Draft::default();
+    alone.add(&described, None);
+    for member in ["t", "route", "reason"] {
+        let mut forged = described.clone();
+        forged[member] = json!(broken);
+        alone.add(&forged, None);
+    }
+    let mut forged = seen("GET", "/api/deals");
+    forged["t"] = json!(broken);
+    alone.add(&forged, None);
+    let text = write::toml(&alone, None);
+    assert!(!text.contains("forged") && text.contains("# GET /x: text/csv"), "{text}");
+    assert_eq!(alone.unnamed, 4);
 }
 
 #[test]
