@@ -159,3 +159,15 @@ async fn a_flood_of_refusals_is_one_item() {
     let line = super::text::item(items.last().unwrap(), &|_| None);
     assert!(line.ends_with("10 × credential-unknown from 2 sources, until 3"), "{line}");
 }
+
+/// A question of another service is no request of the person that it is about.
+#[test]
+fn a_question_of_another_service_is_told_as_one() {
+    let entry = serde_json::json!({
+        "seq": 1, "t": "2026-06-15T12:00:00.000000000Z", "id": "a", "method": "POST", "route": "authzen", "effect": "allow",
+        "who": {"type": "User", "handle": "p_1", "authn": "asserted"},
+    });
+    let told = super::text::item(&Item::new("decision", entry), &|_| None);
+    let head = told.lines().next().unwrap();
+    assert!(head.ends_with("User p_1  POST authzen  (another service asked)"), "{head}");
+}

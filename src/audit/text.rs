@@ -59,9 +59,9 @@ impl Block {
             let handle = text(who, "handle");
             resolve(handle).unwrap_or_else(|| format!("{} {handle}", text(who, "type")))
         });
-        let route = match text(entry, "route").split_once(' ') {
-            Some((_, path)) => path,
-            None => "(no route)",
+        let route = match text(entry, "route") {
+            "" => "(no route)",
+            label => label.split_once(' ').map_or(label, |(_, path)| path),
         };
         let mut rest = format!("{who}  {} {route}", text(entry, "method"));
         if !texts(entry, "query").is_empty() {
@@ -69,6 +69,9 @@ impl Block {
         }
         if !text(entry, "reason").is_empty() {
             let _ = write!(rest, "  {}", text(entry, "reason"));
+        }
+        if entry.get("who").is_some_and(|who| text(who, "authn") == "asserted") {
+            rest.push_str("  (another service asked)");
         }
         if text(entry, "mode") == "observe" {
             rest.push_str("  (observed, not enforced)");
