@@ -242,10 +242,11 @@ impl Running {
             let _ = task.await;
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
+        let closed = self.ledger.close().await;
+        // After the ledger: a collector that hangs must not cost it its end.
         if let Some(exporting) = self.exporting {
             exporting.stop().await;
         }
-        let closed = self.ledger.close().await;
         if let Some((end, task)) = self.health {
             let _ = end.send(true);
             let _ = task.await;
@@ -264,8 +265,7 @@ async fn over(mut is_over: watch::Receiver<bool>) {
     let _ = is_over.wait_for(|is_over| *is_over).await;
 }
 
-/// The listeners of callers, of administrators and of health.
-/// The listeners, bound and not yet served.
+/// The listeners of callers, of administrators and of health, bound and not yet served.
 struct Bound {
     callers: Listener,
     admin: Option<AdminListener>,

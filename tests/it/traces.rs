@@ -3,6 +3,7 @@
 
 use lockkeeper::telemetry::metrics::Readings;
 use lockkeeper::testkit::folder::Options;
+use lockkeeper::testkit::ledger::Entries;
 use lockkeeper::testkit::{CRM_KEY, TestSidecar};
 use opentelemetry_proto::tonic::trace::v1::Span;
 
@@ -161,4 +162,20 @@ async fn twenty_reads(mood: Option<Mood>) -> (u64, u64) {
         value.unwrap().parse().unwrap()
     };
     (count("exported"), count("dropped"))
+}
+
+/// The service manager may end us before a collector answers; by then the ledger has ended in order.
+#[tokio::test]
+async fn a_collector_that_hangs_keeps_no_ledger_from_its_end() {
+    let collector = Collector::start(Mood::Hangs).await;
+    let sidecar = TestSidecar::with(|options| {
+        traced(options, &collector).set("telemetry.traces", "timeout_ms", 600_000)
+    })
+    .await;
+    assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
+    let state = sidecar.folder().state();
+    let stopping = tokio::spawn(sidecar.stop_keeping_files());
+    Entries::when(&state, "the end", |entries| !entries.of_kind("stop").is_empty()).await;
+    assert!(!stopping.is_finished());
+    stopping.abort();
 }
