@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::canonical::CanonicalHead;
 use super::listen::read_body;
-use super::map::body::{is_json, refused};
+use super::map::body::{has_charset_utf8_or_none, is_json, refused};
 use super::map::form;
 use super::multipart::Scanner;
 use super::sidecar::Limits;
@@ -77,6 +77,9 @@ pub fn check_whole(
         return Err(Reason::BodyUnexpected.into());
     }
     let content_type = content_type(transit, head)?;
+    if !has_charset_utf8_or_none(content_type) {
+        return Err(Reason::BodyType.into());
+    }
     if is_json(content_type) {
         let parsed = Document::parse(body.clone(), limits);
         return parsed.map(|_| ()).map_err(refused);
@@ -98,4 +101,53 @@ fn content_type<'h>(transit: &Transit, head: &'h CanonicalHead) -> Result<&'h st
         return Err(Reason::BodyCoding.into());
     }
     content_type.ok_or_else(|| Reason::BodyType.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::profile::transit::{MediaPattern, Owner, Ranges, Redirects};
+    use http::{HeaderMap, HeaderValue, Method};
+
+    #[track_caller]
+    fn check(content_type: &str, body: &'static str, expected: Result<(), Reason>) {
+        let transit = Transit {
+            accepts: ["application/json", "application/x-www-form-urlencoded"]
+                .iter()
+                .filter_map(|text| MediaPattern::parse(text))
+                .collect(),
+            parts: Vec::new(),
+            answers: Vec::new(),
+            answer_headers: Vec::new(),
+            cookies: Vec::new(),
+            ranges: Ranges::Removed,
+            redirects: Redirects::Refused,
+            owner: Owner::Unstated,
+            field: None,
+        };
+        let head = CanonicalHead {
+            method: Method::POST,
+            segments: Vec::new(),
+            has_trailing_slash: false,
+            query: Vec::new(),
+            host: None,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::try_from(content_type).unwrap())]),
+        };
+        let limits = JsonLimits { bytes_max: 1000, depth_max: 8, nodes_max: 100 };
+        let found = check_whole(&transit, &head, &Bytes::from_static(body.as_bytes()), &limits);
+        assert_eq!(found.map_err(|problem| problem.reason), expected, "{content_type}: {body}");
+    }
+
+    #[test]
+    fn what_is_not_looked_into_has_one_meaning_all_the_same() {
+        let form = "application/x-www-form-urlencoded";
+        check("application/json", "{\"a\":1}", Ok(()));
+        check("application/json; charset=utf-8", "{\"a\":1,\"a\":2}", Err(Reason::JsonDuplicateKey));
+        check("application/json; charset=utf-16", "{\"a\":1,\"a\":2}", Err(Reason::BodyType));
+        check("application/json; charset=utf-7", "{}", Err(Reason::BodyType));
+        check(form, "a=1", Ok(()));
+        check(form, "_method=DELETE", Err(Reason::MethodOverride));
+        check(&format!("{form}; charset=utf-16"), "a=1", Err(Reason::BodyType));
+        check("text/plain", "a=1", Err(Reason::BodyType));
+    }
 }

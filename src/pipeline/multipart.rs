@@ -1,7 +1,7 @@
 //! Reads a multipart form while it passes (RFC 7578): its fields may name other records, so each part must be declared.
 //!
 //! Promises: no byte goes on before the part that it stands in was read and found to be declared; what two readers could
-//! take for two different forms is refused. Never keeps more than a part's head and one delimiter.
+//! take for two different forms is refused, also a boundary that does not begin a line: some cut there all the same. Never keeps more than a part's head and one delimiter.
 
 use std::collections::BTreeSet;
 
@@ -60,13 +60,13 @@ impl Scanner {
     fn step(&mut self, ready: &mut Vec<u8>) -> Result<bool, Reason> {
         match self.place {
             Place::Start => {
-                let first = self.delimiter.get(2..).unwrap_or_default().to_vec();
+                let first = self.boundary().to_vec();
                 let end = first.len();
                 self.expect(&[(&first, Place::Delimited)], end, ready)
             }
             Place::Delimited => self.expect(&[(b"\r\n", Place::Head), (b"--", Place::Over)], 2, ready),
             Place::Head => self.head(ready),
-            Place::Body => Ok(self.body(ready)),
+            Place::Body => self.body(ready),
             // A line end after the form is usual; anything else could be a form for another reader.
             Place::Over => self.expect(&[(b"\r\n", Place::Done)], 2, ready),
             Place::Done if self.held.is_empty() => Ok(false),
@@ -97,6 +97,7 @@ impl Scanner {
             };
         };
         let head = self.held.get(..end).filter(|head| head.len() <= HEAD_BYTES_MAX);
+        let head = head.filter(|head| find(head, self.boundary()).is_none());
         let head = head.and_then(|head| std::str::from_utf8(head).ok()).ok_or(Reason::MultipartRefused)?;
         let name =
             part_name(head).filter(|name| self.names.contains(name)).ok_or(Reason::MultipartRefused)?;
@@ -104,20 +105,30 @@ impl Scanner {
             return Err(Reason::MultipartRefused);
         }
         ready.extend(self.held.drain(..end + HEAD_END.len()));
-        // The delimiter of an empty part begins with the line end that closed its head.
         self.place = Place::Body;
         Ok(true)
     }
 
-    fn body(&mut self, ready: &mut Vec<u8>) -> bool {
-        if let Some(at) = find(&self.held, &self.delimiter) {
-            ready.extend(self.held.drain(..at + self.delimiter.len()));
+    fn body(&mut self, ready: &mut Vec<u8>) -> Result<bool, Reason> {
+        if let Some(at) = find(&self.held, self.boundary()) {
+            let end = at + self.boundary().len();
+            // Also the line end of an empty part is its own, not that of its head.
+            let is_delimiter = self.held.get(..end).is_some_and(|held| held.ends_with(&self.delimiter));
+            if !is_delimiter {
+                return Err(Reason::MultipartRefused);
+            }
+            ready.extend(self.held.drain(..end));
             self.place = Place::Delimited;
-            return true;
+            return Ok(true);
         }
         let inert = self.held.len().saturating_sub(self.delimiter.len() - 1);
         ready.extend(self.held.drain(..inert));
-        false
+        Ok(false)
+    }
+
+    /// The delimiter without the line end before it.
+    fn boundary(&self) -> &[u8] {
+        self.delimiter.get(LINE_END.len()..).unwrap_or_default()
     }
 }
 
@@ -187,6 +198,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     }
 }
 
+const LINE_END: &[u8] = b"\r\n";
 /// The empty line that ends a part's head.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Bytes of a part's head.
@@ -263,6 +275,21 @@ mod tests {
         check("", false);
         check(&format!("{FILE}1\r\n--XX--\r"), false);
         check("--XX--\r\n", true);
+    }
+
+    /// Some readers cut at the boundary wherever it stands, as Django does: to them this is another part.
+    #[test]
+    fn a_boundary_inside_of_a_part_is_refused() {
+        let other = "Content-Disposition: form-data; name=\"deal_id\"\r\n\r\n7\r\n--XX--\r\n";
+        check(&format!("{FILE}data--XX\r\n{other}"), false);
+        check(&format!("{FILE}data\n--XX\n{other}"), false);
+        check(&format!("{FILE}data\r--XX\r\n{other}"), false);
+        check(&format!("{FILE}--XX\r\n{other}"), false);
+        check(&format!("{FILE}data--XX--\r\n--XX--\r\n"), false);
+        let within = |head: &str| format!("--XX\r\n{head}\r\n\r\n7\r\n--XX--\r\n");
+        check(&within("Content-Disposition: form-data; name=\"file\"; filename=\"--XX\""), false);
+        check(&within("Content-Disposition: form-data; name=\"file\"\r\nContent-Type: a/b; c=--XX"), false);
+        check(&format!("{FILE}-XX\r\n-XX- -XX\r\n--XX--\r\n"), true);
     }
 
     #[test]

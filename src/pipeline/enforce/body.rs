@@ -42,8 +42,13 @@ pub fn write(
     let internal = |_| Problem::new(Reason::Internal).internal("a judged form cannot be read back");
     let document = Document::parse(json, &limits).map_err(internal)?;
     let pairs = document.root().members().flat_map(|member| {
-        let values = pairs_of(member.value());
-        values.into_iter().map(move |value| (member.key().into_owned(), value))
+        let key = member.key().into_owned();
+        let values = match body.json_in.contains(&key) {
+            // JSON it was and is: the text in a JSON string must not become what it holds.
+            true => vec![member.value().raw().to_owned()],
+            false => pairs_of(member.value()),
+        };
+        values.into_iter().map(move |value| (key.clone(), value))
     });
     let pairs: Vec<(String, String)> = pairs.collect();
     let (text, content_type) = match body.kind {
@@ -81,3 +86,41 @@ fn pairs_of(value: Value<'_>) -> Vec<String> {
 
 /// Deeper than any body that was read.
 const FORM_DEPTH_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::map::body::read;
+    use super::*;
+    use crate::bundle::profile::route::body::BodySpec;
+    use http::HeaderMap;
+    use http::header::CONTENT_TYPE;
+
+    /// What is forwarded of a form as it was read.
+    #[track_caller]
+    fn check(form: &str, expected: &str) {
+        let spec = BodySpec {
+            kinds: vec![BodyKind::Form],
+            is_optional: false,
+            repeatable: vec!["tags".to_owned()],
+            json_in: vec!["args".to_owned()],
+        };
+        let headers = HeaderMap::from_iter([(
+            CONTENT_TYPE,
+            http::HeaderValue::from_static("application/x-www-form-urlencoded"),
+        )]);
+        let limits = JsonLimits { bytes_max: 1000, depth_max: 8, nodes_max: 100 };
+        let body = read(&spec, &headers, Bytes::from(form.to_owned()), &limits).unwrap().unwrap();
+        let written = write(&body, None, &[], &[]).unwrap();
+        assert_eq!(written.bytes, expected, "{form}");
+    }
+
+    #[test]
+    fn a_form_is_written_as_it_was_judged() {
+        check("a=1&tags=x&tags=y", "a=1&tags=x&tags=y");
+        check("args={\"a\":[1]}", "args=%7B%22a%22%3A%5B1%5D%7D");
+        // A text that holds JSON was judged as a text, and must not become what it holds.
+        check("args=\"[{}]\"", "args=%22%5B%7B%7D%5D%22");
+        check("args=[\"x\",\"y\"]", "args=%5B%22x%22%2C%22y%22%5D");
+        check("args=[]", "args=%5B%5D");
+    }
+}

@@ -3,6 +3,8 @@
 //! Promises: the kind that was parsed is the kind that is written anew; what two readers could take for two different
 //! things is refused; files are refused.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
@@ -21,6 +23,8 @@ pub struct ReadBody {
     pub document: Document,
     /// The kind in which it came and is forwarded.
     pub kind: BodyKind,
+    /// Keys of a form whose value is JSON in a string.
+    pub json_in: Vec<String>,
 }
 
 /// Reads a body by what the route takes.
@@ -50,7 +54,7 @@ pub fn read(
         BodyKind::Form => object_of(&form::read(&body)?, spec, limits)?,
         BodyKind::Multipart => object_of(&multipart::read(&body, content_type)?, spec, limits)?,
     };
-    Ok(Some(ReadBody { document, kind }))
+    Ok(Some(ReadBody { document, kind, json_in: spec.json_in.clone() }))
 }
 
 fn kind_of(content_type: &str) -> Option<BodyKind> {
@@ -70,19 +74,36 @@ pub fn is_json(content_type: &str) -> bool {
     is_json && has_charset_utf8_or_none(content_type)
 }
 
-/// Whether a content type states no other charset than UTF-8.
+/// Whether a content type states no other charset than UTF-8. Its parameters go on with it, so what some reader could take
+/// for another charset counts as one: spaces around `=`, the forms of RFC 2231 (`charset*=`), a `;` in quotes.
 pub fn has_charset_utf8_or_none(content_type: &str) -> bool {
-    let mut parameters = content_type.split(';').skip(1).map(|part| part.trim().to_ascii_lowercase());
-    parameters.all(|parameter| match parameter.split_once('=') {
-        Some(("charset", charset)) => charset.trim_matches('"') == "utf-8",
-        _ => true,
-    })
+    let parameters = content_type.split(';').skip(1).map(|part| part.trim_matches([' ', '\t']));
+    let mut charsets = 0;
+    let are_plain = parameters.filter(|parameter| !parameter.is_empty()).all(|parameter| {
+        let Some((name, value)) = parameter.split_once('=') else { return false };
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let is_value = match quoted {
+            Some(text) => !text.contains(['"', '\\']),
+            None => is_token(value),
+        };
+        let is_charset = name.eq_ignore_ascii_case("charset");
+        charsets += usize::from(is_charset);
+        let is_utf8 = quoted.unwrap_or(value).eq_ignore_ascii_case("utf-8");
+        is_token(name) && !name.contains('*') && is_value && (!is_charset || is_utf8)
+    });
+    are_plain && charsets <= 1
+}
+
+/// A token (RFC 9110 §5.6.2).
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// The object that a form stands for: texts by key, lists where the profile says that a key repeats, and JSON where it says
 /// that a string holds it.
 fn object_of(pairs: &[(String, String)], spec: &BodySpec, limits: &JsonLimits) -> Result<Document, Problem> {
     let mut members: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for (key, value) in pairs {
         let text = match spec.json_in.contains(key) {
             // Parsed by itself first: its text must not be able to end the member that it stands in.
@@ -91,10 +112,13 @@ fn object_of(pairs: &[(String, String)], spec: &BodySpec, limits: &JsonLimits) -
             }
             false => quoted(value),
         };
-        match members.iter_mut().find(|(known, _)| known == key) {
+        match places.get(key.as_str()).and_then(|place| members.get_mut(*place)) {
             Some((_, values)) if spec.repeatable.contains(key) => values.push(text),
             Some(_) => return Err(Reason::FormDuplicateKey.into()),
-            None => members.push((key, vec![text])),
+            None => {
+                places.insert(key, members.len());
+                members.push((key, vec![text]));
+            }
         }
     }
     let members: Vec<String> = members
@@ -181,6 +205,36 @@ mod tests {
         check(&all(), "text/plain", "a=1", Err(Reason::BodyType));
         check(&all(), FORM, "", Err(Reason::BodyMissing));
         check(&BodySpec::default(), FORM, "a=1", Err(Reason::BodyUnexpected));
+    }
+
+    /// A JSON body keeps its content type, so a charset that other readers find in it must be found here.
+    #[test]
+    fn a_charset_is_found_however_it_is_spelled() {
+        for parameters in [
+            "charset=utf-7",
+            "CHARSET=utf-7",
+            "charset =utf-7",
+            "charset= utf-7",
+            "charset\t=utf-7",
+            "charset*=us-ascii''utf-7",
+            "charset*0=utf; charset*1=-7",
+            "charset=utf-8; charset=utf-7",
+            "charset=utf-8; charset=utf-8",
+            "a=1; charset =utf-7",
+            "a=\"; charset=utf-7; b=\"",
+            "a=\"\\\"; charset=utf-7",
+            "charset",
+            "charset=",
+            "=utf-8",
+        ] {
+            check(&all(), &format!("application/json; {parameters}"), "{}", Err(Reason::BodyType));
+            check(&all(), &format!("{FORM}; {parameters}"), "a=1", Err(Reason::BodyType));
+        }
+        for parameters in
+            ["charset=utf-8", "CharSet=\"UTF-8\"", "version=1", "profile=\"http://a/b c\"; charset=utf-8", ""]
+        {
+            check(&all(), &format!("application/json; {parameters}"), "{}", Ok("{}"));
+        }
     }
 
     #[test]

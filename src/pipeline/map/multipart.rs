@@ -78,7 +78,9 @@ fn boundary(content_type: &str) -> Option<&str> {
 
 /// Writes the pairs of a form, with the content type that names their boundary.
 pub fn write(pairs: &[(String, String)]) -> (String, String) {
-    let occurs = |boundary: &str| pairs.iter().any(|(_, value)| value.contains(boundary));
+    let occurs = |boundary: &str| {
+        pairs.iter().any(|(name, value)| name.contains(boundary) || value.contains(boundary))
+    };
     let mut boundary = "lockkeeper".to_owned();
     // Each step is longer, so a text that holds them all would have to be longer than any body.
     while occurs(&boundary) {
