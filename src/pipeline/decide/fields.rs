@@ -2,16 +2,17 @@
 
 use super::evaluate::Circumstances;
 use super::gate::Visibility;
+use super::held::Held;
 use super::keys::{Claim, PlannedKey, unclaimed};
 use super::write::{Change, Judge};
 use crate::bundle::profile::route::WriteSemantics;
+use crate::bundle::profile::tree::Meaning;
 use crate::json::path::Segment;
 use crate::json::same::same_value;
-use crate::json::value::{Kind, Value};
+use crate::json::value::Value;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::hydrate::extract::walk;
-use crate::pipeline::hydrate::image::Image;
 
 impl Judge<'_, '_> {
     /// Judges every key but those that move the stage, which are judged as a move.
@@ -24,7 +25,7 @@ impl Judge<'_, '_> {
                 // Of several records some may move, and one body is forwarded for all of them.
                 let is_alone = self.question.mapped.ids.len() <= 1;
                 // No move: sent on, it would move back what somebody else moves in the meantime.
-                if change.image.is_some()
+                if change.held.is_some()
                     && is_alone
                     && self.verdict.stage.is_none()
                     && change.semantics == WriteSemantics::Merge
@@ -44,7 +45,7 @@ impl Judge<'_, '_> {
                 refused.extend(self.refuse_unclaimed(unclaimed, change));
             }
             WriteSemantics::Merge => {
-                let cleared = if change.image.is_some() { self.erased_if_left_out() } else { Vec::new() };
+                let cleared = if change.held.is_some() { self.erased_if_left_out() } else { Vec::new() };
                 refused.extend(self.erased(change, &|at| cleared.iter().any(|key| at.starts_with(key))));
                 refused.extend(self.erased_in_composites(change));
             }
@@ -59,7 +60,7 @@ impl Judge<'_, '_> {
 
     /// Whether a key may be written, or says nothing new and can be left out.
     fn is_settled(&mut self, key: &PlannedKey, name: &str, change: &Change<'_>) -> bool {
-        let echo = change.image.map_or(Echo::No, |image| self.echo(key, image));
+        let echo = change.held.map_or(Echo::No, |held| self.echo(key, held));
         if matches!(key.claim, Claim::Field(_)) {
             self.verdict.asked.insert(name.to_owned());
             // A mask that comes back must not overwrite what it stands for, even by somebody who may write the field.
@@ -96,22 +97,20 @@ impl Judge<'_, '_> {
 
     /// Whether a key sends back just what the caller was shown. A value that the caller cannot see is never compared, and
     /// neither are records inside a field, which may hold such values.
-    fn echo(&self, key: &PlannedKey, image: &Image) -> Echo {
-        let verdict = self.question.gate.judge(&image.facts);
-        if matches!(key.claim, Claim::Field(index) | Claim::Twin(index) if self.may_hide_records(index, &key.path, image))
-        {
-            return Echo::No;
-        }
-        let visibility = match key.claim {
-            Claim::Field(index) | Claim::Twin(index) => verdict.field(index),
-            Claim::Meta => Visibility::Shown,
-            Claim::Unknown => verdict.unclassified(),
+    fn echo(&self, key: &PlannedKey, held: Held<'_>) -> Echo {
+        let meaning = match key.claim {
+            Claim::Field(index) | Claim::Twin(index) => Meaning::Field(index),
+            Claim::Meta => Meaning::Meta,
+            Claim::Unknown => Meaning::Unknown,
             Claim::Nested(_) => return Echo::No,
         };
-        let Some(proposed) = self.written().and_then(|body| walk(body, &key.path)) else { return Echo::No };
+        let visibility = held.visibility(meaning, &key.path);
+        let proposed = || self.written().and_then(|body| walk(body, &key.path));
         let is_echo = match visibility {
-            Visibility::Shown => walk(image.record(), &key.path).is_some_and(|now| same_value(now, proposed)),
-            Visibility::Masked => self.is_mask(key, proposed),
+            // First what is held: of the keys that a body has, only those are looked for in it that the record has too.
+            Visibility::Shown => walk(held.image.record(), &key.path)
+                .is_some_and(|now| proposed().is_some_and(|proposed| same_value(now, proposed))),
+            Visibility::Masked => proposed().is_some_and(|proposed| self.is_mask(key, proposed)),
             Visibility::Hidden => false,
         };
         match (is_echo, visibility) {
@@ -119,15 +118,6 @@ impl Judge<'_, '_> {
             (true, Visibility::Masked) => Echo::Mask,
             (true, Visibility::Shown | Visibility::Hidden) => Echo::Value,
         }
-    }
-
-    /// Whether what a field showed may not be what the CRM holds, since records inside of it may have been left out. A bare
-    /// reference is shown as it is.
-    pub(super) fn may_hide_records(&self, index: usize, path: &[String], image: &Image) -> bool {
-        let embeds = self.question.record_type.fields.get(index).is_none_or(|field| field.embeds.is_some());
-        let is_reference = walk(image.record(), path)
-            .is_some_and(|value| matches!(value.kind(), Kind::Number | Kind::String | Kind::Bool));
-        embeds && !is_reference
     }
 
     fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
@@ -143,7 +133,7 @@ impl Judge<'_, '_> {
         let record_type = self.question.record_type;
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
-            let holds = change.image.and_then(|image| walk(image.record(), &field.at));
+            let holds = change.held.and_then(|held| walk(held.image.record(), &field.at));
             // Whether a field with records inside holds any may itself be hidden.
             let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
             if is_stated || holds_nothing || !is_erasable(&field.at) {
@@ -162,11 +152,11 @@ impl Judge<'_, '_> {
     /// Adds to a merge what the CRM would erase, as it stands.
     pub(super) fn send_along(&mut self, change: &Change<'_>) {
         let writes = self.question.mapped.route.writes.as_ref();
-        let (Some(writes), Some(image)) = (writes, change.image) else { return };
+        let (Some(writes), Some(held)) = (writes, change.held) else { return };
         for (key, place) in &writes.resend {
             let is_stated = change.plan.keys.iter().any(|planned| planned.path.first() == Some(key));
-            let Some(held) = image.record().member(key).filter(|_| !is_stated) else { continue };
-            let values: Vec<&str> = place.find(held).iter().map(|value| value.raw()).collect();
+            let Some(value) = held.image.record().member(key).filter(|_| !is_stated) else { continue };
+            let values: Vec<&str> = place.find(value).iter().map(|value| value.raw()).collect();
             let text = match (place.segments().contains(&Segment::EachItem), values.as_slice()) {
                 // An empty list is not erased by leaving it out.
                 (_, []) => continue,
@@ -207,7 +197,7 @@ impl Judge<'_, '_> {
     /// Keys that the record has, that no field claims, and that the body leaves out.
     fn unclaimed_left_out(&self, change: &Change<'_>) -> Vec<String> {
         let tree = self.question.snapshot.bundle.profile.tree(&self.question.record_type.name);
-        let held = change.image.zip(tree).map(|(image, tree)| unclaimed(image.record(), tree));
+        let held = change.held.zip(tree).map(|(held, tree)| unclaimed(held.image.record(), tree));
         let is_stated = |path: &Vec<String>| change.plan.keys.iter().any(|key| key.path == *path);
         held.into_iter().flatten().filter(|path| !is_stated(path)).map(|path| path.join(".")).collect()
     }

@@ -6,6 +6,7 @@ pub mod entities;
 pub mod evaluate;
 pub mod whatever;
 pub mod gate;
+mod held;
 pub mod always;
 pub mod references;
 pub mod keys;

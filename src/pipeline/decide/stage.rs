@@ -1,6 +1,7 @@
 //! Finds the stage move in a change (PDP), by whichever key or route it comes.
 
 use super::gate::Visibility;
+use super::held::Held;
 use super::keys::{Claim, PlannedKey};
 use super::write::{Change, Judge};
 use crate::bundle::profile::convert::Kind;
@@ -8,7 +9,6 @@ use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
-use crate::pipeline::hydrate::image::Image;
 
 impl Judge<'_, '_> {
     /// From where to where a request moves the record, if it does.
@@ -16,7 +16,7 @@ impl Judge<'_, '_> {
         &self,
         action: Action,
         change: &Change<'_>,
-        image: &Image,
+        held: Held<'_>,
     ) -> Result<Option<(String, String)>, Problem> {
         let from = self.entity_of(change.before, &Kind::Stage);
         let from = from.ok_or_else(|| {
@@ -37,7 +37,7 @@ impl Judge<'_, '_> {
         self.check_pipeline(&to, &change.after)?;
         let from = from?;
         // For somebody who cannot see the stage, "you are there already" would be an answer to a guess.
-        Ok((from != to || !self.sees_stage(image)).then_some((from, to)))
+        Ok((from != to || !self.sees_stage(held)).then_some((from, to)))
     }
 
     /// Refuses a new record whose stage is not of the catalogue or not of its pipeline.
@@ -75,11 +75,11 @@ impl Judge<'_, '_> {
         matches!(key.claim, Claim::Field(_)) && self.is_stage_path(&key.path)
     }
 
-    fn sees_stage(&self, image: &Image) -> bool {
-        let verdict = self.question.gate.judge(&image.facts);
+    fn sees_stage(&self, held: Held<'_>) -> bool {
         let mut fields = self.question.record_type.fields.iter().enumerate();
-        fields
-            .all(|(index, field)| !self.is_stage_path(&field.at) || verdict.field(index) == Visibility::Shown)
+        fields.all(|(index, field)| {
+            !self.is_stage_path(&field.at) || held.seen.field(index) == Visibility::Shown
+        })
     }
 
     fn is_stage_path(&self, path: &[String]) -> bool {

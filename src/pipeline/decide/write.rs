@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
+use super::held::Held;
 use super::keys::KeyPlan;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{Also, When, WriteSemantics, Writes};
-use crate::bundle::profile::tree::Meaning;
 use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::path::Segment;
 use crate::json::same::same_value;
@@ -23,7 +23,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use crate::pipeline::hydrate::convert::Lookups;
-use crate::pipeline::hydrate::extract::{Completeness, attribute};
+use crate::pipeline::hydrate::extract::{Completeness, attribute, walk};
 use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::map::Mapped;
 
@@ -102,8 +102,8 @@ pub fn judge_creation(question: &WriteQuestion<'_>, proposed: &Image) -> WriteVe
 
 /// One change under judgement: the record as it stands, and as it would become.
 pub(super) struct Change<'c> {
-    /// The record's JSON as it stands; `None` for a new record.
-    pub(super) image: Option<&'c Image>,
+    /// The record as it stands; `None` for a new record.
+    pub(super) held: Option<Held<'c>>,
     /// What policy may know of it now, or of the proposal for a new record.
     pub(super) before: &'c RecordFacts,
     /// What policy would know of it afterwards.
@@ -128,7 +128,8 @@ impl Judge<'_, '_> {
         if !view.view.is_allow() {
             return Err(Reason::NotFound.into());
         }
-        let change = self.read(Some(image), &image.facts)?;
+        let held = Held { image, seen: &view, record_type: self.question.record_type };
+        let change = self.read(Some(held), &image.facts)?;
         if change.plan.stated_id.as_ref().is_some_and(|stated| *stated != image.facts.id) {
             return Err(Reason::IdConflict.into());
         }
@@ -136,14 +137,14 @@ impl Judge<'_, '_> {
         if is_replace && view.fields.iter().any(|field| *field != Visibility::Shown) {
             return Err(Reason::PutPartialView.into());
         }
-        let target = self.target_stage(action, &change, image)?;
+        let target = self.target_stage(action, &change, held)?;
         let has_other_keys = change.plan.keys.iter().any(|key| !self.is_stage_key(key));
         let is_pure_move = target.is_some() && !has_other_keys && action == Action::Edit && !is_replace;
         if action != Action::MoveStage && !is_pure_move {
             self.require(action, &change)?;
         }
         for also in &self.question.mapped.also {
-            if also.when != When::Changes || self.changes(also, image) {
+            if also.when != When::Changes || self.changes(also, held) {
                 self.require(also.action, &change)?;
             }
         }
@@ -170,22 +171,22 @@ impl Judge<'_, '_> {
         self.fields(&change)
     }
 
-    fn read<'c>(&self, image: Option<&'c Image>, before: &'c RecordFacts) -> Result<Change<'c>, Problem> {
+    fn read<'c>(&self, held: Option<Held<'c>>, before: &'c RecordFacts) -> Result<Change<'c>, Problem> {
         let question = self.question;
         let writes = question.mapped.route.writes.as_ref();
         let plan =
             KeyPlan::read(question.mapped, writes, question.record_type, &question.snapshot.bundle.profile)?;
         // For a new record a body states all there is, whatever the route's semantics.
-        let semantics = match image {
+        let semantics = match held {
             Some(_) => writes.map_or(WriteSemantics::Merge, |writes| writes.semantics),
             None => WriteSemantics::Merge,
         };
-        let after = match image {
+        let after = match held {
             Some(_) => self.overlay(before, semantics),
             None => before.clone(),
         };
         let circumstances = self.circumstances(&after);
-        Ok(Change { image, before, after, circumstances, plan, semantics })
+        Ok(Change { held, before, after, circumstances, plan, semantics })
     }
 
     /// The part of the body that holds fields.
@@ -237,45 +238,27 @@ impl Judge<'_, '_> {
         Circumstances { proposed: proposed.collect(), ..Circumstances::of(self.question.asker) }
     }
 
-    fn changes(&self, also: &Also, image: &Image) -> bool {
+    fn changes(&self, also: &Also, held: Held<'_>) -> bool {
         let mapped = self.question.mapped;
         let proposed = mapped.document().and_then(|body| also.at.first(body.root()));
         let prefix = mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
         let inner = also.at.segments().get(prefix..).unwrap_or_default();
-        let current = inner.iter().try_fold(image.record(), |value, segment| match segment {
-            Segment::Key(key) => value.member(key),
+        let keys = inner.iter().map(|segment| match segment {
+            Segment::Key(key) => Some(key.clone()),
             Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
         });
-        // Where the caller cannot see what there is, "that is no change" would be an answer to a guess.
-        if !self.sees(inner, image) {
+        let record_type = self.question.record_type;
+        let tree = self.question.snapshot.bundle.profile.tree(&record_type.name);
+        let Some((keys, tree)) = keys.collect::<Option<Vec<String>>>().zip(tree) else { return true };
+        if held.visibility(tree.meaning_of(&keys), &keys) != Visibility::Shown {
             return true;
         }
+        let current = walk(held.image.record(), &keys);
         match (current, proposed) {
             (Some(current), Some(proposed)) => !same_value(current, proposed),
             (None, Some(_)) => true,
             // Left out of a full replacement: what there was is erased.
             (current, None) => current.is_some_and(|current| !current.is_null()),
-        }
-    }
-
-    /// Whether the caller sees the whole value at a path of the record.
-    fn sees(&self, path: &[Segment], image: &Image) -> bool {
-        let keys = path.iter().map(|segment| match segment {
-            Segment::Key(key) => Some(key.clone()),
-            Segment::Index(_) | Segment::EachItem | Segment::EachMember => None,
-        });
-        let keys: Option<Vec<String>> = keys.collect();
-        let record_type = self.question.record_type;
-        let tree = self.question.snapshot.bundle.profile.tree(&record_type.name);
-        let Some((keys, tree)) = keys.zip(tree) else { return false };
-        let verdict = self.question.gate.judge(&image.facts);
-        match tree.meaning_of(&keys) {
-            Meaning::Meta => true,
-            Meaning::Field(index) => {
-                verdict.field(index) == Visibility::Shown && !self.may_hide_records(index, &keys, image)
-            }
-            Meaning::Container(_) => false,
-            Meaning::Unknown => verdict.unclassified() == Visibility::Shown,
         }
     }
 
