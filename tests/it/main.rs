@@ -23,6 +23,7 @@ mod slow_clients;
 mod drain;
 mod faults;
 mod hostile_origin;
+mod hostile_calls;
 mod reload_storm;
 mod guesses;
 mod ledger;

@@ -147,6 +147,19 @@ impl Profile {
         self.routes.iter().filter(fits)
     }
 
+    /// Every route that some CRM could take a path for, though it does not match: in another letter case, with or without a
+    /// slash at its end, with other values in the places of parameters.
+    pub fn routes_like<'s>(
+        &'s self,
+        method: &'s http::Method,
+        segments: &'s [String],
+    ) -> impl Iterator<Item = &'s Route> {
+        let method = if *method == http::Method::HEAD { &http::Method::GET } else { method };
+        self.routes.iter().filter(move |route| {
+            route.template.methods.contains(method) && route.template.resembles(segments)
+        })
+    }
+
     /// The one route that matches a method and a canonical path.
     pub fn match_route(
         &self,

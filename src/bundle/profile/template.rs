@@ -121,6 +121,15 @@ impl Template {
         Some(parameters)
     }
 
+    /// Whether a path is like the template: its literal segments in any letter case, and anything for all others.
+    pub fn resembles(&self, segments: &[String]) -> bool {
+        let Some((own, beyond)) = segments.split_at_checked(self.segments.len()) else { return false };
+        let is_like = |(pattern, text): (&Segment, &String)| {
+            pattern.literal().is_none_or(|literal| literal.eq_ignore_ascii_case(text))
+        };
+        (beyond.is_empty() || self.rest.is_some()) && self.segments.iter().zip(own).all(is_like)
+    }
+
     /// The decoded segments of the path to forward, and whether it ends in a slash.
     pub fn write_path(&self, parameters: &Parameters) -> (Vec<String>, bool) {
         let value = |name: &str| parameters.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());

@@ -48,6 +48,12 @@ pub fn route<'p>(
         let is_with_it = |other| observed(Some(other)).is_some_and(|other| other.group() == own.group());
         is_settled || siblings().all(is_with_it)
     });
+    // The CRM may take it for a route that it almost is: where one of those is enforced, so is this.
+    if route.is_none()
+        && !profile.routes_like(&head.method, &head.segments).all(|like| observed(Some(like)).is_some())
+    {
+        trail.observed = None;
+    }
     instead(&mut trail.observed, found, no_route)
 }
 
