@@ -158,13 +158,17 @@ pub fn release_observed(status: u16, upstream: &HeaderMap, released: Released, d
     let mut headers = common_headers(decision_id);
     let is_elsewhere = |value: &HeaderValue| {
         let bytes = value.as_bytes();
-        // Browsers read a backslash as a slash.
-        !bytes.starts_with(b"/") || bytes.starts_with(b"//") || bytes.contains(&b'\\')
+        // Browsers read a backslash as a slash and leave out tabs.
+        !bytes.starts_with(b"/")
+            || bytes.starts_with(b"//")
+            || bytes.iter().any(|byte| b"\\\t".contains(byte))
     };
     for (name, value) in upstream {
         let is_ours = headers.contains_key(name) && OURS.contains(&name.as_str());
         let leads_away = name == LOCATION && is_elsewhere(value);
-        if !(is_ours || leads_away || NEVER_OBSERVED.contains(&name.as_str())) {
+        // What pages of other sites may read is said by `[browsers]` alone.
+        let is_cors = name.as_str().starts_with("access-control-");
+        if !(is_ours || leads_away || is_cors || NEVER_OBSERVED.contains(&name.as_str())) {
             headers.append(name.clone(), value.clone());
         }
     }
@@ -235,6 +239,20 @@ mod tests {
         profile.not_found = stated;
         let reply = problem(&Reason::NotFound.into(), "0195", Some(&profile));
         assert_eq!((reply.status, reply.body.into_body()), (404, Bytes::from_static(b"<h1>Not Found</h1>")));
+    }
+
+    #[test]
+    fn an_observed_answer_opens_nothing_to_other_sites() {
+        let upstream = HeaderMap::from_iter([
+            (http::header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+            (http::header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
+            (LOCATION, HeaderValue::from_static("/\t/evil.example/")),
+            (http::header::ETAG, HeaderValue::from_static("\"1\"")),
+        ]);
+        let reply = release_observed(200, &upstream, Released::empty(), "0195");
+        let mut names: Vec<&str> = reply.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["cache-control", "etag", "lockkeeper-decision", "x-content-type-options"]);
     }
 
     #[test]
