@@ -55,6 +55,7 @@ async fn issuer_audience_and_time() {
     desk.check(json!({"exp": null}), "token-refused").await;
     desk.check(json!({"exp": "2030"}), "token-refused").await;
     desk.check(json!({"exp": 1e300}), "token-refused").await;
+    desk.check(json!({"nbf": 9.5e300}), "token-refused").await;
     desk.check(json!({"exp": NOW - 4}), "200").await;
     desk.check(json!({"exp": NOW - 5}), "token-expired").await;
     desk.check(json!({"exp": (NOW - 4) as f64 + 0.5}), "200").await;

@@ -118,7 +118,9 @@ fn check_audience(root: Value<'_>, ours: &[String]) -> Result<(), Problem> {
 /// Seconds since 1970, whole or not (RFC 7519 §2), as milliseconds.
 fn instant(root: Value<'_>, name: &str) -> Result<Option<i64>, Problem> {
     let Some(value) = root.member(name) else { return Ok(None) };
-    let seconds = value.number().map(|text| text.split('.').next().unwrap_or(text));
+    // With an exponent the digits before the point are not the whole seconds.
+    let seconds = value.number().filter(|text| !text.contains(['e', 'E']));
+    let seconds = seconds.map(|text| text.split('.').next().unwrap_or(text));
     let seconds = seconds.and_then(|text| text.parse::<i64>().ok());
     let seconds = seconds.ok_or_else(|| refused(&format!("`{name}` is not a number of seconds")))?;
     Ok(Some(seconds.saturating_mul(1_000)))
