@@ -37,6 +37,9 @@ impl<'r> Credential<'r> {
     /// What carried it.
     pub fn carried_by(&self) -> CarriedBy {
         match self {
+            Credential::Header { name, value } if **name == AUTHORIZATION && is_of_browsers(value) => {
+                CarriedBy::Browser
+            }
             Credential::Header { .. } => CarriedBy::Header,
             Credential::Cookie { .. } => CarriedBy::Cookie,
             Credential::Certificate(_) => CarriedBy::Certificate,
@@ -126,8 +129,17 @@ fn cookies(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split(';').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.trim(), value.trim()))
 }
 
+/// Whether browsers add such a value by themselves, also to what a page of another site asks.
+fn is_of_browsers(value: &str) -> bool {
+    let scheme = value.trim().split(' ').next().unwrap_or_default();
+    BROWSER_SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+}
+
 fn strip_scheme<'t>(value: &'t str, scheme: Option<&str>) -> Option<&'t str> {
     let Some(scheme) = scheme else { return Some(value.trim()) };
     let (found, key) = value.trim().split_once(' ')?;
     found.eq_ignore_ascii_case(scheme).then_some(key.trim())
 }
+
+/// Schemes by which browsers log in on their own.
+const BROWSER_SCHEMES: &[&str] = &["basic", "digest", "negotiate", "ntlm"];

@@ -104,6 +104,8 @@ pub enum CarriedBy {
     Cookie,
     /// The connection's certificate, which browsers add by themselves.
     Certificate,
+    /// A login of the browser's own, which it adds by itself once somebody has entered it.
+    Browser,
 }
 
 impl Sources {

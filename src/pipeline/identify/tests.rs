@@ -199,3 +199,16 @@ fn the_directory_has_the_last_word() {
     check(&[("authorization", "Bearer k-temp")], 1999, Ok("temp"));
     check(&[("authorization", "Bearer k-temp")], 2000, Err(Reason::AccessWindow));
 }
+
+/// Browsers send some schemes by themselves once somebody has logged in, also where a page of another site asks.
+#[test]
+fn schemes_that_browsers_add_are_told_from_others() {
+    let peer = Peer::plain([192, 0, 2, 1].into());
+    for value in ["Basic eDp5", "basic eDp5", "Negotiate YII=", "NTLM TlRM", "Digest username=x"] {
+        check_carrier(&peer, &[("authorization", value)], Ok(CarriedBy::Browser));
+    }
+    for value in ["Bearer k", "Token k", "k", "Basically k"] {
+        check_carrier(&peer, &[("authorization", value)], Ok(CarriedBy::Header));
+    }
+    check_carrier(&peer, &[("x-api-key", "Basic k")], Ok(CarriedBy::Header));
+}
