@@ -82,9 +82,23 @@ fn choose<'p>(
             condition.test.accepts(&path.find(body.root()).into_iter().map(text).collect::<Vec<_>>())
         }
     };
+    check_conditions(profile, head)?;
     let found = profile.match_route(&head.method, &head.segments, head.has_trailing_slash, &fulfils);
     let (_, route, parameters) = found.ok_or(Reason::RouteUnmapped)?;
     Ok((route, parameters))
+}
+
+/// A header that decides between the routes of a path has one value: of several the CRM would look at another one.
+fn check_conditions(profile: &Profile, head: &CanonicalHead) -> Result<(), Problem> {
+    let routes = profile.routes_at(&head.method, &head.segments, head.has_trailing_slash);
+    for condition in routes.flat_map(|route| &route.when) {
+        if let Place::Header(name) = &condition.at
+            && head.headers.get_all(name).iter().nth(1).is_some()
+        {
+            return Err(Problem::new(Reason::HeaderRefused).detail(format!("header `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 impl Mapped<'_> {

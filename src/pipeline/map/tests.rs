@@ -312,3 +312,49 @@ fn every_key_of_a_body_is_accounted_for() {
     check("[]", Err(Reason::BodyShape));
     check("{}", Err(Reason::BodyShape));
 }
+
+/// `when = { header = .. }` with a value that stands twice: the CRM would get one of them, and we took the route of neither.
+#[test]
+fn a_condition_on_a_header_has_one_value_to_look_at() {
+    let profile = r#"profile = 1
+[headers]
+request = ["x-version"]
+[field_sets]
+public = []
+[types.Deal]
+id = "id"
+[types.Deal.fields]
+title = { sets = ["public"] }
+[[routes]]
+match = "GET /deals/{id:int}"
+label = "new"
+action = "view"
+records = { at = "$.deal", type = "Deal" }
+when = { header = "x-version", is = "2" }
+over = ["old"]
+[[routes]]
+match = "GET /deals/{id:int}"
+label = "old"
+action = "view"
+records = { at = "$", type = "Deal" }
+"#;
+    let mut problems = Problems::default();
+    let profile =
+        Profile::load(&SourceFile::new("p", profile), &mut problems).unwrap_or_else(|| panic!("{problems}"));
+    let found = |values: &[&'static str]| {
+        let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("a"))]);
+        for value in values {
+            headers.append("x-version", HeaderValue::from_static(value));
+        }
+        let uri = "/deals/1".parse().unwrap();
+        let head =
+            canonical::read(Method::GET, &uri, Version::HTTP_11, headers, HeadLimits::default()).unwrap();
+        route(&profile, &head).map(|(route, _)| route.label()).map_err(|problem| problem.reason)
+    };
+    assert_eq!(found(&["2"]).as_deref(), Ok("new"));
+    assert_eq!(found(&["1"]).as_deref(), Ok("old"));
+    assert_eq!(found(&[]).as_deref(), Ok("old"));
+    for twice in [["2", "1"], ["1", "2"], ["2", "2"]] {
+        assert_eq!(found(&twice), Err(Reason::HeaderRefused), "{twice:?}");
+    }
+}
