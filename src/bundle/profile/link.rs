@@ -227,6 +227,12 @@ fn check_shape(profile: &Profile, route: &Route, shape: &Shape, reading: &Readin
         let totals = shape.totals.iter().map(|total| total.at.to_string());
         records.chain(totals).chain(shape.keep.iter().map(ToString::to_string))
     };
+    for (keep, location) in shape.kept_records() {
+        let message =
+            format!("`{}` keeps `{keep}`, which holds the records of `{}`", route.label(), location.at);
+        let help = "What is kept leaves as it is. Keep single places beside the records, e.g. `$.page`.";
+        reading.error(route.span.clone(), message, help);
+    }
     let mut seen = BTreeSet::new();
     for place in places() {
         if !seen.insert(place.clone()) {

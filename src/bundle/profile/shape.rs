@@ -57,6 +57,24 @@ pub enum TotalTreatment {
     CountShown,
 }
 
+impl Shape {
+    /// Kept places in which records stand, each with the records' location.
+    pub fn kept_records(&self) -> impl Iterator<Item = (&JsonPath, &RecordLocation)> {
+        let pairs =
+            self.keep.iter().flat_map(|keep| self.records.iter().map(move |location| (keep, location)));
+        pairs.filter(|(keep, location)| holds(keep.segments(), location.at.segments()))
+    }
+}
+
+/// Whether what stands at a place has the places of a path in it. A single key goes before all keys.
+fn holds(place: &[Segment], path: &[Segment]) -> bool {
+    let is_on_it = |(mine, theirs): (&Segment, &Segment)| match (mine, theirs) {
+        (Segment::Key(_), Segment::EachMember) | (Segment::Index(_), Segment::EachItem) => true,
+        (mine, theirs) => mine == theirs,
+    };
+    place.len() <= path.len() && place.iter().zip(path).all(is_on_it)
+}
+
 impl RecordLocation {
     /// Whether there can be many records here.
     pub fn is_many(&self) -> bool {

@@ -174,3 +174,27 @@ fn a_list_of_objects_is_an_attribute_with_one_place_in_each() {
         &["profile.toml:5 these places are not in the items of one list"],
     );
 }
+
+/// What is kept leaves as it is, so it must not hold records.
+#[test]
+fn what_is_kept_holds_no_records() {
+    let list = |records: &str, keep: &str| {
+        format!(
+            "match = 'GET /deals'\naction = 'list'\nrecords = {{ at = \"{records}\", type = 'Deal' }}\nkeep = [\"{keep}\"]\nhidden_rows = 'visible'\n"
+        )
+    };
+    for (records, keep) in [
+        ("$.data[*]", "$.data"),
+        ("$.data[*]", "$['data']"),
+        ("$.data[*]", "$['data'][*]"),
+        ("$.data[*]", "$"),
+        ("$.groups.*[*]", "$.groups.open"),
+        ("$[*][*]", "$[0]"),
+    ] {
+        let expected =
+            format!("profile.toml:15 `GET /deals` keeps `{keep}`, which holds the records of `{records}`");
+        check_route(&list(records, keep), &[&expected]);
+    }
+    check_route(&list("$.data[*]", "$.page"), &[]);
+    check_route(&list("$.data[*]", "$.*"), &[]);
+}
