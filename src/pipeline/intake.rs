@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::canonical::CanonicalHead;
 use super::listen::read_body;
-use super::map::body::{has_charset_utf8_or_none, is_json, refused};
+use super::map::body::{has_charset_utf8_or_none, is_json, names_one_kind, refused};
 use super::map::form;
 use super::multipart::Scanner;
 use super::sidecar::Limits;
@@ -94,8 +94,8 @@ pub fn check_whole(
 fn content_type<'h>(transit: &Transit, head: &'h CanonicalHead) -> Result<&'h str, Problem> {
     let mut types = head.headers.get_all(CONTENT_TYPE).iter();
     let content_type = types.next().and_then(|value| value.to_str().ok());
-    let content_type =
-        content_type.filter(|content_type| transit.lets_in(content_type) && types.next().is_none());
+    let is_one = |content_type: &&str| names_one_kind(content_type) && transit.lets_in(content_type);
+    let content_type = content_type.filter(is_one).filter(|_| types.next().is_none());
     let coding = head.headers.get(CONTENT_ENCODING);
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Reason::BodyCoding.into());
@@ -149,5 +149,6 @@ mod tests {
         check(form, "_method=DELETE", Err(Reason::MethodOverride));
         check(&format!("{form}; charset=utf-16"), "a=1", Err(Reason::BodyType));
         check("text/plain", "a=1", Err(Reason::BodyType));
+        check("application/json; a=multipart; boundary=X", "{}", Err(Reason::BodyType));
     }
 }

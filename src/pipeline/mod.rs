@@ -127,7 +127,7 @@ async fn path(
     }
     // Found before anyone is identified, told only after: a route that is not there is as secret as one that is.
     if let Some(request) = open::request(profile, &head, exchange.peer.scheme, &exchange.passage) {
-        return request.answer(sidecar, serving, exchange.body, trail).await;
+        return request.answer(sidecar, serving, head, exchange.body, trail).await;
     }
     sidecar.directory_age.require_fresh(now_ms)?;
     let identity = identified(sidecar, serving, &mut head, &exchange.peer, &exchange.passage, now_ms).await?;

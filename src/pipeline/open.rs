@@ -52,8 +52,6 @@ pub struct OpenRequest<'a> {
     pub transit: &'a Transit,
     /// The template's parameters.
     pub parameters: Parameters,
-    /// The head.
-    pub head: &'a CanonicalHead,
     /// How the caller reached us.
     pub scheme: Scheme,
     /// What every request to the CRM carries.
@@ -63,14 +61,14 @@ pub struct OpenRequest<'a> {
 /// The request that a head makes of such a route; `None` for every other.
 pub fn request<'a>(
     profile: &'a Profile,
-    head: &'a CanonicalHead,
+    head: &CanonicalHead,
     scheme: Scheme,
     passage: &Passage,
 ) -> Option<OpenRequest<'a>> {
     let (route, parameters) = map::route(profile, head).ok()?;
     let transit = route.transit.as_ref().filter(|_| route.identity == IdentityNeed::Nobody)?;
     let passage = passage.with(route);
-    Some(OpenRequest { route, transit, parameters, head, scheme, passage })
+    Some(OpenRequest { route, transit, parameters, scheme, passage })
 }
 
 impl OpenRequest<'_> {
@@ -79,22 +77,26 @@ impl OpenRequest<'_> {
         self,
         sidecar: &Sidecar,
         serving: &Serving,
+        head: CanonicalHead,
         body: Incoming,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
         let profile = &serving.snapshot.bundle.profile;
+        let mut head = head;
+        // Nobody looked at who may send them, so the CRM must not take them for our word.
+        serving.identity.sources.forget(&mut head.headers);
         trail.route = Some(self.route.label());
         trail.pass = self.route.pass.clone();
         let place = sidecar.open_place()?;
         sidecar.recorder.require_counting()?;
-        let cookies = self.cookies(sidecar)?;
+        let cookies = self.cookies(sidecar, &head)?;
         let limits = sidecar.limits.for_route(self.route);
         let body_timeout_ms = sidecar.limits.body_timeout_ms;
         let body = read_body(body, limits.body_bytes_max, body_timeout_ms).await?;
-        intake::check_whole(self.transit, self.head, &body, &limits.map.json)?;
+        intake::check_whole(self.transit, &head, &body, &limits.map.json)?;
         let mapped =
-            map::read(profile, self.route, self.parameters.clone(), self.head, Bytes::new(), &limits.map)?;
-        let clearance = clear_open(&mapped, self.transit, self.head, profile, cookies, body);
+            map::read(profile, self.route, self.parameters.clone(), &head, Bytes::new(), &limits.map)?;
+        let clearance = clear_open(&mapped, self.transit, &head, profile, cookies, body);
         let stream_limits = sidecar.limits.answer_stream(self.route);
         let response = sidecar.upstream.forward_streaming(clearance, &self.passage, stream_limits).await?;
         trail.upstream_status = Some(response.status);
@@ -114,14 +116,14 @@ impl OpenRequest<'_> {
     }
 
     /// The declared cookies, if pages of this origin sent them.
-    fn cookies(&self, sidecar: &Sidecar) -> Result<Option<http::HeaderValue>, Problem> {
+    fn cookies(&self, sidecar: &Sidecar, head: &CanonicalHead) -> Result<Option<http::HeaderValue>, Problem> {
         if self.transit.cookies.is_empty() {
             return Ok(None);
         }
-        let headers = &self.head.headers;
+        let headers = &head.headers;
         let cookies = cookies::only(headers, &self.transit.cookies)?;
         let voucher = if cookies.is_some() { Voucher::Cookie } else { Voucher::Ambient };
-        sidecar.browsers.check_write(&self.head.method, headers, voucher)?;
+        sidecar.browsers.check_write(&head.method, headers, voucher)?;
         Ok(cookies)
     }
 }

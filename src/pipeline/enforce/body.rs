@@ -72,12 +72,12 @@ fn with_members(object: Value<'_>, left_out: &[NodeId], more: &[(String, String)
     format!("{{{}}}", members.join(",")).into_bytes()
 }
 
-/// The texts that stand for a value in a form: one for each item of a list of texts, JSON for what is composite.
+/// The texts that stand for a value in a form: one for each item of a flat list, JSON for what is composite.
 fn pairs_of(value: Value<'_>) -> Vec<String> {
     let text =
         |value: Value<'_>| value.text().map_or_else(|| value.raw().to_owned(), |text| text.into_owned());
     match value.kind() {
-        Kind::Array if value.items().all(|item| item.kind() == Kind::String) => {
+        Kind::Array if value.items().all(|item| !matches!(item.kind(), Kind::Array | Kind::Object)) => {
             value.items().map(text).collect()
         }
         _ => vec![text(value)],
@@ -112,6 +112,25 @@ mod tests {
         let body = read(&spec, &headers, Bytes::from(form.to_owned()), &limits).unwrap().unwrap();
         let written = write(&body, None, &[], &[]).unwrap();
         assert_eq!(written.bytes, expected, "{form}");
+    }
+
+    /// What is sent along stands in a form as callers would have sent it, numbers like texts.
+    #[test]
+    fn lists_that_are_sent_along_repeat_their_key() {
+        let spec = BodySpec {
+            kinds: vec![BodyKind::Form],
+            repeatable: vec!["tags".to_owned()],
+            ..BodySpec::default()
+        };
+        let form = "application/x-www-form-urlencoded";
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(form))]);
+        let limits = JsonLimits { bytes_max: 1000, depth_max: 8, nodes_max: 100 };
+        let body = read(&spec, &headers, Bytes::from_static(b"a=1"), &limits).unwrap().unwrap();
+        let along = |text: &str| [("tags".to_owned(), text.to_owned())];
+        let root = JsonPath::parse("$").unwrap();
+        for (text, expected) in [("[7,8]", "a=1&tags=7&tags=8"), (r#"["x","y"]"#, "a=1&tags=x&tags=y")] {
+            assert_eq!(write(&body, Some(&root), &[], &along(text)).unwrap().bytes, expected, "{text}");
+        }
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub fn read(
 }
 
 fn kind_of(content_type: &str) -> Option<BodyKind> {
+    if !names_one_kind(content_type) {
+        return None;
+    }
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/x-www-form-urlencoded" if has_charset_utf8_or_none(content_type) => Some(BodyKind::Form),
@@ -92,6 +95,23 @@ pub fn has_charset_utf8_or_none(content_type: &str) -> bool {
         is_token(name) && !name.contains('*') && is_value && (!is_charset || is_utf8)
     });
     are_plain && charsets <= 1
+}
+
+/// Whether a content type is one kind of body to every reader. Some cut it at a comma or a space, some take it for a form by a
+/// word that stands anywhere in it.
+pub fn names_one_kind(content_type: &str) -> bool {
+    let content_type = content_type.to_ascii_lowercase();
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+    let is_type =
+        essence.trim().split_once('/').is_some_and(|(family, kind)| is_token(family) && is_token(kind));
+    let is_form = match essence.trim() {
+        "application/x-www-form-urlencoded" => {
+            !parameters.contains("urlencoded") && !parameters.contains("multipart")
+        }
+        "multipart/form-data" => !parameters.contains("urlencoded"),
+        _ => !content_type.contains("urlencoded") && !content_type.contains("multipart"),
+    };
+    is_type && is_form
 }
 
 /// A token (RFC 9110 §5.6.2).
@@ -234,6 +254,34 @@ mod tests {
             ["charset=utf-8", "CharSet=\"UTF-8\"", "version=1", "profile=\"http://a/b c\"; charset=utf-8", ""]
         {
             check(&all(), &format!("application/json; {parameters}"), "{}", Ok("{}"));
+        }
+    }
+
+    /// PHP cuts a type at a comma or a space; others look for `urlencoded` or `multipart` anywhere in the header.
+    #[test]
+    fn a_content_type_names_one_kind() {
+        for content_type in [
+            "application/x-www-form-urlencoded, a+json",
+            "application/x-www-form-urlencoded a+json",
+            "application/x-www-form-urlencoded+json",
+            "application/json; a=urlencoded",
+            "application/json; a=\"multipart/form-data\"; boundary=X",
+            "application/vnd.multipart+json",
+            "application/a/b+json",
+            "application/+json;charset=utf-8,a",
+        ] {
+            check(&all(), content_type, "{\"a\":\"&stage=WON&\"}", Err(Reason::BodyType));
+        }
+        check(&all(), "application/vnd.api+json", "{}", Ok("{}"));
+        check(&all(), "application/x-www-form-urlencoded; a=urlencoded", "a=1", Err(Reason::BodyType));
+        for (content_type, expected) in [
+            ("multipart/form-data; boundary=multipart", true),
+            ("multipart/form-data; boundary=urlencoded", false),
+            ("application/pdf", true),
+            ("application/pdf, multipart/form-data; boundary=X", false),
+            ("application/pdf; a=multipart; boundary=X", false),
+        ] {
+            assert_eq!(names_one_kind(content_type), expected, "{content_type}");
         }
     }
 

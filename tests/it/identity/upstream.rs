@@ -88,6 +88,11 @@ async fn identities_and_impersonation_of_the_caller_never_go_to_the_crm() {
         assert!(!names.contains(&name.to_owned()), "{name} in {names:?}");
     }
     assert!(names.contains(&"x-api-key".to_owned()));
+    // Where nobody is identified, nobody asks who may send the header either.
+    sidecar.crm().reset();
+    sidecar.as_nobody().with_header("X-Gw-User: admin").get("/static/app.css").await;
+    let open = sidecar.crm().requests();
+    assert_eq!((open.len(), open[0].headers.get("x-gw-user")), (1, None));
     let conflict =
         sidecar.as_person("rep-east").with_header("X-Gw-User: rep-east").get("/api/deals/42").await;
     assert_eq!(conflict.reason(), "credentials-conflict");
