@@ -22,7 +22,7 @@ use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::JsonLimits;
-use crate::json::value::{Document, Value};
+use crate::json::value::{Document, Kind, Value};
 use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -316,8 +316,21 @@ fn calls_for(also: &Also, route: &Route, body: Option<&Document>) -> bool {
     };
     match &also.when {
         When::Present | When::Changes => true,
-        When::Is(texts) => texts.iter().any(|text| value.is(text)),
+        When::Is(texts) => texts.iter().any(|text| value.is(text)) || is_of_other_kind(value, texts),
     }
+}
+
+/// Whether a value is of another kind than every one of some JSON texts: the CRM may convert it into any of them, as forms are.
+fn is_of_other_kind(value: Value<'_>, texts: &[String]) -> bool {
+    let kind = |text: &String| match text.bytes().next() {
+        Some(b'"') => Kind::String,
+        Some(b't' | b'f') => Kind::Bool,
+        Some(b'n') => Kind::Null,
+        Some(b'[') => Kind::Array,
+        Some(b'{') => Kind::Object,
+        _ => Kind::Number,
+    };
+    !texts.iter().any(|text| kind(text) == value.kind())
 }
 
 fn read_headers(

@@ -93,10 +93,10 @@ pub fn read(
                 let fields = named_fields(rule, name, value).ok_or_else(refused)?;
                 for field in fields.iter().filter(|field| !rule.values.contains(field)) {
                     let hops = record_type.and_then(|t| resolve(profile, t, field)).ok_or_else(refused)?;
-                    mapped.references.push(Reference { role: rule.role, hops });
+                    mapped.refer(Reference { role: rule.role, hops });
                 }
                 if rule.role == Role::Search {
-                    mapped.references.extend(implicit_search(rule, record_type));
+                    implicit_search(rule, record_type).into_iter().for_each(|found| mapped.refer(found));
                 }
                 if rule.role == Role::Select {
                     let (_, _, names) = selected.get_or_insert_with(|| (rule, name.clone(), Vec::new()));
@@ -109,6 +109,15 @@ pub fn read(
     }
     mapped.projection = projection(route, selected);
     Ok(mapped)
+}
+
+impl MappedQuery {
+    /// Each is judged once, however often a caller writes it: judging asks Cedar.
+    fn refer(&mut self, reference: Reference) {
+        if !self.references.contains(&reference) {
+            self.references.push(reference);
+        }
+    }
 }
 
 /// Whether a route declares a parameter.

@@ -137,6 +137,11 @@ fn requests_become_access_requests() {
     mapped("PATCH", "/deals/42", r#"{"deal":{"deleted":true}}"#, r#"edit Deal ["42"] - ["delete"]"#);
     mapped("PATCH", "/deals/42", r#"{"deal":{"deleted":"1"}}"#, r#"edit Deal ["42"] - ["delete"]"#);
     mapped("PATCH", "/deals/42", r#"{"deal":{"deleted":false}}"#, r#"edit Deal ["42"] - []"#);
+    // What is of none of the listed kinds may become any of them in the CRM.
+    for deleted in ["null", "[]", "{}", "[true]"] {
+        let body = format!(r#"{{"deal":{{"deleted":{deleted}}}}}"#);
+        mapped("PATCH", "/deals/42", &body, r#"edit Deal ["42"] - ["delete"]"#);
+    }
     mapped("POST", "/rpc/win?id=7", "", r#"moveStage Deal ["7"] sales.won []"#);
     mapped("POST", "/rpc/drop?id=7", "{}", r#"delete Deal ["7"] - []"#);
     mapped(
@@ -215,6 +220,8 @@ fn references_are_found_wherever_they_are() {
     ] {
         assert_eq!(references(target).unwrap(), expected, "{target}");
     }
+    let often = format!("/deals?sort={}-title", "amount,-amount,".repeat(200));
+    assert_eq!(references(&often).unwrap(), ["Sort Deal.amount", "Sort Deal.title"]);
     // An implicit search may look anywhere, so it refers to everything.
     assert_eq!(references("/deals?q=x").unwrap().len(), 7);
     for target in [
