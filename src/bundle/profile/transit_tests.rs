@@ -42,6 +42,10 @@ fn what_identifies_nobody_says_why_and_decides_nothing() {
         &format!("{login}reason = 'x'\nheaders = {{ authorization = 'harmless' }}"),
         &["the header `authorization` cannot be forwarded"],
     );
+    check_route(
+        &format!("{login}reason = 'x'\nheaders = {{ X-Forwarded-Anything = 'harmless' }}"),
+        &["the header `x-forwarded-anything` cannot be forwarded"],
+    );
 }
 
 #[test]

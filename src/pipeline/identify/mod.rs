@@ -82,8 +82,6 @@ pub struct Identity {
     pub credential: (HeaderName, HeaderValue),
     /// Whose credential that is.
     pub owner: Owner,
-    /// What carried the caller's credential.
-    pub carried_by: CarriedBy,
 }
 
 /// Whose credential the CRM is shown.
@@ -164,7 +162,6 @@ pub async fn identify(sources: &Sources, presented: Presented<'_>) -> Result<Ide
         principal: Principal { entity: found.entity, authn, attested: found.attested },
         credential: shown,
         owner,
-        carried_by: credential.carried_by(),
     })
 }
 

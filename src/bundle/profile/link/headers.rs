@@ -39,7 +39,8 @@ pub(super) fn check_rules(route: &Route, reading: &Reading) {
             let help = "Name the unit, e.g. `range = { role = \"paging\", prefix = \"records=\" }`; byte ranges never pass.";
             reading.error(span(), format!("`{}`: a range needs a unit of its own", route.label()), help);
         }
-        if NEVER_FORWARDED.contains(&rule.name.as_str()) && !(is_range || rule.role == Role::Refused) {
+        let is_never = NEVER_FORWARDED.contains(&rule.name.as_str()) || is_never(&rule.name);
+        if is_never && !(is_range || rule.role == Role::Refused) {
             reading.error(span(), format!("the header `{}` cannot be forwarded", rule.name), "");
         }
     }
@@ -72,7 +73,6 @@ const NEVER_FORWARDED: &[&str] = &[
     "x-api-key",
     "remote-user",
     "x-remote-user",
-    "remote-user",
     "x-user",
     "x-auth-user",
     "x-auth-request-user",
