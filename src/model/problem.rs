@@ -29,8 +29,12 @@ impl Problem {
         self
     }
 
-    /// Adds the keys of the caller's own body.
-    pub fn fields(mut self, fields: Vec<String>) -> Self {
+    /// Adds the keys of the caller's own body; of many, the first ones and how many there are.
+    pub fn fields(mut self, mut fields: Vec<String>) -> Self {
+        if fields.len() > FIELDS_MAX {
+            self.detail = Some(format!("{} keys, of which the first {FIELDS_MAX} are listed", fields.len()));
+            fields.truncate(FIELDS_MAX);
+        }
         self.fields = fields;
         self
     }
@@ -56,6 +60,9 @@ impl Problem {
         }
     }
 }
+
+/// Keys that a problem names.
+const FIELDS_MAX: usize = 50;
 
 impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {

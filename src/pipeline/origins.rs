@@ -44,7 +44,7 @@ pub enum Voucher {
     /// A cookie: only browsers have them, and they say where a page comes from.
     Cookie,
     /// Something that programs have as well, which say nothing of pages: a certificate, a login of the browser's own (`Basic`
-    /// and its like), or nothing yet where a cookie is to come.
+    /// and its like), what a gateway vouches for, or nothing yet where a cookie is to come.
     Ambient,
 }
 
@@ -53,7 +53,7 @@ impl Voucher {
     pub fn of(carried_by: CarriedBy) -> Option<Self> {
         match carried_by {
             CarriedBy::Cookie => Some(Voucher::Cookie),
-            CarriedBy::Certificate | CarriedBy::Browser => Some(Voucher::Ambient),
+            CarriedBy::Certificate | CarriedBy::Browser | CarriedBy::Gateway => Some(Voucher::Ambient),
             CarriedBy::Header => None,
         }
     }

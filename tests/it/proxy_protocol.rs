@@ -137,7 +137,11 @@ async fn hosts_that_are_served() {
         let (reply, _) = TestReply::parse(&sidecar.raw(request).await, false);
         match expected {
             Some(reason) => assert_eq!(reply.reason(), reason, "{host}"),
-            None => assert_eq!(reply.status, 200, "{host}"),
+            None => {
+                assert_eq!(reply.status, 200, "{host}");
+                let told = sidecar.crm().requests().pop().unwrap().headers["x-forwarded-host"].clone();
+                assert_eq!(told.to_str().unwrap().to_lowercase(), host.to_lowercase());
+            }
         }
         assert_eq!(reply.status == 421, expected == Some("host-unlisted"), "{host}");
     }

@@ -108,11 +108,17 @@ fn conditions_tell_routes_apart_or_do_not() {
     };
     check_route(&other("when = { query = 'format', is = ['csv', 'xls'] }"), &[]);
     check_route(&other("when = { query = 'format', absent = true }"), &[]);
-    for when in
-        ["", "when = { query = 'format', present = true }", "when = { header = 'x-format', is = 'csv' }"]
-    {
+    for when in [
+        "",
+        "when = { query = 'format', present = true }",
+        "when = { header = 'x-format', is = 'csv' }\nheaders = { x-format = 'harmless' }",
+    ] {
         check_route(&other(when), &["profile.toml:22 `json` and `csv` can match one request"]);
     }
+    check_route(
+        "match = 'GET /export'\naction = 'export'\ntype = 'Deal'\nwhen = { header = 'x-format', is = 'csv' }\n",
+        &["profile.toml:15 `GET /export` looks at the header `x-format`, which is not forwarded"],
+    );
     check_route(
         "match = 'GET /export'\naction = 'export'\ntype = 'Deal'\nwhen = { query = 'format', is = 'csv', absent = true }\n",
         &["profile.toml:18 this is no condition"],

@@ -78,7 +78,7 @@ pub const SECTION: Section = Section {
 const ORIGINS: Key = Key::optional(
     "origins",
     Kind::Texts,
-    "origins whose pages may write with a cookie: the address under which people reach us, as the browser shows it",
+    "origins whose pages may write with what browsers add by themselves (cookies, certificates, logins of their own, a gateway's session): the address under which people reach us, as the browser shows it",
 );
 const CORS_ORIGINS: Key =
     Key::optional("cors_origins", Kind::Texts, "origins of other sites whose pages may call the API");

@@ -189,7 +189,7 @@ fn read_tls(settings: &Settings<'_>, place: Option<&Place>) -> Option<UpstreamTl
 /// The section.
 pub const SECTION: Section = Section {
     name: "upstream",
-    meaning: "The CRM. It is told `X-Forwarded-For`, `-Proto` and `-Host`, which are always ours. Its certificate is \
+    meaning: "The CRM. It is told `X-Forwarded-For` and `-Proto`, and `-Host` where `listen.hosts` lists it; they are always ours. Its certificate is \
               always verified. Certificate files are looked at again every `bundle.reload_poll_ms`.",
     presence: Presence::Required,
     keys: &[

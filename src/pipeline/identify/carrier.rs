@@ -34,18 +34,6 @@ pub enum Credential<'r> {
 }
 
 impl<'r> Credential<'r> {
-    /// What carried it.
-    pub fn carried_by(&self) -> CarriedBy {
-        match self {
-            Credential::Header { name, value } if **name == AUTHORIZATION && is_of_browsers(value) => {
-                CarriedBy::Browser
-            }
-            Credential::Header { .. } => CarriedBy::Header,
-            Credential::Cookie { .. } => CarriedBy::Cookie,
-            Credential::Certificate(_) => CarriedBy::Certificate,
-        }
-    }
-
     /// What a header holds behind its scheme, if this is that header with that scheme.
     pub fn behind(&self, header: &HeaderName, scheme: Option<&str>) -> Option<&'r str> {
         match self {
@@ -93,6 +81,21 @@ impl Carriers {
     /// Headers that carry identities.
     pub fn headers(&self) -> &[HeaderName] {
         &self.headers
+    }
+
+    /// What carried a credential.
+    pub fn carried_by(&self, credential: &Credential<'_>) -> CarriedBy {
+        match credential {
+            Credential::Header { name, .. } if self.gateways.iter().any(|(known, _)| known == *name) => {
+                CarriedBy::Gateway
+            }
+            Credential::Header { name, value } if **name == AUTHORIZATION && is_of_browsers(value) => {
+                CarriedBy::Browser
+            }
+            Credential::Header { .. } => CarriedBy::Header,
+            Credential::Cookie { .. } => CarriedBy::Cookie,
+            Credential::Certificate(_) => CarriedBy::Certificate,
+        }
     }
 
     /// The one credential of a request, or why there is none to go by.

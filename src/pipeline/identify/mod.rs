@@ -104,6 +104,8 @@ pub enum CarriedBy {
     Certificate,
     /// A login of the browser's own, which it adds by itself once somebody has entered it.
     Browser,
+    /// The header of a trusted gateway, which may know the browser by a cookie of its own.
+    Gateway,
 }
 
 impl Sources {
@@ -120,7 +122,7 @@ impl Sources {
 
     /// What carries the one credential of a request, before it is looked into.
     pub fn carried_by(&self, headers: &HeaderMap, peer: &Peer) -> Option<CarriedBy> {
-        self.carriers.the_one(headers, peer).ok().map(|credential| credential.carried_by())
+        self.carriers.the_one(headers, peer).ok().map(|credential| self.carriers.carried_by(&credential))
     }
 
     /// Headers that carry identities.

@@ -100,7 +100,8 @@ fn check_carrier(peer: &Peer, pairs: &[(&'static str, &'static str)], expected: 
     for (name, value) in pairs {
         headers.append(*name, HeaderValue::from_static(value));
     }
-    let found = sources().carriers.the_one(&headers, peer).map(|found| found.carried_by());
+    let sources = sources();
+    let found = sources.carriers.the_one(&headers, peer).map(|found| sources.carriers.carried_by(&found));
     assert_eq!(found.map_err(|problem| problem.reason), expected, "{pairs:?} from {peer:?}");
 }
 
@@ -108,7 +109,7 @@ fn check_carrier(peer: &Peer, pairs: &[(&'static str, &'static str)], expected: 
 fn a_gateway_is_believed_only_as_the_peer_itself() {
     let named = ("x-gateway-user", "anna");
     let (far, near) = (peer([192, 0, 2, 1], &[]), peer([10, 1, 2, 3], &[]));
-    check_carrier(&near, &[named], Ok(CarriedBy::Header));
+    check_carrier(&near, &[named], Ok(CarriedBy::Gateway));
     check_carrier(&far, &[named], Err(Reason::GatewayUntrusted));
     // An address that a header or a PROXY line names is not where the connection comes from.
     check_carrier(&far, &[named, ("x-forwarded-for", "10.1.2.3")], Err(Reason::GatewayUntrusted));
@@ -124,7 +125,7 @@ fn a_gateway_is_believed_only_as_the_peer_itself() {
     check_carrier(&near, &[named, ("authorization", "Bearer k-anna")], Err(Reason::CredentialsConflict));
     check_carrier(&near, &[named, named], Err(Reason::CredentialsConflict));
     let by_certificate = peer([192, 0, 2, 1], &["DNS:gw.example.com"]);
-    check_carrier(&by_certificate, &[named], Ok(CarriedBy::Header));
+    check_carrier(&by_certificate, &[named], Ok(CarriedBy::Gateway));
     check_carrier(&by_certificate, &[], Err(Reason::CredentialMissing));
     check_carrier(&peer([192, 0, 2, 1], &["URI:gw.example.com"]), &[named], Err(Reason::GatewayUntrusted));
 }

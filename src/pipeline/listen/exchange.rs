@@ -37,7 +37,8 @@ pub(super) async fn exchange(
     let place = Arc::clone(&caller.streams).acquire_owned().await;
     let (head, body) = request.into_parts();
     let peer = forwarded::caller(&caller.peer, &head.headers, &caller.door.options.trusted);
-    let passage = Passage { forwarded: forwarded::told(&head, &peer), ..Passage::default() };
+    let hosts = &caller.door.sidecar.limits.hosts;
+    let passage = Passage { forwarded: forwarded::told(&head, &peer, hosts), ..Passage::default() };
     let exchange = Exchange { head, body, peer, passage };
     let (reply_to, reply) = oneshot::channel();
     let (sidecar, exit) = (Arc::clone(&caller.door.sidecar), caller.door.exits.clone());

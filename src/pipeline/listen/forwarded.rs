@@ -35,14 +35,16 @@ pub fn caller(peer: &Arc<Peer>, headers: &HeaderMap, trusted: &Trusted) -> Arc<P
     }
 }
 
-/// What the CRM is told: the caller's address, how they reached us, and the host that they asked for.
-pub fn told(head: &Parts, peer: &Peer) -> Vec<(HeaderName, HeaderValue)> {
+/// What the CRM is told: the caller's address, how they reached us, and the host that they asked for, if the operator
+/// listed `hosts`. Else it is the caller's own choice, and a CRM that builds links from it would send them to others.
+pub fn told(head: &Parts, peer: &Peer, hosts: &[String]) -> Vec<(HeaderName, HeaderValue)> {
     let mut told = vec![(FORWARDED_PROTO, HeaderValue::from_static(peer.scheme.name()))];
     if let Ok(address) = HeaderValue::try_from(peer.address.to_string()) {
         told.push((FORWARDED_FOR, address));
     }
-    // A host that cannot be read is refused before anything is forwarded.
+    // A host that cannot be read or is not listed is refused before anything is forwarded.
     let host = canonical::host(&head.uri, head.version, &head.headers).ok().flatten();
+    let host = host.filter(|_| !hosts.is_empty());
     if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
         told.push((FORWARDED_HOST, host));
     }

@@ -338,6 +338,7 @@ label = "new"
 action = "view"
 records = { at = "$.deal", type = "Deal" }
 when = { header = "x-version", is = "2" }
+headers = { x-version = "harmless" }
 over = ["old"]
 [[routes]]
 match = "GET /deals/{id:int}"

@@ -3,6 +3,7 @@
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::Route;
+use crate::bundle::profile::route::condition::Condition;
 use crate::config::reader::Reading;
 
 /// Notes header lists that name what is the proxy's own.
@@ -15,6 +16,17 @@ pub(super) fn check(profile: &Profile, reading: &Reading) {
     {
         let help = "It says who asks, which the proxy alone does.";
         reading.error(0..0, format!("the header `{name}` is one of `identity` and never forwarded"), help);
+    }
+    for route in &profile.routes {
+        for name in route.when.iter().filter_map(Condition::header) {
+            let has_rule = route.headers.iter().any(|rule| rule.name == name);
+            if !has_rule && !profile.request_headers.iter().any(|known| known == name) {
+                let help = "A caller would choose by it how the request is judged, and the CRM would not see it. Put it on `[headers] request`, or give the route a rule for it.";
+                let message =
+                    format!("`{}` looks at the header `{name}`, which is not forwarded", route.label());
+                reading.error(route.span.clone(), message, help);
+            }
+        }
     }
     for (names, never) in lists {
         for name in names.iter().filter(|name| never.contains(&name.as_str()) || is_never(name)) {

@@ -78,6 +78,14 @@ impl Condition {
         same && self.test.excludes(&other.test)
     }
 
+    /// The header that it looks at, if it looks at one.
+    pub fn header(&self) -> Option<&str> {
+        match &self.at {
+            Place::Header(name) => Some(name),
+            Place::Query(_) | Place::Body(_) => None,
+        }
+    }
+
     /// Whether it looks into the body.
     pub fn is_on_body(&self) -> bool {
         matches!(self.at, Place::Body(_))
