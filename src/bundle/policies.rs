@@ -71,6 +71,12 @@ pub fn load(files: &[Arc<SourceFile>], problems: &mut Problems) -> Policies {
             }
         }
     }
+    let count = policies.texts.len();
+    if count > POLICIES_MAX {
+        let message = format!("there are {count} policies, more than {POLICIES_MAX}");
+        let help = "Say what many have in common once, by attributes and groups.";
+        problems.push(AuthorProblem::error(message).help(help));
+    }
     policies
 }
 
@@ -96,6 +102,14 @@ fn add_file(
             problems.push(problem.at(file, line_at(file, at)).help(help));
             continue;
         };
+        if id.len() > ID_BYTES_MAX || id.chars().any(char::is_control) {
+            let message = format!("an `@id` of {} bytes cannot be recorded", id.len());
+            let help = format!(
+                "At most {ID_BYTES_MAX} bytes without control characters: the ledger names policies by it."
+            );
+            problems.push(AuthorProblem::error(message).at(file, line_at(file, at)).help(help));
+            continue;
+        }
         if let Some((other, other_at)) = policies.places.get(id) {
             let message =
                 format!("the id `{id}` is taken by a policy at {}:{}", other.name, other.line_of(*other_at));
@@ -227,4 +241,8 @@ fn collect_has(value: &Value, names: &mut Vec<String>) {
 
 /// How many entities deep a policy may look, counted as Cedar does: `resource.owner.position in …` is three.
 pub const DEREFERENCE_LEVEL_MAX: u32 = 4;
+/// Bytes of a policy's id. Together with [`POLICIES_MAX`] it keeps every entry on a change of bundles within the ledger's limit.
+pub const ID_BYTES_MAX: usize = 200;
+/// Policies of a bundle.
+pub const POLICIES_MAX: usize = 10_000;
 const KIND_HELP: &str = "A principal can be a User, a Service or an Agent. Say which this is for, e.g. `principal is User in Role::\"rep\"`.";

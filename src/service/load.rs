@@ -245,4 +245,4 @@ impl<T> State<T> {
 }
 
 /// Stands for the hash of files that could not be read.
-const UNREADABLE: &str = "unreadable";
+pub const UNREADABLE: &str = "unreadable";

@@ -9,6 +9,7 @@ pub mod sources;
 mod persons;
 pub mod transport;
 pub mod start;
+pub mod entries;
 pub mod settle;
 pub mod vigil;
 pub mod reload;

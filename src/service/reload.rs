@@ -1,23 +1,22 @@
 //! Replaces bundle, directory and keys while the service runs: each part whole or not at all, loudly either way.
 //!
 //! Promises: a broken part delays no other, so a key that was removed is unknown although a policy file is broken. What a
-//! request sees changes once for each reload, never part by part.
+//! request sees changes once for each reload, never part by part. Nothing serves before the ledger says whose it is.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::JoinHandle;
 
+use super::entries::{PARTS, change, revision, revision_of};
 use super::intake::{Look, written_ms};
 use super::load::{Contents, Distrusted, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
 use super::supply::{Recall, Supply};
-use crate::bundle::archive::manifest::UNSIGNED;
-use crate::bundle::archive::provenance::{Pin, Provenance};
-use crate::bundle::compile::Bundle;
 use crate::config::service::ServiceConfig;
-use crate::ledger::entry::revision::{PolicyChanges, Revision, RevisionOf, RevisionResult};
+use crate::ledger::entry::revision::{Revision, RevisionOf, RevisionResult};
 use crate::ledger::entry::{Alarm, Entry};
 use crate::ledger::revisions::Revisions;
 use crate::pipeline::serving::Serving;
@@ -53,6 +52,9 @@ pub struct Reloader {
     pub supply: Arc<Supply>,
     state: AsyncMutex<State>,
 }
+
+/// A part that was to serve could not be recorded.
+struct Unrecorded;
 
 /// What the last reload saw.
 struct State {
@@ -114,23 +116,24 @@ impl Reloader {
             if let Err(error) = &kept {
                 settled.withdraw(&serving, &known, error);
             }
-            // Of what is to serve now, which is the old one where the new one could not be kept.
-            settled.recall = supply.recall(&settled.bundle, now_ms);
             // The next look tries again.
             (if kept.is_ok() { look } else { Look::default() }, settled)
         });
-        let Ok((look, settled)) = work.await else {
-            tracing::error!("reload refused, the load did not end");
-            let parts = PARTS.iter().map(|part| part.code()).collect();
-            self.sidecar.metrics.reload(ReloadResult::Refused);
-            return Reloaded::Refused { parts, problems: "the load did not end".to_owned() };
-        };
-        match &settled.recall {
-            Recall::None => self.sidecar.standing.note(&settled.bundle.revision, None),
-            Recall::Revoked(why) => self.sidecar.standing.note(&settled.bundle.revision, Some(why.clone())),
-            // Whoever was called back stays so while the list cannot be read.
-            Recall::Unknown => {}
+        self.take_up(&mut state, work, now_ms).await
+    }
+
+    /// Records what was settled, then swaps it in: what could not be recorded does not serve.
+    async fn take_up(&self, state: &mut State, work: JoinHandle<(Look, Settled)>, now_ms: i64) -> Reloaded {
+        let before = self.sidecar.current.serving();
+        // Without a look, the next one tries again.
+        let (mut look, mut settled) = work.await.unwrap_or_else(|_| {
+            let known = state.contents.clone();
+            (Look::default(), Settled::unfinished(&before, known))
+        });
+        if self.record_changes(&before, &state.contents, &mut settled).await.is_err() {
+            look = Look::default();
         }
+        self.note_standing(&settled, now_ms).await;
         let after = self.swap(&before, &settled);
         if let Some(written_ms) = settled.directory_written_ms {
             self.sidecar.directory_age.note(written_ms, now_ms);
@@ -145,7 +148,6 @@ impl Reloader {
         }
         if is_news {
             tell(&after, &settled);
-            self.record_changes(&before, &after).await;
             for refused in settled.refused.iter().filter(|refused| !former.contains(refused)) {
                 self.record_refusal(&before, refused).await;
             }
@@ -156,6 +158,18 @@ impl Reloader {
         }
         self.count(&settled);
         outcome(&after, &settled)
+    }
+
+    /// Notes whether the bundle that is to serve was called back.
+    async fn note_standing(&self, settled: &Settled, now_ms: i64) {
+        let (supply, bundle) = (Arc::clone(&self.supply), Arc::clone(&settled.bundle));
+        let recall = tokio::task::spawn_blocking(move || supply.recall(&bundle, now_ms)).await;
+        match recall.unwrap_or(Recall::Unknown) {
+            Recall::None => self.sidecar.standing.note(&settled.bundle.revision, None),
+            Recall::Revoked(why) => self.sidecar.standing.note(&settled.bundle.revision, Some(why)),
+            // Whoever was called back stays so while the list cannot be read.
+            Recall::Unknown => {}
+        }
     }
 
     /// Looks for changes at the configured interval until `shutdown` is ready.
@@ -247,31 +261,28 @@ impl Reloader {
         }
     }
 
-    async fn record_changes(&self, before: &Serving, after: &Serving) {
+    /// Records each part that is to serve anew; one that cannot be recorded is taken back.
+    async fn record_changes(
+        &self,
+        before: &Serving,
+        known: &Contents,
+        settled: &mut Settled,
+    ) -> Result<(), Unrecorded> {
+        let mut result = Ok(());
         for part in PARTS {
-            let (old, new) = (revision_of(before, part), revision_of(after, part));
-            // A bundle may be signed anew without changing.
-            let has_new_papers = part == RevisionOf::Bundle
-                && before.snapshot.bundle.provenance != after.snapshot.bundle.provenance;
-            if old == new && !has_new_papers {
-                continue;
+            let Some(entry) = change(part, before, settled) else { continue };
+            if let Err(problem) = self.sidecar.recorder.append(Entry::Revision(entry)).await {
+                let why = format!("it could not be recorded: {}", problem.internal.unwrap_or_default());
+                settled.take_back(part, before, known, &why);
+                result = Err(Unrecorded);
             }
-            let changes = match part {
-                RevisionOf::Bundle => policy_changes(Some(&before.snapshot.bundle), &after.snapshot.bundle),
-                RevisionOf::Directory | RevisionOf::Keys => None,
-            };
-            let mut entry = revision(part, new.to_owned(), RevisionResult::Active);
-            (entry.previous, entry.policies) = (Some(old.to_owned()), changes);
-            if part == RevisionOf::Bundle {
-                vouch(&mut entry, &after.snapshot.bundle.provenance);
-            }
-            self.record(entry).await;
         }
+        result
     }
 
     async fn record(&self, entry: Revision) {
         if let Err(problem) = self.sidecar.recorder.append(Entry::Revision(entry)).await {
-            tracing::error!(error = ?problem.internal, "a revision could not be recorded");
+            tracing::error!(error = ?problem.internal, "a refused revision could not be recorded");
         }
     }
 
@@ -281,47 +292,6 @@ impl Reloader {
         if let Err(problem) = self.sidecar.recorder.append(entry).await {
             tracing::error!(error = ?problem.internal, alarm = code, "an alarm could not be recorded");
         }
-    }
-}
-
-/// An entry on a revision that nobody vouches for.
-pub fn revision(what: RevisionOf, hash: String, result: RevisionResult) -> Revision {
-    Revision {
-        what,
-        hash,
-        previous: None,
-        result,
-        problems: 0,
-        author: UNSIGNED.to_owned(),
-        approver: None,
-        ticket: None,
-        version: None,
-        signers: Vec::new(),
-        pinned: None,
-        policies: None,
-        part: None,
-    }
-}
-
-/// Adds what a manifest says, if trusted keys vouch for it.
-pub fn vouch(entry: &mut Revision, provenance: &Provenance) {
-    if provenance.pin == Pin::Pinned {
-        entry.pinned = Some(true);
-    }
-    let Some(manifest) = provenance.vouched() else { return };
-    entry.author.clone_from(&manifest.author);
-    entry.approver.clone_from(&manifest.approver);
-    entry.ticket.clone_from(&manifest.ticket);
-    entry.version = Some(manifest.version);
-    entry.signers = provenance.signers.iter().map(ToString::to_string).collect();
-}
-
-/// The hash by which the ledger names a part of what serves.
-pub fn revision_of(serving: &Serving, part: RevisionOf) -> &str {
-    match part {
-        RevisionOf::Bundle => &serving.snapshot.bundle.revision,
-        RevisionOf::Directory => &serving.snapshot.directory.revision,
-        RevisionOf::Keys => &serving.identity.revision,
     }
 }
 
@@ -363,22 +333,5 @@ fn codes(refused: &[Refused]) -> Vec<&'static str> {
     refused.iter().map(|refused| refused.part.code()).collect()
 }
 
-/// The ids of policies that differ between two bundles.
-pub fn policy_changes(before: Option<&Bundle>, after: &Bundle) -> Option<PolicyChanges> {
-    let none = std::collections::BTreeMap::new();
-    let old = before.map_or(&none, |bundle| &bundle.policies.texts);
-    let new = &after.policies.texts;
-    let changes = PolicyChanges {
-        added: new.keys().filter(|id| !old.contains_key(*id)).cloned().collect(),
-        removed: old.keys().filter(|id| !new.contains_key(*id)).cloned().collect(),
-        changed: new
-            .iter()
-            .filter(|(id, text)| old.get(*id).is_some_and(|o| o != *text))
-            .map(|(id, _)| id.clone())
-            .collect(),
-    };
-    Some(changes).filter(|changes| *changes != PolicyChanges::default())
-}
-
-/// The parts, in the order in which they are recorded.
-pub const PARTS: [RevisionOf; 3] = [RevisionOf::Bundle, RevisionOf::Directory, RevisionOf::Keys];
+#[cfg(all(test, feature = "testkit"))]
+mod tests;

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use super::load::{Contents, Distrusted, Offer, Offered, State, fit};
+use super::entries::PARTS;
+use super::load::{Contents, Distrusted, Offer, Offered, State, UNREADABLE, fit};
 use super::sources::check_principals;
-use super::supply::{AcceptError, Recall};
+use super::supply::AcceptError;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::bundle::lints;
@@ -34,8 +35,6 @@ pub struct Settled {
     pub distrusted: Vec<Distrusted>,
     /// Every problem of every part.
     pub problems: Problems,
-    /// Whether the bundle may go on although nothing replaces it.
-    pub recall: Recall,
 }
 
 /// A part that stays as it was.
@@ -53,17 +52,7 @@ pub struct Refused {
 
 /// Chooses from an offer.
 pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
-    let mut settled = Settled {
-        bundle: Arc::clone(&serving.snapshot.bundle),
-        directory: Arc::clone(&serving.snapshot.directory),
-        identity: Arc::clone(&serving.identity),
-        contents: known.clone(),
-        directory_written_ms: None,
-        refused: Vec::new(),
-        distrusted: Vec::new(),
-        problems: Problems::default(),
-        recall: Recall::Unknown,
-    };
+    let mut settled = Settled::unchanged(serving, known.clone());
     let Offer { bundle, directory, identity } = offer;
     settled.settle_people(bundle, directory);
     settled.settle_identity(identity);
@@ -71,6 +60,41 @@ pub fn settle(serving: &Serving, known: &Contents, offer: Offer) -> Settled {
 }
 
 impl Settled {
+    /// All stays as it is.
+    fn unchanged(serving: &Serving, known: Contents) -> Self {
+        Self {
+            bundle: Arc::clone(&serving.snapshot.bundle),
+            directory: Arc::clone(&serving.snapshot.directory),
+            identity: Arc::clone(&serving.identity),
+            contents: known,
+            directory_written_ms: None,
+            refused: Vec::new(),
+            distrusted: Vec::new(),
+            problems: Problems::default(),
+        }
+    }
+
+    /// All stays as it is, because the load did not come to an end.
+    pub fn unfinished(serving: &Serving, known: Contents) -> Self {
+        let mut settled = Self::unchanged(serving, known);
+        let problem = AuthorProblem::error("the load did not end")
+            .help("This is a fault of Lockkeeper: report it with the lines of the log before this one.");
+        settled.problems.push(problem);
+        for part in PARTS {
+            settled.refused.push(Refused { part, hash: UNREADABLE.to_owned(), problems: 1, alarm: None });
+        }
+        settled
+    }
+
+    /// The hash of a part that is to serve.
+    pub fn revision(&self, part: RevisionOf) -> &str {
+        match part {
+            RevisionOf::Bundle => &self.bundle.revision,
+            RevisionOf::Directory => &self.directory.revision,
+            RevisionOf::Keys => &self.identity.revision,
+        }
+    }
+
     fn settle_identity(&mut self, offered: Offered<IdentitySources>) {
         let Offered { content, hash, state, mut problems, .. } = offered;
         match state {
@@ -154,6 +178,41 @@ impl Settled {
         self.contents.bundle.clone_from(&known.bundle);
         self.contents.directory.clone_from(&known.directory);
         self.directory_written_ms = None;
+    }
+
+    /// Takes one part back, because it could not be recorded, and with it what does not fit what served before.
+    pub fn take_back(&mut self, part: RevisionOf, serving: &Serving, known: &Contents, why: &str) {
+        let message = format!("the {} does not go live: {why}", part.code());
+        let help = "It is tried again at the next look.";
+        let hash = self.revision(part).to_owned();
+        self.refuse(part, hash, AuthorProblem::error(message).help(help).into(), None);
+        let (bundle, directory) = (&serving.snapshot.bundle, &serving.snapshot.directory);
+        match part {
+            RevisionOf::Bundle => {
+                self.bundle = Arc::clone(bundle);
+                self.contents.bundle.clone_from(&known.bundle);
+            }
+            RevisionOf::Directory => {
+                self.directory = Arc::clone(directory);
+                self.contents.directory.clone_from(&known.directory);
+                self.directory_written_ms = None;
+            }
+            RevisionOf::Keys => {
+                self.identity = Arc::clone(&serving.identity);
+                self.contents.identity.clone_from(&known.identity);
+                return;
+            }
+        }
+        let (is_bundle_old, is_directory_old) =
+            (Arc::ptr_eq(&self.bundle, bundle), self.directory.revision == directory.revision);
+        if is_bundle_old && is_directory_old {
+            self.directory = Arc::clone(directory);
+        } else if let Some(fitting) = self.directory.refit(&self.bundle.schema.schema, &mut self.problems) {
+            self.directory = Arc::new(fitting);
+        } else {
+            let other = if is_bundle_old { RevisionOf::Directory } else { RevisionOf::Bundle };
+            self.take_back(other, serving, known, "it does not fit what serves without it");
+        }
     }
 
     fn settle_directory(&mut self, offered: Offered<Arc<SourceFile>>) -> Chosen {

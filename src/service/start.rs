@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::entries::{PARTS, policy_changes, revision, revision_of, vouch};
 use super::load::Loaded;
-use super::reload::{PARTS, Reloader, policy_changes, revision, revision_of, vouch};
+use super::reload::Reloader;
 use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
 use super::transport;

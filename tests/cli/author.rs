@@ -55,6 +55,8 @@ fn policies() {
                   when { resource has owner && [resource.owner].contains(principal) };\n\n@id(\"admin.everything\")";
     check("kind_of_principal_unsaid", RECORDS, "@id(\"admin.everything\")", unsaid);
     check("id_twice", RECORDS, "@id(\"company.view\")", "@id(\"collection.list\")");
+    let long = format!("@id(\"{}\")", "x".repeat(201));
+    check("id_too_long", RECORDS, "@id(\"company.view\")", &long);
     check("id_missing", RECORDS, "@id(\"company.view\")\n", "");
     check("field_set_unknown_in_a_policy", "bundle/policies/guards.cedar", "Deal.margin", "Deal.magrin");
     check("action_unknown_in_a_policy", RECORDS, "Action::\"search\"", "Action::\"serch\"");

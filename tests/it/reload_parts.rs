@@ -1,5 +1,7 @@
 //! Bundle, directory and keys go live apart: what is broken stays as it was and delays nothing else.
+#![expect(clippy::disallowed_methods, reason = "edge: moves the ledger's folder away under its writer")]
 
+use lockkeeper::ledger::entry::{Entry, Read};
 use lockkeeper::service::reload::Reloaded;
 use lockkeeper::testkit::TestSidecar;
 use serde_json::Value;
@@ -144,4 +146,55 @@ async fn a_secret_that_changes_is_taken_up_and_never_hashed_into_the_ledger() {
     for secret in ["another-secret", &lockkeeper::bundle::revision::hash(b"another-secret")] {
         assert!(!state.contains(secret));
     }
+}
+
+/// Nothing serves before the ledger says so: not the new bundle, not the new people, not the new keys. Once it takes entries
+/// again, all go live and are recorded with what they replaced.
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_serve() {
+    let sidecar = TestSidecar::with(|options| options.set("ledger", "segment_bytes", 65_536)).await;
+    let serving = || sidecar.running().sidecar.current.serving();
+    let first = serving();
+    let ledger = sidecar.folder().state().join("ledger");
+    let aside = sidecar.folder().state().join("aside");
+    std::fs::rename(&ledger, &aside).unwrap();
+    let recorder = &sidecar.running().sidecar.recorder;
+    while recorder.append(Entry::Read(Read { command: "x".repeat(30_000) })).await.is_ok() {}
+    let forbid = r#"@id("test.none") forbid (principal, action == Action::"view", resource);"#;
+    sidecar.folder().write("bundle/policies/test.cedar", forbid);
+    sidecar.folder().edit(DIRECTORY, |text| deactivated(&text));
+    let without = |text: String| text.replace("rep-east", "rep-nobody");
+    let reloaded = sidecar.reload_with("api-keys.toml", without).await;
+    expect_refused(&reloaded, &["bundle", "directory", "keys"]);
+    let Reloaded::Refused { problems, .. } = reloaded else { unreachable!("checked above") };
+    assert!(problems.contains("could not be recorded"), "{problems}");
+    assert!(std::sync::Arc::ptr_eq(&first, &serving()), "what served before serves");
+    std::fs::rename(&aside, &ledger).unwrap();
+    // The ledger tries once in a while to begin anew.
+    while !matches!(sidecar.running().reloader.reload().await, Reloaded::Active { .. }) {}
+    let (old, new) = (&first.snapshot, &serving().snapshot);
+    assert_ne!(
+        (&old.bundle.revision, &old.directory.revision),
+        (&new.bundle.revision, &new.directory.revision)
+    );
+    let entries = sidecar.ledger();
+    let last = |what: &str| {
+        let mut of = entries.of_kind("revision").into_iter().filter(|entry| entry["what"] == what);
+        of.next_back().unwrap().clone()
+    };
+    let bundle = last("bundle");
+    assert_eq!(
+        (&bundle["result"], &bundle["previous"]),
+        (&"active".into(), &old.bundle.revision.as_str().into())
+    );
+    assert_eq!(bundle["policies"]["added"], serde_json::json!(["test.none"]));
+    for (what, before, after) in [
+        ("directory", &old.directory.revision, &new.directory.revision),
+        ("keys", &first.identity.revision, &serving().identity.revision),
+    ] {
+        let entry = last(what);
+        assert_eq!((&entry["result"], &entry["previous"]), (&"active".into(), &before.as_str().into()));
+        assert_eq!(entry["hash"], after.as_str());
+    }
+    assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.reason(), "principal-unknown");
 }

@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{Format, render};
 use crate::config::author::{AuthorProblem, Problems};
 use crate::ledger::entry::revision::PolicyChanges;
-use crate::service::reload::policy_changes;
+use crate::service::entries::policy_changes;
 
 /// The arguments.
 #[derive(Args)]

@@ -180,7 +180,8 @@ pub const SECTION: Section = Section {
     meaning: "Policies, schema and profile, from a folder, an archive or a URL. See [bundle.md](bundle.md).\n\n\
               Bundle, directory and keys go live apart, each whole or not at all: what is broken stays as it was, says so \
               in the log and the ledger, and delays nothing else. A bundle and a directory that do not fit each other \
-              never serve together: the directory goes first, because it is how people lose access. A file counts as \
+              never serve together: the directory goes first, because it is how people lose access. Nothing goes live before \
+              the ledger says so: what cannot be recorded stays as it was and is tried again. A file counts as \
               changed when its size, its times or its place on disk differ; then its bytes are compared. SIGHUP and \
               `POST /reload` look at once.",
     presence: Presence::Required,

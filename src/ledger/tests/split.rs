@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::bundle::policies::{ID_BYTES_MAX, POLICIES_MAX};
 use crate::ledger::counts::*;
 use crate::ledger::entry::revision::*;
 use crate::ledger::entry::*;
@@ -201,4 +202,37 @@ proptest! {
             access: access.collect(), sets: sets.collect(), rows_hidden: rows.collect(), ..decision("d")
         });
     }
+}
+
+/// What the loader lets in fits: a bundle that replaces every policy by another, each with the longest id.
+#[test]
+fn the_largest_change_of_bundles_fits() {
+    // Each of these takes two bytes in JSON, which is the most that the loader lets in.
+    let long = |mark: &str, n: usize| format!("{mark}{n:05}{}", "\\".repeat(ID_BYTES_MAX - 6));
+    let ids = |mark: &str| (0..POLICIES_MAX).map(|n| long(mark, n)).collect::<Vec<_>>();
+    assert_eq!(long("a", 1).len(), ID_BYTES_MAX);
+    let name = "\\".repeat(200);
+    let policies = PolicyChanges { added: ids("a"), removed: ids("r"), changed: Vec::new() };
+    let entry = Revision {
+        what: RevisionOf::Bundle,
+        hash: "0".repeat(64),
+        previous: Some("1".repeat(64)),
+        result: RevisionResult::Active,
+        problems: 0,
+        author: name.clone(),
+        approver: Some(name.clone()),
+        ticket: Some(name),
+        version: Some(u64::MAX),
+        signers: vec!["f".repeat(16); 16],
+        pinned: Some(true),
+        policies: Some(policies),
+        part: None,
+    };
+    let prepared = Entry::Revision(entry).prepare().unwrap();
+    assert_eq!(flat_changes(&parts(&prepared.objects)), 2 * POLICIES_MAX);
+}
+
+fn flat_changes(parts: &[Value]) -> usize {
+    let of = |part: &Value, list: &str| part["policies"][list].as_array().map_or(0, Vec::len);
+    parts.iter().map(|part| of(part, "added") + of(part, "removed")).sum()
 }
