@@ -1,7 +1,7 @@
 //! `lockkeeper audit`: the ledger for people. `tail` prints the latest decisions and follows what is added.
 //!
-//! Promises: whoever sees names is recorded in the ledger, or told that the reading could not be. Reading needs no lock, so
-//! a running service is never in the way.
+//! Promises: only reads. It takes no lock, recovers nothing and leaves no file, whoever runs it, so neither a running service nor
+//! the next start is ever in the way of it, or it of them. Whoever sees names is told that the ledger does not say so.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,14 +17,10 @@ use crate::audit::item::Item;
 use crate::audit::text;
 use crate::config::author::Problems;
 use crate::config::load;
-use crate::ledger::append::{Ledger, LedgerOptions};
-use crate::ledger::clock;
-use crate::ledger::entry::{Entry, Read};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Names;
 use crate::ledger::read::segment_starts;
 use crate::model::principal::EntityRef;
-use crate::telemetry::clock::Clock;
 
 /// The arguments.
 #[derive(Args)]
@@ -66,7 +62,7 @@ struct TailArgs {
     /// Print only entries of this kind; may be repeated
     #[arg(long, value_enum)]
     kind: Vec<Kind>,
-    /// Whether handles are resolved to names, which is recorded in the ledger if no service holds it
+    /// Whether handles are resolved to names
     #[arg(long, value_enum, default_value_t, num_args = 0..=1, default_missing_value = "always", require_equals = true)]
     names: WhenNames,
     /// How entries are written
@@ -96,7 +92,7 @@ enum WhenNames {
     Auto,
     /// Or fail
     Always,
-    /// Handles only; nothing is recorded
+    /// Handles only
     Never,
 }
 
@@ -139,7 +135,7 @@ async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
         _ => None,
     };
     if names.is_some() {
-        record_reading(state).await;
+        render::message(UNRECORDED);
     }
     let filter = Filter { who, ..filter(args) };
     let (mut reading, result) = Reading::open(state, &filter)?;
@@ -180,27 +176,6 @@ fn names(args: &TailArgs, state: &Path) -> Result<Option<Names>, LedgerError> {
         (Err(error), false, _) => {
             render::message(format!("names are not resolved: {}", describe(&error)));
             Ok(None)
-        }
-    }
-}
-
-/// Records that names were looked at. While a service holds the ledger, nobody else can write to it.
-async fn record_reading(state: &Path) {
-    let options = LedgerOptions::new(state, Clock::system().decision_id());
-    let recorded = match Ledger::open(options, clock::system()) {
-        // Dropped, not closed: a `stop` entry would tell of a service that ended in order.
-        Ok((ledger, _)) => ledger.append(Entry::Read(Read { command: "audit tail".to_owned() })).await,
-        Err(error) => Err(error),
-    };
-    match recorded {
-        Ok(_) => {}
-        Err(LedgerError::Locked { .. }) => {
-            render::message(
-                "a service is writing this ledger, so this reading of names is not recorded in it",
-            );
-        }
-        Err(error) => {
-            render::message(format!("this reading of names is not recorded: {}", describe(&error)));
         }
     }
 }
@@ -291,6 +266,10 @@ fn describe(error: &LedgerError) -> String {
         None => error.to_string(),
     }
 }
+
+/// What whoever sees names is told.
+const UNRECORDED: &str =
+    "names are shown; the ledger does not record this reading (--names=never shows handles)";
 
 /// How many decisions are printed.
 const LAST: usize = 20;
