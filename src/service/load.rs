@@ -15,7 +15,7 @@ use crate::bundle::{lints, revision};
 use crate::config::author::{Problems, SourceFile};
 use crate::config::load::text;
 use crate::config::service::observe;
-use crate::config::service::{IdentityConfig, ServiceConfig};
+use crate::config::service::{AdminConfig, IdentityConfig, ServiceConfig};
 use crate::pipeline::serving::IdentitySources;
 use crate::telemetry::clock::Clock;
 
@@ -175,7 +175,8 @@ pub fn fit(source: &Arc<SourceFile>, bundle: Option<&Bundle>, problems: &mut Pro
 /// Looks at all files that a load would read, without reading them.
 pub fn look(config: &ServiceConfig, supply: &Supply, now_ms: i64) -> Look {
     let (of_bundle, of_identity) = (supply.paths(), sources::files(&config.identity));
-    let paths = of_bundle.iter().chain([&config.directory.file]).chain(&of_identity);
+    let of_admin = config.admin.iter().flat_map(AdminConfig::files);
+    let paths = of_bundle.iter().chain([&config.directory.file]).chain(&of_identity).chain(of_admin);
     Look::at(paths.map(PathBuf::as_path), now_ms)
 }
 

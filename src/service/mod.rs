@@ -8,6 +8,7 @@ pub mod load;
 pub mod sources;
 mod persons;
 pub mod transport;
+pub mod tokens;
 pub mod start;
 pub mod entries;
 pub mod settle;

@@ -15,6 +15,8 @@ use super::load::{Contents, Distrusted, look, offer};
 use super::settle::{Refused, Settled, settle};
 use super::start::keep;
 use super::supply::{Recall, Supply};
+use super::tokens::Tokens;
+use crate::config::author::Problems;
 use crate::config::service::ServiceConfig;
 use crate::ledger::entry::revision::{Revision, RevisionOf, RevisionResult};
 use crate::ledger::entry::{Alarm, Entry};
@@ -36,7 +38,7 @@ pub enum Reloaded {
     },
     /// Some part stays as it was; the others serve as the files hold them.
     Refused {
-        /// The parts that stay: `bundle`, `directory`, `keys`.
+        /// The parts that stay: `bundle`, `directory`, `keys`, `tokens`.
         parts: Vec<&'static str>,
         /// Every problem, as text.
         problems: String,
@@ -50,6 +52,7 @@ pub struct Reloader {
     revisions: Revisions,
     /// The way to further bundles.
     pub supply: Arc<Supply>,
+    tokens: Option<Arc<Tokens>>,
     state: AsyncMutex<State>,
 }
 
@@ -63,6 +66,8 @@ struct State {
     refused: Vec<Refused>,
     distrusted: Vec<Distrusted>,
     retired: Vec<Arc<Serving>>,
+    /// What was wrong with the tokens, as text.
+    tokens: String,
 }
 
 impl Reloader {
@@ -73,6 +78,7 @@ impl Reloader {
         revisions: Revisions,
         supply: Arc<Supply>,
         contents: Contents,
+        tokens: Option<Arc<Tokens>>,
     ) -> Self {
         let state = AsyncMutex::new(State {
             contents,
@@ -80,8 +86,9 @@ impl Reloader {
             refused: Vec::new(),
             distrusted: Vec::new(),
             retired: Vec::new(),
+            tokens: String::new(),
         });
-        Self { config, sidecar, revisions, supply, state }
+        Self { config, sidecar, revisions, supply, tokens, state }
     }
 
     /// The service that it reloads.
@@ -96,8 +103,12 @@ impl Reloader {
 
     /// Reads all files anew and swaps in what is sound.
     pub async fn reload(&self) -> Reloaded {
-        let renewing = Arc::clone(&self.sidecar);
-        let _ = tokio::task::spawn_blocking(move || renewing.renew_tls()).await;
+        let (renewing, tokens) = (Arc::clone(&self.sidecar), self.tokens.clone());
+        let renewed = tokio::task::spawn_blocking(move || {
+            renewing.renew_tls();
+            tokens.map(|tokens| tokens.renew()).unwrap_or_default()
+        });
+        let tokens = renewed.await.unwrap_or_default();
         let mut state = self.state.lock().await;
         let before = self.sidecar.current.serving();
         let (config, revisions) = (self.config.clone(), self.revisions.clone());
@@ -119,7 +130,8 @@ impl Reloader {
             // The next look tries again.
             (if kept.is_ok() { look } else { Look::default() }, settled)
         });
-        self.take_up(&mut state, work, now_ms).await
+        let reloaded = self.take_up(&mut state, work, now_ms).await;
+        self.with_tokens(reloaded, &tokens, &mut state)
     }
 
     /// Records what was settled, then swaps it in: what could not be recorded does not serve.
@@ -158,6 +170,25 @@ impl Reloader {
         }
         self.count(&settled);
         outcome(&after, &settled)
+    }
+
+    /// Adds what is wrong with the tokens of the admin listener, and tells it once.
+    fn with_tokens(&self, reloaded: Reloaded, tokens: &Problems, state: &mut State) -> Reloaded {
+        let told = std::mem::replace(&mut state.tokens, tokens.to_string());
+        if !tokens.has_errors() {
+            return reloaded;
+        }
+        if told != state.tokens {
+            tell_problems(tokens);
+            tracing::error!("the tokens of the admin listener stay as they were");
+        }
+        let (mut parts, mut problems) = match reloaded {
+            Reloaded::Active { .. } => (Vec::new(), String::new()),
+            Reloaded::Refused { parts, problems } => (parts, problems),
+        };
+        parts.push("tokens");
+        problems.push_str(&tokens.to_string());
+        Reloaded::Refused { parts, problems }
     }
 
     /// Notes whether the bundle that is to serve was called back.
@@ -299,14 +330,18 @@ fn is_unused(serving: &Arc<Serving>) -> bool {
     Arc::strong_count(serving) == 1 && Arc::strong_count(&serving.snapshot) == 1
 }
 
-fn tell(after: &Serving, settled: &Settled) {
-    for problem in settled.problems.iter() {
+fn tell_problems(problems: &Problems) {
+    for problem in problems.iter() {
         let place = problem.place().unwrap_or_default();
         match problem.is_error() {
             true => tracing::error!(place, problem = %problem, help = problem.help_text(), "load problem"),
             false => tracing::warn!(place, problem = %problem, help = problem.help_text(), "load warning"),
         }
     }
+}
+
+fn tell(after: &Serving, settled: &Settled) {
+    tell_problems(&settled.problems);
     let generation = after.snapshot.generation;
     let [bundle, directory, keys] = PARTS.map(|part| revision_of(after, part));
     if settled.refused.is_empty() {

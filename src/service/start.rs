@@ -16,12 +16,14 @@ use super::load::Loaded;
 use super::reload::Reloader;
 use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
+use super::tokens::Tokens;
 use super::transport;
 use super::vigil::vigil;
 use crate::admin;
 use crate::admin::authzen::AuthzenOptions;
 use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
+use crate::config::author::Problems;
 use crate::config::service::observe;
 use crate::config::service::{AdminConfig, BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
@@ -91,8 +93,8 @@ pub enum StartError {
     /// An issuer's keys can never be fetched.
     #[error("the keys of an issuer cannot be fetched: {0}")]
     Keys(#[from] RemoteError),
-    /// The admin token's file could not be read.
-    #[error("the admin token could not be read: {0}")]
+    /// A file with a token of the admin listener cannot be used.
+    #[error("the tokens of the admin listener cannot be used: {0}")]
     Token(String),
 }
 
@@ -168,8 +170,9 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let door = transport::door_options(&config, tls);
     let drain_delay = Duration::from_millis(config.listen.times.drain_delay_ms);
     let renewals = transport::Renewals::of(&config);
+    let tokens = admin.as_ref().map(|(_, tokens, _)| Arc::clone(tokens));
     let reloader =
-        Reloader::new(config, Arc::clone(&sidecar), revisions, Arc::clone(&supply), loaded.contents);
+        Reloader::new(config, Arc::clone(&sidecar), revisions, Arc::clone(&supply), loaded.contents, tokens);
     let reloader = Arc::new(reloader);
     let mut tasks = refresh_keys(&sidecar, &is_over)?;
     tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
@@ -195,12 +198,13 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
 }
 
 fn serve_admin(
-    (listener, token, authzen): AdminListener,
+    (listener, tokens, authzen): AdminListener,
     sidecar: &Arc<Sidecar>,
     reloader: &Arc<Reloader>,
     is_over: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let admin = admin::Admin { sidecar: Arc::clone(sidecar), reloader: Arc::clone(reloader), token, authzen };
+    let admin =
+        admin::Admin { sidecar: Arc::clone(sidecar), reloader: Arc::clone(reloader), tokens, authzen };
     tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over)))
 }
 
@@ -292,28 +296,28 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(failed)
 }
 
-/// The admin listener, with its token and what AuthZEN needs to know of it.
-type AdminListener = (TcpListener, String, AuthzenOptions);
+/// The admin listener, with its tokens and what AuthZEN needs to know of it.
+type AdminListener = (TcpListener, Arc<Tokens>, AuthzenOptions);
 
 /// Binds it.
 async fn bind_admin(admin: &AdminConfig) -> Result<AdminListener, StartError> {
-    let (listener, token) = (bind(admin.address).await?, read_token(&admin.token_file)?);
+    let (listener, tokens) = (bind(admin.address).await?, read_tokens(admin)?);
     let own = format!("http://{}", local(&listener, admin.address));
     let options = AuthzenOptions {
         url: admin.url.clone().unwrap_or(own),
         body_bytes_max: admin.question_bytes_max,
         evaluations_max: admin.questions_max,
     };
-    Ok((listener, token, options))
+    Ok((listener, tokens, options))
 }
 
 fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-fn read_token(path: &std::path::Path) -> Result<String, StartError> {
-    let mut problems = crate::config::author::Problems::default();
-    crate::config::load::secret(path, &mut problems).ok_or_else(|| StartError::Token(problems.to_string()))
+fn read_tokens(admin: &AdminConfig) -> Result<Arc<Tokens>, StartError> {
+    let mut problems = Problems::default();
+    Tokens::read(admin, &mut problems).map(Arc::new).ok_or_else(|| StartError::Token(problems.to_string()))
 }
 
 /// Keeps the bytes of what serves, so that a hash in the ledger always has its text.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::start::StartError;
+use super::tokens::Tokens;
 use super::vigil::Stand;
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::{check_private, secret, text};
+use crate::config::load::{check_private, text};
 use crate::config::service::{ServiceConfig, TracesConfig};
 use crate::pipeline::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
@@ -44,10 +45,10 @@ pub fn start_traces(
     Ok(Some((Traces::new(sampling, queue), exporting)))
 }
 
-/// Reads what only operators need, the admin token and the collector's headers, to say in time what is wrong with it.
+/// Reads what only operators need, the admin tokens and the collector's headers, to say in time what is wrong with it.
 pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(admin) = &config.admin {
-        secret(&admin.token_file, problems);
+        Tokens::read(admin, problems);
     }
     if let Some(headers) = config.traces.as_ref().and_then(|traces| traces.headers_file.as_ref()) {
         collector_headers(headers, problems);

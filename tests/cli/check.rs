@@ -110,6 +110,7 @@ fn the_files_of_operators_are_checked_too() {
     let options = Options::default()
         .set("admin", "address", "\"127.0.0.1:0\"")
         .set("admin", "token_file", "\"admin.token\"")
+        .set("admin", "authzen_token_file", "\"authzen.token\"")
         .set("telemetry.traces", "endpoint", "\"http://127.0.0.1:9/v1/traces\"")
         .set("telemetry.traces", "headers_file", "\"headers\"");
     let folder = TestFolder::new(options, ([127, 0, 0, 1], 9).into());
@@ -117,11 +118,28 @@ fn the_files_of_operators_are_checked_too() {
     for command in ["check", "serve"] {
         let ran = run(folder.path(), &[command]);
         assert_ne!(ran.code, 0, "{command}");
-        assert!(ran.stderr.contains("admin.token` cannot be read"), "{command}: {}", ran.stderr);
+        for name in ["admin.token", "authzen.token"] {
+            assert!(ran.stderr.contains(&format!("{name}` cannot be read")), "{command}: {}", ran.stderr);
+        }
         assert!(ran.stderr.contains("headers`, line 1: not a header"), "{command}: {}", ran.stderr);
     }
     assert!(!folder.state().exists(), "what cannot start leaves no ledger");
-    folder.write("admin.token", "token");
+    folder.write("admin.token", "token-canary-16b");
+    folder.write("authzen.token", "token-canary-15");
+    for command in ["check", "serve"] {
+        let ran = run(folder.path(), &[command]);
+        assert_ne!(ran.code, 0, "{command}");
+        assert!(
+            ran.stderr.contains("authzen.token` has 15 bytes, less than 16"),
+            "{command}: {}",
+            ran.stderr
+        );
+    }
+    folder.write("authzen.token", "token-canary-16b");
+    let ran = run(folder.path(), &["check"]);
+    assert!(ran.code != 0 && ran.stderr.contains("hold the same token"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("canary"), "{}", ran.stderr);
+    folder.write("authzen.token", "token-canary-17bb");
     folder.write("headers", "authorization: secret\n");
     assert_eq!(run(folder.path(), &["check"]).code, 0);
     for name in ["admin.token", "headers"] {

@@ -15,6 +15,7 @@ mod records;
 mod bad_input;
 mod framing;
 mod certificates;
+mod tokens;
 mod tls;
 mod http2;
 mod upstream_tls;

@@ -121,6 +121,11 @@ impl Admin {
     }
 }
 
+/// Whether a path is one of those that questions go to.
+pub fn is_path(path: &str) -> bool {
+    matches!(path, METADATA | EVALUATION | EVALUATIONS)
+}
+
 /// The answers of one request.
 struct Judged {
     answers: Vec<Answer>,

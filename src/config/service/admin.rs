@@ -13,6 +13,8 @@ pub struct AdminConfig {
     pub address: SocketAddr,
     /// The file that holds its token.
     pub token_file: PathBuf,
+    /// The file that holds the token for AuthZEN, if that is another.
+    pub authzen_token_file: Option<PathBuf>,
     /// How other services reach it, if that is not by its address.
     pub url: Option<String>,
     /// Bytes of an AuthZEN question.
@@ -21,15 +23,30 @@ pub struct AdminConfig {
     pub questions_max: usize,
 }
 
+impl AdminConfig {
+    /// The files that hold tokens.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.token_file).chain(&self.authzen_token_file)
+    }
+}
+
 /// Reads the section.
 pub fn read(root: &Table<'_>, folder: &Path) -> Option<AdminConfig> {
     let settings = Settings::of(root, &SECTION, folder)?;
     let address = settings.address(&ADDRESS);
     let token_file = settings.path(&TOKEN_FILE);
+    let authzen_token_file = settings.path(&AUTHZEN_TOKEN_FILE);
     let url = settings.text(&URL).map(|text| text.value);
     let (question_bytes_max, questions_max) = (settings.size(&QUESTION_BYTES), settings.size(&QUESTIONS));
     settings.finish();
-    Some(AdminConfig { address: address?, token_file: token_file?, url, question_bytes_max, questions_max })
+    Some(AdminConfig {
+        address: address?,
+        token_file: token_file?,
+        authzen_token_file,
+        url,
+        question_bytes_max,
+        questions_max,
+    })
 }
 
 /// The section.
@@ -37,7 +54,7 @@ pub const SECTION: Section = Section {
     name: "admin",
     meaning: "The admin listener. Without this section there is none. See [admin.md](admin.md).",
     presence: Presence::Optional,
-    keys: &[&ADDRESS, &TOKEN_FILE, &URL, &QUESTION_BYTES, &QUESTIONS],
+    keys: &[&ADDRESS, &TOKEN_FILE, &AUTHZEN_TOKEN_FILE, &URL, &QUESTION_BYTES, &QUESTIONS],
     inner: &[],
 };
 const ADDRESS: Key =
@@ -46,7 +63,12 @@ const TOKEN_FILE: Key = Key::required(
     "token_file",
     Kind::Path,
     "Paths are taken from the folder of the configuration file.",
-    "file with the token: its first line, without white space around it",
+    "file with the token: its first line, without white space around it, at least 16 bytes",
+);
+const AUTHZEN_TOKEN_FILE: Key = Key::optional(
+    "authzen_token_file",
+    Kind::Path,
+    "file with another token, which alone opens AuthZEN and nothing else; without it, `token_file` opens both",
 );
 const URL: Key = Key::optional(
     "url",
