@@ -183,6 +183,13 @@ fn what_would_be_refused_later_is_not_built() {
     refused(&folder, &with(&["--expires", "2026-06-15T12:00:00Z"]), 64, "not after `created`");
     let nameless = ["bundle", "build", "bundle", "--out", "a.lkb", "--bundle-version", "7", "--author", ""];
     refused(&folder, &nameless, 64, "`author` of the manifest");
+    refused(&folder, &nameless, 64, "help: Correct `--author`: 1 to 200 bytes");
+    refused(
+        &folder,
+        &with(&["--expires", "2026-06-15T12:00:00Z"]),
+        64,
+        "help: Correct `--created`, and `--expires`",
+    );
     refused(
         &folder,
         &["bundle", "build", "none", "--out", "a.lkb", "--bundle-version", "7", "--author", "a"],

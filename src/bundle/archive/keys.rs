@@ -37,6 +37,14 @@ pub enum KeyError {
     /// The PEM text holds something else.
     #[error("the PEM text holds {0}, not a public key")]
     NotPublic(&'static str),
+    /// Something stands between PEM blocks that would be passed over.
+    #[error(
+        "line {line} stands beside PEM blocks and is not read: a list is either PEM or one base64 key a line"
+    )]
+    BesidePem {
+        /// Its number, from 1.
+        line: usize,
+    },
     /// There is no key.
     #[error("no key is in it")]
     None,
@@ -100,13 +108,14 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Reads every key of a text: PEM blocks, or one base64 key a line; `#` begins a comment line.
+/// Reads every key of a text: PEM blocks, or one base64 key a line, never both; `#` begins a comment line.
 pub fn read_public_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
     let keys = if text.contains("-----BEGIN") { pem_keys(text)? } else { line_keys(text)? };
     if keys.is_empty() { Err(KeyError::None) } else { Ok(keys) }
 }
 
 fn pem_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
+    require_nothing_beside(text)?;
     let mut keys = Vec::new();
     let mut rest = text.as_bytes();
     loop {
@@ -125,6 +134,21 @@ fn pem_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {
             _ => return Err(KeyError::NotPublic("something else")),
         }
     }
+}
+
+/// The PEM reader passes over what stands outside of blocks: a key in another form would be left out without a word.
+fn require_nothing_beside(text: &str) -> Result<(), KeyError> {
+    let mut is_inside = false;
+    for (index, line) in text.lines().map(str::trim).enumerate() {
+        if line.starts_with("-----BEGIN") {
+            is_inside = true;
+        } else if line.starts_with("-----END") {
+            is_inside = false;
+        } else if !is_inside && !line.is_empty() && !line.starts_with('#') {
+            return Err(KeyError::BesidePem { line: index + 1 });
+        }
+    }
+    Ok(())
 }
 
 fn line_keys(text: &str) -> Result<Vec<PublicKey>, KeyError> {

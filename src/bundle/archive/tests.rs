@@ -272,6 +272,11 @@ fn keys_are_read_in_their_usual_forms_only() {
     assert_eq!(PublicKey::parse(&raw), Ok(key));
     assert_eq!(read_public_keys(&format!("# anna\n{raw}\n\n")), Ok(vec![key]));
     assert_eq!(read_public_keys(&key.to_pem().repeat(2)), Ok(vec![key, key]));
+    // One form or the other: the PEM reader would pass over the line.
+    let mixed = |text: String| read_public_keys(&text);
+    assert_eq!(mixed(format!("{raw}\n{}", key.to_pem())), Err(KeyError::BesidePem { line: 1 }));
+    assert_eq!(mixed(format!("# anna\n{}\n{raw}\n", key.to_pem())), Err(KeyError::BesidePem { line: 6 }));
+    assert_eq!(mixed(format!("# anna\n\n{}# bert\n{}", key.to_pem(), key.to_pem())), Ok(vec![key, key]));
     assert_eq!(read_public_keys("# nothing\n"), Err(KeyError::None));
     let private = SigningKey::generate().unwrap();
     assert_eq!(read_public_keys(&private), Err(KeyError::NotPublic("a private key")));

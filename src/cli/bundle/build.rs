@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failed, cannot};
-use crate::bundle::archive::manifest::{Manifest, Statement};
+use crate::bundle::archive::manifest::{Manifest, ManifestError, Statement};
 use crate::bundle::archive::provenance::Papers;
 use crate::bundle::archive::{Parts, disk, put_together};
 use crate::bundle::compile::compile;
@@ -60,7 +60,7 @@ pub fn run(args: &BuildArgs) -> Result<Exit, Failed> {
     let manifest = Manifest::of(&statement, &bundle.files);
     let stated = manifest.and_then(|manifest| manifest.to_bytes());
     let stated =
-        stated.map_err(|error| Failed::usage(AuthorProblem::error(error.to_string()).help(error.help())))?;
+        stated.map_err(|error| Failed::usage(AuthorProblem::error(error.to_string()).help(help(&error))))?;
     let papers = Papers { manifest: stated, signatures: None };
     let archive = put_together(&Parts { files: bundle.files, papers });
     let archive = archive.map_err(|error| AuthorProblem::error(error.to_string()).help(error.help()))?;
@@ -88,6 +88,23 @@ fn statement(args: &BuildArgs) -> Result<Statement, Failed> {
         created_ms,
         expires_ms,
     })
+}
+
+/// What helps against a manifest that cannot be made from the arguments.
+fn help(error: &ManifestError) -> String {
+    match error {
+        ManifestError::Member { member: member @ ("author" | "approver" | "ticket"), .. } => {
+            format!(
+                "Correct `--{member}`: 1 to 200 bytes, not `unsigned`, without control characters or white space around it."
+            )
+        }
+        ManifestError::Member { member: "version", .. } => "Correct `--bundle-version`.".to_owned(),
+        ManifestError::Member { .. } => {
+            "Correct `--created`, and `--expires` or `--valid-days`: it expires after it was made.".to_owned()
+        }
+        ManifestError::TooLarge { .. } => "Join small files: each has its line in the manifest.".to_owned(),
+        other => other.help().to_owned(),
+    }
 }
 
 /// Reads a time that was given with a flag.
