@@ -4,6 +4,7 @@
 //! what has not changed is not sent again. Never sends a credential.
 #![expect(clippy::disallowed_methods, reason = "edge: sockets; collects documents of bounded size")]
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ use super::roots::{self, RootsError};
 /// Where a document is and what it may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteOptions {
-    /// `https://…`, or `http://…` on loopback.
-    pub url: String,
+    /// Where it is.
+    pub url: DocumentUrl,
     /// Authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// Milliseconds for the whole exchange.
@@ -32,10 +33,17 @@ pub struct RemoteOptions {
     pub bytes_max: usize,
 }
 
+/// `https://…`, or `http://…` on loopback. Whoever looks at it sees it without its query: object stores put a signature
+/// there that opens the document to everybody who knows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DocumentUrl {
+    uri: Uri,
+    shown: String,
+}
+
 /// A place that documents are fetched from.
 pub struct Remote {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    uri: Uri,
     options: RemoteOptions,
 }
 
@@ -104,8 +112,7 @@ pub enum RemoteError {
 impl Remote {
     /// Prepares fetching; nothing is connected yet. The certificate authorities are read now.
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
-        let uri = check_url(&options.url)?;
-        let tls = roots::client_config_for(&uri, options.ca_file.as_deref())?;
+        let tls = roots::client_config_for(&options.url.uri, options.ca_file.as_deref())?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
@@ -115,7 +122,7 @@ impl Remote {
             .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { client, uri, options })
+        Ok(Self { client, options })
     }
 
     /// Fetches the document, unless the server says that it still has the tag.
@@ -129,7 +136,7 @@ impl Remote {
 
     async fn exchange(&self, etag: Option<&str>) -> Result<Fetched, RemoteError> {
         let mut request = Request::new(Empty::new());
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = self.options.url.uri.clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers
@@ -158,28 +165,55 @@ impl Remote {
         }
     }
 
-    fn url(&self) -> String {
-        self.options.url.clone()
+    /// Its URL as anybody may see it.
+    pub fn url(&self) -> String {
+        self.options.url.to_string()
     }
 }
 
-/// Whether a URL can be fetched: `https`, or `http` to this very machine; without credentials.
-pub fn check_url(url: &str) -> Result<Uri, RemoteError> {
-    let refused = |why| RemoteError::Url { url: url.to_owned(), why };
-    let uri: Uri = url.parse().map_err(|_| refused("it is not a URL"))?;
-    let authority = uri.authority().ok_or_else(|| refused("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(refused("a URL here has no credentials"));
-    }
-    match uri.scheme_str() {
-        Some("https") => Ok(uri),
-        Some("http") if is_loopback(authority.host()) => Ok(uri),
-        Some("http") => Err(refused("only https is fetched from another machine")),
-        _ => Err(refused("its scheme is not https")),
+impl DocumentUrl {
+    /// Reads a URL that can be fetched: `https`, or `http` to this very machine; without credentials before the host.
+    pub fn parse(url: &str) -> Result<Self, RemoteError> {
+        let shown = shown(url);
+        let refused = |why| RemoteError::Url { url: shown.clone(), why };
+        let uri: Uri = url.parse().map_err(|_| refused("it is not a URL"))?;
+        let authority = uri.authority().ok_or_else(|| refused("it has no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(refused("a URL here has no credentials"));
+        }
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if is_loopback(authority.host()) => {}
+            Some("http") => return Err(refused("only https is fetched from another machine")),
+            _ => return Err(refused("its scheme is not https")),
+        }
+        Ok(Self { uri, shown })
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+impl fmt::Display for DocumentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for DocumentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.shown)
+    }
+}
+
+/// A URL without what may be secret in it: its query, and a password before the host.
+fn shown(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    match path.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://{rest}"),
+        None => path.to_owned(),
+    }
+}
+
+/// Whether a host is this very machine, by address; names are not, since somebody answers for them.
+pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     address.is_ok_and(|address| address.is_loopback())
 }

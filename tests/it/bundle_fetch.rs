@@ -3,11 +3,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use lockkeeper::net::remote::{Remote, RemoteOptions};
+use lockkeeper::net::remote::{DocumentUrl, Remote, RemoteOptions};
 use lockkeeper::service::reload::Reloaded;
 use lockkeeper::service::supply::fetch::News;
 use lockkeeper::telemetry::clock::Clock;
 use lockkeeper::testkit::archive::{DAY_MS, Signer, TestArchive};
+use lockkeeper::testkit::client::Caller;
 use lockkeeper::testkit::{NOW_MS, TestSidecar};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -83,10 +84,14 @@ async fn following(shop: &Shop, signer: &Signer) -> TestSidecar {
 
 /// What the service does when it is time to fetch.
 async fn fetch(sidecar: &TestSidecar, url: &str) -> Result<News, String> {
-    let options =
-        RemoteOptions { url: url.to_owned(), ca_file: None, timeout_ms: 10_000, bytes_max: 1 << 20 };
+    let options = RemoteOptions {
+        url: DocumentUrl::parse(url).unwrap(),
+        ca_file: None,
+        timeout_ms: 10_000,
+        bytes_max: 1 << 20,
+    };
     let clock = Clock::from_fn(|| NOW_MS + 5_000);
-    sidecar.running().reloader.supply.fetch(&Remote::new(options).unwrap(), url, &clock).await
+    sidecar.running().reloader.supply.fetch(&Remote::new(options).unwrap(), &clock).await
 }
 
 #[tokio::test]
@@ -169,4 +174,36 @@ async fn what_another_url_gave_does_not_serve() {
     sidecar.folder().edit("lockkeeper.toml", |text| text.replace("/crm.lkb", "/other.lkb"));
     let Err(problems) = sidecar.try_restart(None).await else { panic!("what another URL gave serves") };
     assert!(problems.to_string().contains("nothing was fetched"), "{problems}");
+}
+
+/// Object stores sign URLs in the query. It is for fetching only, and another signature is no other archive.
+#[tokio::test]
+async fn a_query_is_shown_nowhere() {
+    const TOKEN: &str = "admin-token-canary-90ab";
+    let anna = Signer::new();
+    let mut shop = Shop::open(TestArchive::of_version(1).signed_by(&[&anna])).await;
+    let plain = shop.url.clone();
+    shop.url.push_str("?X-Amz-Signature=query-canary");
+    let sidecar = TestSidecar::with(|options| {
+        options
+            .set("bundle", "url", format!("\"{}\"", shop.url))
+            .set("bundle", "fetch_poll_ms", 86_400_000)
+            .set("bundle.signing", "trusted_keys", format!("[{}]", anna.toml()))
+            .set("admin", "address", "\"127.0.0.1:0\"")
+            .set("admin", "token_file", "\"admin.token\"")
+            .edit("admin.token", |_| TOKEN.to_owned())
+    })
+    .await;
+    let signed = shop.url.clone();
+    shop.close().await;
+    let error = fetch(&sidecar, &signed).await.unwrap_err();
+    assert!(error.contains(&plain) && !error.contains("query-canary"), "{error}");
+    let admin = Caller::new(sidecar.running().admin_address.unwrap());
+    let status = admin.with_header(&format!("Authorization: Bearer {TOKEN}")).get("/status").await;
+    let status = status.text();
+    assert!(status.contains(&plain) && !status.contains("query-canary"), "{status}");
+    sidecar.folder().edit("lockkeeper.toml", |text| text.replace("query-canary", "next-canary"));
+    let sidecar = sidecar.restart().await;
+    assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
+    assert!(!sidecar.folder().all_text("state").contains("canary"));
 }

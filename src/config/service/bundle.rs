@@ -7,7 +7,7 @@ use crate::bundle::archive::keys::{self, KeyError, KeyId, PublicKey, TrustedKeys
 use crate::bundle::archive::trust::{Revoked, Strictness};
 use crate::config::reader::{Table, Text};
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
-use crate::net::remote::{RemoteOptions, check_url};
+use crate::net::remote::{DocumentUrl, RemoteOptions};
 
 /// The bundle.
 #[derive(Clone, Debug)]
@@ -83,11 +83,16 @@ fn read_origin(settings: &Settings<'_>, bytes_max: usize) -> Option<BundleOrigin
             return None;
         }
     };
-    if let Err(error) = check_url(&url.value) {
-        settings.error(url.span, error.to_string(), "Write `url = \"https://…/crm.lkb\"`.");
-        return None;
-    }
-    let remote = RemoteOptions { url: url.value, ca_file, timeout_ms, bytes_max };
+    let parsed = match DocumentUrl::parse(&url.value) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Shown with its line, the query would be in the journal.
+            let span = if url.value.contains(['?', '@']) { settings.span() } else { url.span };
+            settings.error(span, error.to_string(), "Write `url = \"https://…/crm.lkb\"`.");
+            return None;
+        }
+    };
+    let remote = RemoteOptions { url: parsed, ca_file, timeout_ms, bytes_max };
     Some(BundleOrigin::Url { remote, poll_ms })
 }
 
@@ -214,7 +219,7 @@ const PATH: Key = Key::optional(
 const URL: Key = Key::optional(
     "url",
     Kind::Text("none"),
-    "where an archive is fetched: `https://…`, or `http://` on loopback",
+    "where an archive is fetched: `https://…`, or `http://` on loopback; its query is sent and never shown",
 );
 const CA_FILE: Key =
     Key::optional("ca_file", Kind::Path, "authorities to trust for `url` in place of the system's");

@@ -30,7 +30,13 @@ async fn server(answers: Vec<&'static str>) -> (String, tokio::task::JoinHandle<
 }
 
 fn remote(url: &str, bytes_max: usize) -> Remote {
-    Remote::new(RemoteOptions { url: url.to_owned(), ca_file: None, timeout_ms: 10_000, bytes_max }).unwrap()
+    Remote::new(RemoteOptions {
+        url: DocumentUrl::parse(url).unwrap(),
+        ca_file: None,
+        timeout_ms: 10_000,
+        bytes_max,
+    })
+    .unwrap()
 }
 
 #[tokio::test]
@@ -112,9 +118,14 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let fetch = async |ca_file| {
         let url = format!("https://localhost:{port}/keys");
-        Remote::new(RemoteOptions { url, ca_file: Some(ca_file), timeout_ms: 10_000, bytes_max: 4 })?
-            .fetch(None)
-            .await
+        Remote::new(RemoteOptions {
+            url: DocumentUrl::parse(&url)?,
+            ca_file: Some(ca_file),
+            timeout_ms: 10_000,
+            bytes_max: 4,
+        })?
+        .fetch(None)
+        .await
     };
     let document = fetch(file("ca.pem", made.cert.pem())).await.unwrap();
     assert_eq!(document, Fetched::Document { bytes: Bytes::from_static(b"keys"), etag: None });
@@ -123,11 +134,26 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
     assert!(empty.to_string().ends_with("empty.pem` holds no certificate"), "{empty}");
 }
 
+/// Object stores sign URLs in the query: it is sent, and nobody sees it.
+#[tokio::test]
+async fn a_query_is_sent_and_never_shown() {
+    let (url, task) = server(vec!["HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"]).await;
+    let signed = format!("{url}?sig=canary&se=2026");
+    let remote = remote(&signed, 4);
+    let error = remote.fetch(None).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("`{url}` answered 403"));
+    assert!(!format!("{error:?} {:?}", remote.options).contains("canary"));
+    assert!(task.await.unwrap()[0].starts_with("GET /keys?sig=canary&se=2026 HTTP/1.1"));
+    let refused = DocumentUrl::parse("http://store.example/a?sig=canary").unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains("canary"));
+}
+
 #[test]
 fn only_https_or_loopback_is_fetched() {
     let check = |url: &str, expected: Option<&str>| {
-        let why = check_url(url).err().map(|error| error.to_string());
-        let expected = expected.map(|why| format!("`{url}` cannot be fetched: {why}"));
+        let why = DocumentUrl::parse(url).err().map(|error| error.to_string());
+        let shown = url.replace("user:pw@", "");
+        let expected = expected.map(|why| format!("`{shown}` cannot be fetched: {why}"));
         assert_eq!(why, expected);
     };
     check("https://idp.example/keys", None);

@@ -24,7 +24,7 @@ use crate::telemetry::clock::Clock;
 pub struct Candidate {
     /// Its bytes.
     pub bytes: Bytes,
-    /// Its URL.
+    /// Its URL, without query.
     pub url: String,
     /// Its ETag.
     pub etag: Option<String>,
@@ -103,9 +103,9 @@ pub enum News {
 
 impl Supply {
     /// Fetches once.
-    pub async fn fetch(&self, remote: &Remote, url: &str, clock: &Clock) -> Result<News, String> {
-        let waiting = self.inbox.candidate();
-        let known = self.memory().fetched(url).map(|known| known.note);
+    pub async fn fetch(&self, remote: &Remote, clock: &Clock) -> Result<News, String> {
+        let (waiting, url) = (self.inbox.candidate(), remote.url());
+        let known = self.memory().fetched(&url).map(|known| known.note);
         let etag = match &waiting {
             Some(candidate) => candidate.etag.clone(),
             None => known.as_ref().and_then(|note| note.etag.clone()),
@@ -137,7 +137,7 @@ impl Supply {
         if is_known {
             return Ok(News::None);
         }
-        let candidate = Candidate { bytes, url: url.to_owned(), etag, fetched_ms: now_ms };
+        let candidate = Candidate { bytes, url, etag, fetched_ms: now_ms };
         self.inbox.with(|state| state.candidate = Some(candidate));
         Ok(News::New)
     }
@@ -150,12 +150,12 @@ impl Supply {
             return;
         };
         let fetched = match Remote::new(options.clone()) {
-            Ok(remote) => self.fetch(&remote, &options.url, clock).await.map(drop),
+            Ok(remote) => self.fetch(&remote, clock).await.map(drop),
             Err(error) => Err(error.to_string()),
         };
         let Err(error) = fetched else { return };
         let problem = AuthorProblem::warning(format!("the bundle could not be fetched: {error}"));
-        let known = self.memory().fetched(&options.url);
+        let known = self.memory().fetched(&options.url.to_string());
         problems.push(match known {
             Some(known) => {
                 let age_s = clock.now_ms().saturating_sub(known.note.fetched_ms) / 1000;
@@ -182,7 +182,7 @@ impl Supply {
             }
             // Made anew each time, so that a changed `ca_file` counts.
             let fetched = match Remote::new(options.clone()) {
-                Ok(remote) => self.fetch(&remote, &options.url, &clock).await,
+                Ok(remote) => self.fetch(&remote, &clock).await,
                 Err(error) => Err(error.to_string()),
             };
             wait = match fetched {

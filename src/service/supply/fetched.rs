@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Note {
-    /// Its URL.
+    /// Its URL, without query.
     pub url: String,
     /// Its ETag, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

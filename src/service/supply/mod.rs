@@ -99,10 +99,11 @@ impl Supply {
             },
             BundleOrigin::Url { remote, .. } => {
                 let candidate = self.inbox.candidate().map(|candidate| candidate.bytes);
-                let known = || self.memory().fetched(&remote.url).map(|known| known.bytes);
+                let url = remote.url.to_string();
+                let known = || self.memory().fetched(&url).map(|known| known.bytes);
                 match candidate.or_else(known) {
-                    Some(bytes) => self.offer_archive(&remote.url, &bytes, &judge, serving),
-                    None => Offered::unreadable(nothing_fetched(&remote.url).into()),
+                    Some(bytes) => self.offer_archive(&url, &bytes, &judge, serving),
+                    None => Offered::unreadable(nothing_fetched(&url).into()),
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::config::reader::Table;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 use crate::json::path::JsonPath;
 use crate::model::signature::{Algorithm, Family};
-use crate::net::remote::{RemoteOptions, check_url};
+use crate::net::remote::{DocumentUrl, RemoteOptions};
 
 /// One issuer of tokens.
 #[derive(Clone, Debug)]
@@ -188,11 +188,15 @@ fn read_key_set(settings: &Settings<'_>) -> Option<KeySetPlace> {
     match (file, url) {
         (Some(file), None) => Some(KeySetPlace::File(file)),
         (None, Some(url)) => {
-            if let Err(error) = check_url(&url.value) {
-                settings.error(url.span, error.to_string(), "Write `https://…`, as the issuer documents it.");
-                return None;
-            }
-            let options = RemoteOptions { url: url.value, ca_file, timeout_ms, bytes_max: JWKS_BYTES_MAX };
+            let url = match DocumentUrl::parse(&url.value) {
+                Ok(url) => url,
+                Err(error) => {
+                    let help = "Write `https://…`, as the issuer documents it.";
+                    settings.error(url.span, error.to_string(), help);
+                    return None;
+                }
+            };
+            let options = RemoteOptions { url, ca_file, timeout_ms, bytes_max: JWKS_BYTES_MAX };
             let max_age_ms = i64::try_from(max_age_ms).unwrap_or(i64::MAX);
             Some(KeySetPlace::Remote { options, refresh_ms, max_age_ms })
         }
