@@ -1,16 +1,18 @@
 //! Health: `/livez` and `/readyz`, without detail and without authentication, on a listener of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tokio::net::TcpListener;
 
-use super::{accept, reply};
+use super::door::{Pace, accept};
+use super::reply;
 use crate::pipeline::sidecar::Sidecar;
 
 /// Serves health until `shutdown` is ready.
 pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl Future<Output = ()>) {
-    accept(listener, shutdown, move |request| {
+    accept(listener, PACE, shutdown, move |request| {
         let is_ready = sidecar.readiness.is_ready();
         let is_observing = sidecar.observing.open(sidecar.clock.now_ms()).next().is_some();
         async move {
@@ -26,3 +28,6 @@ pub async fn serve(listener: TcpListener, sidecar: Arc<Sidecar>, shutdown: impl 
     })
     .await;
 }
+
+/// A probe asks at once, and is not asked from far away.
+const PACE: Pace = Pace { head: Duration::from_secs(2), whole: Duration::from_secs(5) };

@@ -1,10 +1,10 @@
 //! The admin listener: metrics, status and reload, always authenticated by a token; and health, never.
 //!
 //! Promises: nothing here is answered without the token but on the health listener, which tells no detail.
+mod door;
 pub mod health;
 pub mod authzen;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,8 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::net::renewed::RenewedStatus;
@@ -28,6 +24,7 @@ use crate::service::tokens::{Door, Tokens};
 use crate::service::vigil::Stand;
 use crate::telemetry::metrics::Readings;
 use authzen::AuthzenOptions;
+use door::{Pace, accept};
 
 /// What the admin listener works with.
 pub struct Admin {
@@ -43,46 +40,11 @@ pub struct Admin {
 
 /// Serves the admin listener until `shutdown` is ready.
 pub async fn serve(listener: TcpListener, admin: Arc<Admin>, shutdown: impl Future<Output = ()>) {
-    accept(listener, shutdown, move |request| {
+    accept(listener, PACE, shutdown, move |request| {
         let admin = Arc::clone(&admin);
         async move { admin.answer(request).await }
     })
     .await;
-}
-
-/// Accepts connections of a small listener: few at a time, each request bounded in time.
-pub(super) async fn accept<F, A>(listener: TcpListener, shutdown: impl Future<Output = ()>, answer: F)
-where
-    F: Fn(Request<Incoming>) -> A + Clone + Send + 'static,
-    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-{
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    tokio::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut shutdown => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
-        let answer = answer.clone();
-        tokio::spawn(async move {
-            let _slot = slot;
-            let service = service_fn(move |request| {
-                let answer = answer.clone();
-                async move { Ok::<_, Infallible>(answer(request).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            let _ = tokio::time::timeout(Duration::from_secs(60), connection).await;
-        });
-    }
 }
 
 /// An answer in plain text or JSON.
@@ -241,4 +203,4 @@ fn door(path: &str) -> Door {
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const CONNECTIONS_MAX: usize = 64;
+const PACE: Pace = Pace { head: Duration::from_secs(10), whole: Duration::from_secs(60) };

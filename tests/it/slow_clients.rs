@@ -11,6 +11,7 @@ use lockkeeper::testkit::client::{Caller, TestReply, read_to_end};
 use lockkeeper::testkit::folder::{Options, TestFolder};
 use lockkeeper::testkit::http2::Http2;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 async fn sidecar(section: &'static str, key: &'static str, value: impl ToString) -> TestSidecar {
     TestSidecar::with(|options| options.set(section, key, value)).await
@@ -274,5 +275,40 @@ fn addresses(child: &mut std::process::Child) -> Option<(std::net::SocketAddr, s
             std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
             return Some((address, health));
         }
+    }
+}
+
+/// Whoever holds every place of the health or the admin listener without asking keeps no probe and no operator out.
+#[tokio::test]
+async fn idle_connections_keep_no_probe_out() {
+    const TOKEN: &str = "admin-token-canary-90ab";
+    let sidecar = TestSidecar::with(|options| {
+        options
+            .set("listen", "health_address", "\"127.0.0.1:0\"")
+            .set("admin", "address", "\"127.0.0.1:0\"")
+            .set("admin", "token_file", "\"admin.token\"")
+            .edit("admin.token", |_| TOKEN.to_owned())
+    })
+    .await;
+    let (health, admin) =
+        (sidecar.running().health_address.unwrap(), sidecar.running().admin_address.unwrap());
+    for (address, path) in [(health, "/readyz"), (admin, "/status")] {
+        let mut held = Vec::new();
+        for _ in 0..100 {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let caller = Caller::new(address).with_header(&format!("Authorization: Bearer {TOKEN}"));
+        for _ in 0..3 {
+            assert_eq!(caller.get(path).await.status, 200, "{path}");
+        }
+        // The oldest made room; the youngest still waits to be asked something.
+        let mut oldest = held.remove(0);
+        assert_eq!(oldest.read(&mut [0; 1]).await.unwrap(), 0);
+        let mut youngest = held.pop().unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+        youngest.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        youngest.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
     }
 }
