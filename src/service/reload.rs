@@ -158,6 +158,9 @@ impl Reloader {
         if !Arc::ptr_eq(&before, &after) && self.config.bundle.reload_poll_ms > 0 {
             state.retired.push(Arc::clone(&before));
         }
+        if !is_news && settled.distrusted != distrusted {
+            tell_problems(&settled.problems);
+        }
         if is_news {
             tell(&after, &settled);
             for refused in settled.refused.iter().filter(|refused| !former.contains(refused)) {

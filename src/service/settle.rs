@@ -115,6 +115,13 @@ impl Settled {
         self.distrusted = distrusted;
         match state {
             State::Unchanged => {
+                self.problems.extend(problems);
+                self.settle_directory(directory);
+            }
+            // The same bundle in other bytes or under other lists of keys: what serves keeps its verdicts.
+            State::Sound(new) if self.serves_already(&new) => {
+                self.problems.extend(problems);
+                self.contents.bundle = content;
                 self.settle_directory(directory);
             }
             State::Broken => {
@@ -126,6 +133,10 @@ impl Settled {
                 self.settle_both(Arc::new(new), content, directory);
             }
         }
+    }
+
+    fn serves_already(&self, new: &Bundle) -> bool {
+        self.bundle.revision == new.revision && self.bundle.provenance == new.provenance
     }
 
     /// A new bundle, with the offered directory, or with the one that serves.

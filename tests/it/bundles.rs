@@ -322,6 +322,42 @@ async fn of_a_folder_of_archives_the_highest_version_that_holds_serves() {
     assert!(rep.get("/api/deals/42").await.json().get("title").is_some());
 }
 
+/// What is dropped in and not taken leaves what serves alone, and the verdicts that were kept of it.
+#[tokio::test]
+async fn what_is_not_taken_clears_nothing() {
+    let (anna, eve) = (Signer::new(), Signer::new());
+    let first = TestArchive::of_version(1).signed_by(&[&anna]);
+    let sidecar = TestSidecar::with(|options| {
+        signed(options, &[&anna]).set("bundle", "path", "\"inbox\"").file("inbox/a.lkb", first.clone())
+    })
+    .await;
+    let rep = sidecar.as_person("rep-east");
+    assert_eq!(rep.get("/api/deals/42").await.status, 200);
+    let serving = || sidecar.running().sidecar.current.serving();
+    let (before, misses) = (serving(), sidecar.running().sidecar.cache.counts().misses);
+    let broken =
+        TestArchive::of_version(9).policies("permit (principal, action, resource").signed_by(&[&anna]);
+    for (name, bytes, parts) in [
+        ("junk.lkb", b"junk".to_vec(), &[][..]),
+        ("evil.lkb", TestArchive::of_version(99).signed_by(&[&eve]), &[]),
+        ("copy.lkb", first, &[]),
+        ("broken.lkb", broken, &["bundle"]),
+    ] {
+        sidecar.folder().write_bytes(&format!("inbox/{name}"), &bytes);
+        for _ in 0..2 {
+            match sidecar.running().reloader.reload().await {
+                Reloaded::Active { .. } => assert!(parts.is_empty(), "{name}"),
+                Reloaded::Refused { parts: refused, .. } => assert_eq!(refused, parts, "{name}"),
+            }
+            assert!(std::sync::Arc::ptr_eq(&before, &serving()), "{name}");
+            assert_eq!(rep.get("/api/deals/42").await.status, 200);
+        }
+    }
+    assert_eq!(sidecar.running().sidecar.cache.counts().misses, misses, "every verdict was kept");
+    let alarms = sidecar.ledger().of_kind("alarm").len();
+    assert_eq!(alarms, 2, "junk and evil, once each");
+}
+
 #[tokio::test]
 async fn a_revision_that_served_serves_again_and_stays() {
     let anna = Signer::new();

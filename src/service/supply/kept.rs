@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::trust::Judge;
-use super::{Supply, offer_opened, offer_refused};
+use super::{Supply, offer_refused};
 use crate::bundle::archive::provenance::{Papers, Pin, Provenance};
 use crate::bundle::archive::trust::{Refusal, Strictness, Trust, TrustError};
 use crate::bundle::archive::{MANIFEST_FILE, Opened, PROFILE_FILE, Parts, SIGNATURES_FILE, verify};
@@ -30,7 +30,7 @@ impl Supply {
     /// Offers a revision that served before.
     pub(super) fn offer_kept(&self, asked: &str, judge: &Judge) -> Offered<Bundle> {
         let mut offered = match self.find_kept(asked, judge) {
-            Ok(opened) => offer_opened(asked, opened, asked.to_owned(), judge),
+            Ok(opened) => self.offer_opened(asked, opened, asked.to_owned(), judge),
             Err(Missing::Problem(problem)) => Offered::unreadable(problem.into()),
             Err(Missing::Refused(refusal)) => {
                 offer_refused(asked, &refusal, asked.to_owned(), asked.to_owned())

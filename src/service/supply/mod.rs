@@ -5,6 +5,7 @@
 //! falls back from a signed bundle to an unsigned one.
 
 mod trust;
+mod broken;
 mod shelf;
 mod kept;
 mod fetched;
@@ -25,6 +26,7 @@ use crate::config::author::{AuthorProblem, Problems};
 use crate::config::service::{BundleConfig, BundleOrigin, ServiceConfig};
 use crate::ledger::error::LedgerError;
 use crate::ledger::revisions::Revisions;
+use broken::Broken;
 use fetch::Inbox;
 use trust::{Judge, Memory};
 
@@ -33,6 +35,7 @@ pub struct Supply {
     config: BundleConfig,
     state: PathBuf,
     pinned: Option<String>,
+    broken: Broken,
     /// What was fetched and does not serve yet.
     pub inbox: Inbox,
 }
@@ -68,7 +71,7 @@ impl Supply {
     /// Follows what the configuration names; with `pinned`, serves the kept revision whose hash begins so.
     pub fn new(config: &ServiceConfig, pinned: Option<String>) -> Self {
         let (config, state) = (config.bundle.clone(), config.ledger.path.clone());
-        Self { config, state, pinned, inbox: Inbox::default() }
+        Self { config, state, pinned, broken: Broken::default(), inbox: Inbox::default() }
     }
 
     /// What stands at a path, whoever signed it.
@@ -76,7 +79,13 @@ impl Supply {
         let origin = BundleOrigin::Path(path.to_owned());
         let archive_bytes_max = ArchiveLimits::default().archive_bytes_max;
         let config = BundleConfig { origin, reload_poll_ms: 0, archive_bytes_max, signing: None };
-        Self { config, state: PathBuf::new(), pinned: None, inbox: Inbox::default() }
+        Self {
+            config,
+            state: PathBuf::new(),
+            pinned: None,
+            broken: Broken::default(),
+            inbox: Inbox::default(),
+        }
     }
 
     /// The bundle as its source offers it. What serves already is not looked into again.
@@ -178,7 +187,9 @@ impl Supply {
         }
         let state = match content == serving {
             true => State::Unchanged,
-            false => State::of(compile(files, &mut problems)),
+            false => {
+                State::of(self.broken.or_compile(&hash, &mut problems, |problems| compile(files, problems)))
+            }
         };
         Offered { content, hash, state, problems, alarm: None, distrusted: Vec::new() }
     }
@@ -189,13 +200,28 @@ impl Supply {
             return Offered::unchanged(serving);
         }
         match open(bytes, &self.limits(), &judge.trust()) {
-            Ok(opened) => offer_opened(name, opened, content, judge),
+            Ok(opened) => self.offer_opened(name, opened, content, judge),
             Err(refusal) => {
                 let hash = take_apart(bytes, &self.limits())
                     .map_or_else(|_| revision::hash(bytes), |parts| revision::hash_files(&parts.files));
                 offer_refused(name, &refusal, content, hash)
             }
         }
+    }
+
+    /// What became of an archive that may be loaded: it still has to compile.
+    fn offer_opened(&self, name: &str, opened: Opened, content: String, judge: &Judge) -> Offered<Bundle> {
+        let mut problems = Problems::default();
+        for warning in opened.warnings.iter().filter(|_| judge.is_configured()) {
+            let problem = AuthorProblem::warning(format!("`{name}`: {warning}"));
+            problems.push(problem.help(warning.help()));
+        }
+        let files = opened.files;
+        let hash = revision::hash_files(&files);
+        let bundle = self.broken.or_compile(&hash, &mut problems, |problems| compile(files, problems));
+        let with = |provenance: Provenance| bundle.map(|bundle| Bundle { provenance, ..bundle });
+        let state = State::of(with(opened.provenance));
+        Offered { content, hash, state, problems, alarm: None, distrusted: Vec::new() }
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, AuthorProblem> {
@@ -212,26 +238,6 @@ impl Supply {
 
     fn memory(&self) -> Memory {
         Memory::at(&self.state)
-    }
-}
-
-/// What became of an archive that may be loaded: it still has to compile.
-fn offer_opened(name: &str, opened: Opened, content: String, judge: &Judge) -> Offered<Bundle> {
-    let mut problems = Problems::default();
-    for warning in opened.warnings.iter().filter(|_| judge.is_configured()) {
-        let problem = AuthorProblem::warning(format!("`{name}`: {warning}"));
-        problems.push(problem.help(warning.help()));
-    }
-    let hash = revision::hash_files(&opened.files);
-    let bundle = compile(opened.files, &mut problems);
-    let with = |provenance: Provenance| bundle.map(|bundle| Bundle { provenance, ..bundle });
-    Offered {
-        content,
-        hash,
-        state: State::of(with(opened.provenance)),
-        problems,
-        alarm: None,
-        distrusted: Vec::new(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! A folder that receives archives [edge]: of those that hold, the one with the highest version is offered.
 //!
 //! Promises: an archive that does not hold is warned of and recorded, and never keeps another from being taken; two bundles of one
-//! version are refused both, since nobody can tell which is meant.
+//! version are refused both, since nobody can tell which is meant. What is not taken leaves what serves, and the verdicts that were
+//! kept of it, alone.
 #![expect(clippy::disallowed_methods, reason = "edge: lists the folder")]
 
 use std::path::{Path, PathBuf};
 
 use super::trust::Judge;
-use super::{Supply, offer_opened, offer_refused};
+use super::{Supply, offer_refused};
 use crate::bundle::archive::trust::{Refusal, TrustError};
 use crate::bundle::archive::{Opened, open};
 use crate::bundle::compile::Bundle;
@@ -18,6 +19,8 @@ use crate::service::load::{Distrusted, Offered, State};
 /// An archive that holds.
 struct Candidate {
     name: String,
+    /// The hash of its bytes.
+    hash: String,
     opened: Opened,
 }
 
@@ -43,7 +46,7 @@ impl Supply {
                 AuthorProblem::error(message).help("Remove those that served long ago.").into(),
             );
         }
-        let (mut problems, mut seen) = (Problems::default(), String::new());
+        let mut problems = Problems::default();
         let (mut best, mut refused): (Vec<Candidate>, Option<Offered<Bundle>>) = (Vec::new(), None);
         let mut distrusted = Vec::new();
         for path in archives {
@@ -56,9 +59,8 @@ impl Supply {
                 }
             };
             let hash = revision::hash(&bytes);
-            seen.push_str(&hash);
             match open(&bytes, &self.limits(), &judge.trust()) {
-                Ok(opened) => prefer(&mut best, Candidate { name, opened }),
+                Ok(opened) => prefer(&mut best, Candidate { name, hash, opened }),
                 Err(refusal) => {
                     let offered = offer_refused(&name, &refusal, String::new(), hash.clone());
                     if !is_old(&refusal) {
@@ -72,13 +74,16 @@ impl Supply {
                 }
             }
         }
-        let content = format!("{} {}", revision::hash(seen.as_bytes()), judge.content());
-        if content == serving {
-            return Offered { distrusted, ..Offered::unchanged(serving) };
-        }
         let mut offered = match (best.pop(), best.pop(), refused) {
             (Some(one), Some(other), _) => ambiguous(&one, &other),
-            (Some(one), None, _) => offer_opened(&one.name, one.opened, String::new(), judge),
+            (Some(one), None, _) => {
+                // Of the one that is taken and of no other: what is dropped in beside it changes nothing.
+                let content = format!("{} {}", one.hash, judge.content());
+                match content == serving {
+                    true => Offered::unchanged(serving),
+                    false => self.offer_opened(&one.name, one.opened, content, judge),
+                }
+            }
             (None, _, Some(refused)) => {
                 // It is what is offered then, and is told as such.
                 distrusted.retain(|other| other.hash != refused.hash);
@@ -87,7 +92,7 @@ impl Supply {
             (None, _, None) => Offered::unreadable(Problems::default()),
         };
         problems.extend(std::mem::take(&mut offered.problems));
-        Offered { content, problems, distrusted, ..offered }
+        Offered { problems, distrusted, ..offered }
     }
 }
 
