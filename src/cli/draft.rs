@@ -58,7 +58,7 @@ fn text(draft: &Draft, profile: Option<&Profile>) {
     };
     render::message(format!(
         "{} of the ledger read",
-        count(entries, "observed entry").replace("entrys", "entries")
+        render::count_of(entries, "observed entry", "observed entries")
     ));
     if draft.missing() == 0 {
         let whom = if profile.is_some() { "the profile describes" } else { "nothing is missing in" };

@@ -44,7 +44,12 @@ pub fn problems(problems: &Problems) {
 
 /// A number with its noun.
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    count_of(number, noun, &format!("{noun}s"))
+}
+
+/// The same for a noun whose plural has no `s` of its own.
+pub fn count_of(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn theme() -> GraphicalTheme {

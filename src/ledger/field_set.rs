@@ -4,11 +4,12 @@
 //! Promises: equal sets have equal ids, in whatever order and however often the names were given.
 //! Never holds a field's value.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+
+use crate::model::hex::hex;
 
 /// Logical field names, sorted, each once. Cheap to clone: make one per field class and keep it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,15 +72,6 @@ impl Serialize for FieldSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.id())
     }
-}
-
-/// Lower-case hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// How much of the digest an id spells.

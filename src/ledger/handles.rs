@@ -17,8 +17,8 @@ use sha2::Sha256;
 
 use super::durable;
 use super::error::LedgerError;
-use super::field_set::hex;
 use super::line::Flaw;
+use crate::model::hex::hex;
 
 /// The table, open for one process.
 pub struct Handles {

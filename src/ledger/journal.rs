@@ -9,13 +9,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::clock::Clock;
 use super::error::{Fault, FaultStep, LedgerError};
-use super::field_set::hex;
 use super::folder::{Folder, SegmentFile, segment_name};
 use super::line::{self, Flaw, Place};
 use super::own::{FIELDS, Gap, Previous, SEGMENT, SegmentHead};
 use super::prepare::{OpenEffect, Prepared};
 use super::recover::{End, Scan};
 use super::split;
+use crate::model::hex::hex;
 
 /// The journal at its end, ready for the next batch.
 pub(super) struct Journal {

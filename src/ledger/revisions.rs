@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::durable;
 use super::error::LedgerError;
-use super::field_set::hex;
+use crate::model::hex::hex;
 
 /// The most files that one revision may have.
 pub const REVISION_FILES_MAX: usize = 10_000;

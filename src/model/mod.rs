@@ -12,3 +12,4 @@ pub mod access;
 pub mod decision;
 pub mod record;
 pub mod problem;
+pub mod hex;

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::bundle::revision::hex;
 use crate::config::author::{Problems, SourceFile};
 use crate::config::load;
+use crate::model::hex::hex;
 
 /// A reader that remembers what it read.
 #[derive(Default)]

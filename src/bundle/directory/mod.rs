@@ -22,10 +22,10 @@ use bytes::Bytes;
 use cedar_policy as cedar;
 use sha2::{Digest, Sha256};
 
-use super::revision::hex;
 use crate::config::author::{Problems, SourceFile};
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
+use crate::model::hex::hex;
 use crate::model::principal::EntityRef;
 use check::{Findings, quoted};
 use conformance::Conformance;

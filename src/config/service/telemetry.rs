@@ -6,6 +6,7 @@ use http::Uri;
 
 use crate::config::reader::{Table, Text};
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
+use crate::net::remote::is_loopback;
 
 /// Traces for a collector.
 #[derive(Clone, Debug)]
@@ -88,11 +89,6 @@ fn read_endpoint(settings: &Settings<'_>, url: &Text, headers_file: Option<&Path
         return refused(format!("`{}` has no path", url.value), EXAMPLE);
     }
     Some(uri)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The section around.

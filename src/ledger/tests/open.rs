@@ -118,7 +118,7 @@ fn segments_name_the_one_before() {
     assert_eq!(heads[0].value["previous"], serde_json::Value::Null);
     for (head, first_seq) in heads[1..].iter().zip(segments(dir.path())) {
         let before = fs::read(file(dir.path(), first_seq)).unwrap();
-        let sha256 = crate::ledger::field_set::hex(&sha2::Sha256::digest(&before));
+        let sha256 = crate::model::hex::hex(&sha2::Sha256::digest(&before));
         let expected =
             serde_json::json!({"file": segment_name(first_seq), "bytes": before.len(), "sha256": sha256});
         assert_eq!(head.value["previous"], expected);
