@@ -134,7 +134,10 @@ pub fn validate(policies: &Policies, schema: &BundleSchema, problems: &mut Probl
     let result =
         validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
     let mut told = BTreeSet::new();
-    for error in result.validation_errors() {
+    // Cedar tells them in another order each time.
+    let mut errors: Vec<_> = result.validation_errors().collect();
+    errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
+    for error in errors {
         told.insert(error.policy_id().to_string());
         problems.push(located(policies, error.policy_id().as_ref(), error));
     }
