@@ -245,6 +245,107 @@ async fn changes_are_judged_on_both_states_of_the_record() {
     assert!(!decision(&new).await);
 }
 
+/// What is allowed is what the proxy lets pass, key by key; what is denied is named as the ledger names it.
+#[tokio::test]
+async fn it_never_disagrees_with_the_proxy_on_what_a_change_writes() {
+    let sidecar = start().await;
+    let title = deal(&sidecar, "42").await["title"].clone();
+    let margin = deal(&sidecar, "42").await["margin"].clone();
+    let (mut allowed, mut denied) = (0, 0);
+    for (id, body) in [
+        ("42", json!({"title": "x"})),
+        ("42", json!({"title": "x", "margin": "1.00"})),
+        ("42", json!({"margin": margin})),
+        ("42", json!({"title": title})),
+        ("42", json!({"stage": "negotiation"})),
+        ("42", json!({"stage": "won", "title": "x"})),
+        ("42", json!({"stage": "proposal", "title": "x"})),
+        ("42", json!({"no_such_key": 1})),
+        ("42", json!({"id": 43})),
+        ("42", json!({"owner_id": 2})),
+        ("42", json!({})),
+        ("7", json!({"title": "x"})),
+    ] {
+        for person in PEOPLE {
+            sidecar.crm().reset();
+            let mut question = about(person, "edit", id, &deal(&sidecar, id).await);
+            question["action"]["properties"] = json!({"proposed": body});
+            let answer = ask(&sidecar, &question).await;
+            let proxied = sidecar.as_person(person).patch(&format!("/api/deals/{id}"), &body).await;
+            assert_eq!(
+                answer["decision"],
+                proxied.status == 200,
+                "{person} {id} {body}: {answer} {}",
+                proxied.text()
+            );
+            let ledger = sidecar.ledger();
+            let write = &ledger.decision(&proxied)["write"];
+            let outcome = answer["context"].get("denied").cloned().unwrap_or(json!([]));
+            if proxied.status != 404 {
+                assert_eq!(
+                    outcome,
+                    write.get("refused").cloned().unwrap_or(json!([])),
+                    "{person} {body}: {answer}"
+                );
+            }
+            (allowed, denied) = match proxied.status {
+                200 => (allowed + 1, denied),
+                _ => (allowed, denied + 1),
+            };
+        }
+    }
+    assert!(allowed > 10 && denied > 10, "the comparison found little to compare: {allowed} {denied}");
+}
+
+#[tokio::test]
+async fn it_never_disagrees_with_the_proxy_on_what_a_new_record_holds() {
+    let sidecar = start().await;
+    let whole = json!({"owner_id": 1, "stage": "lead", "pipeline": "sales", "title": "x"});
+    for (key, value) in [
+        ("title", json!("y")),
+        ("margin", json!("1.00")),
+        ("no_such_key", json!(1)),
+        ("id", json!(4_711)),
+        ("stage", json!("won")),
+        ("stage", json!("nowhere")),
+        ("pipeline", json!("other")),
+    ] {
+        for person in PEOPLE {
+            sidecar.crm().reset();
+            let mut body = whole.clone();
+            body[key] = value.clone();
+            let answer = ask(&sidecar, &about(person, "create", "new", &body)).await;
+            let proxied = sidecar.as_person(person).post("/api/deals", &body).await;
+            let is_made = (200..300).contains(&proxied.status);
+            assert_eq!(answer["decision"], is_made, "{person} {body}: {answer} {}", proxied.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_denied_proposal_names_its_fields() {
+    let sidecar = start().await;
+    let record = deal(&sidecar, "42").await;
+    let mut question = about("rep-east", "edit", "42", &record);
+    question["action"]["properties"] = json!({"proposed": {"title": "x", "margin": "1.00", "no_such_key": 1, "strategic": record["strategic"]}});
+    let answer = ask(&sidecar, &question).await;
+    let context = &answer["context"];
+    assert_eq!(
+        (&answer["decision"], &context["reason"]),
+        (&false.into(), &"fields-denied".into()),
+        "{answer}"
+    );
+    assert_eq!(names(&answer, "denied"), ["Deal.*", "Deal.margin"]);
+    assert_eq!(names(&answer, "unchanged"), ["Deal.strategic"]);
+    let mut create = about("rep-east", "create", "new", &json!({}));
+    create["action"]["properties"] = json!({"proposed": {"margin": "1.00"}});
+    let answer = ask(&sidecar, &create).await;
+    assert_eq!(
+        (&answer["decision"], &answer["context"]["reason"]),
+        (&false.into(), &"question-unreadable".into())
+    );
+}
+
 #[tokio::test]
 async fn many_questions_share_defaults_and_end_as_asked() {
     let sidecar = start().await;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::bundle::profile::types::RecordType;
 use crate::model::problem::Problem;
+use crate::model::reason::Reason;
 use crate::pipeline::decide::gate::{RecordVerdict, Visibility};
 use crate::pipeline::decide::request::RequestVerdict;
 use crate::pipeline::decide::write::AccessDecision;
@@ -17,6 +18,10 @@ pub struct Told {
     pub accesses: Vec<AccessDecision>,
     /// The fields of a record that may be viewed.
     pub fields: Option<Outcome>,
+    /// Fields of a proposal that may not be written, by full name.
+    pub denied: Vec<String>,
+    /// Fields of a proposal that say what the record says already, and may not be written or need not be.
+    pub unchanged: Vec<String>,
     /// The record that they are of.
     pub id: String,
     /// What is wrong with the question.
@@ -101,8 +106,10 @@ impl Answer {
         };
         if let Some(problem) = &self.problem {
             // The decision's own reason says more than what a caller of the proxy is told.
-            let last = self.told.accesses.last().and_then(|access| access.decision.reason);
-            let reason = last.unwrap_or(problem.reason);
+            let reason = match problem.reason {
+                Reason::FieldsDenied => Reason::FieldsDenied,
+                other => self.deciding().and_then(|access| access.decision.reason).unwrap_or(other),
+            };
             add("reason", json!(reason.code()));
             add("reason_admin", json!({ "en": reason.title() }));
             if problem.reason != reason {
@@ -124,14 +131,26 @@ impl Answer {
             add("masked", json!(outcome.masked));
             add("hidden", json!(outcome.hidden));
         }
+        for (key, names) in [("denied", &self.told.denied), ("unchanged", &self.told.unchanged)] {
+            if !names.is_empty() {
+                add(key, json!(names));
+            }
+        }
         if !self.told.ignored.is_empty() {
             add("ignored", json!(self.told.ignored));
         }
         json!({ "decision": self.is_allow(), "context": context })
     }
 
-    /// Policies of the last decision, which is the one that made the answer, and of the fields.
+    /// The decision that made the answer: the last, or the last that denied if the answer is no.
+    fn deciding(&self) -> Option<&AccessDecision> {
+        let accesses = &self.told.accesses;
+        let denied = accesses.iter().rev().find(|access| !access.decision.is_allow());
+        denied.filter(|_| self.problem.is_some()).or(accesses.last())
+    }
+
+    /// Policies of the decision that made the answer.
     fn policies(&self, of: fn(&AccessDecision) -> &Vec<String>) -> Vec<String> {
-        self.told.accesses.last().map(of).cloned().unwrap_or_default()
+        self.deciding().map(of).cloned().unwrap_or_default()
     }
 }

@@ -17,6 +17,7 @@ use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use crate::pipeline::decide::evaluate::{Circumstances, Resource, decide};
 use crate::pipeline::decide::gate::{RecordGate, RecordVerdict};
+use crate::pipeline::decide::stage::Places;
 use crate::pipeline::decide::write::AccessDecision;
 use crate::pipeline::hydrate::convert::Lookups;
 use crate::pipeline::hydrate::extract::{Completeness, attribute, extract, is_canonical, record_id};
@@ -33,20 +34,20 @@ pub struct Judge<'s> {
 }
 
 /// One question under judgement.
-struct Case<'a, 'd> {
+pub(super) struct Case<'a, 'd> {
     judge: &'a Judge<'a>,
-    question: &'a Question<'d>,
+    pub(super) question: &'a Question<'d>,
     asker: Asker,
-    told: Told,
+    pub(super) told: Told,
 }
 
 /// A record that a question is about.
-struct Subject<'a> {
+pub(super) struct Subject<'a> {
     record_type: &'a RecordType,
     /// As it stands.
-    before: RecordFacts,
+    pub(super) before: RecordFacts,
     /// As it would become.
-    after: RecordFacts,
+    pub(super) after: RecordFacts,
 }
 
 impl<'s> Judge<'s> {
@@ -134,25 +135,18 @@ impl<'a> Case<'a, '_> {
             self.told.tell_fields(subject.record_type, &subject.before.id, &verdict);
             return Ok(());
         }
-        let circumstances = match action {
-            Action::MoveStage => {
-                Circumstances { stages: Some(self.stages(&subject)?), ..self.circumstances(&subject) }
+        match action {
+            Action::Download => {
+                let circumstances = Circumstances::of(&self.asker);
+                self.ask_twice(action.name(), &subject, &circumstances)
             }
-            Action::Download => Circumstances::of(&self.asker),
-            _ => self.circumstances(&subject),
-        };
-        let reason = match action {
-            Action::MoveStage => Reason::StageMoveDenied,
-            _ => Reason::Denied,
-        };
-        self.ask_twice(action.name(), &subject, &circumstances).map_err(|_| reason.into())
+            _ => self.change(action, &subject, &verdict),
+        }
     }
 
-    fn creation(&mut self) -> Result<(), Problem> {
-        let mut subject = self.subject_with(Completeness::Complete, PROPOSED_ID)?;
-        subject.after = subject.before.clone();
-        let circumstances = self.circumstances(&subject);
-        self.ask_twice(Action::Create.name(), &subject, &circumstances)
+    /// A record that does not exist yet: what the properties leave out is not there.
+    pub(super) fn new_subject(&mut self) -> Result<Subject<'a>, Problem> {
+        self.subject_with(Completeness::Complete, PROPOSED_ID)
     }
 
     fn field(&mut self) -> Result<(), Problem> {
@@ -214,6 +208,11 @@ impl<'a> Case<'a, '_> {
         Ok(Subject { record_type, before, after })
     }
 
+    /// Where records of the subject's type can stand.
+    pub(super) fn places(&self, subject: &Subject<'a>) -> Places<'a> {
+        Places { record_type: subject.record_type, profile: &self.judge.snapshot.bundle.profile }
+    }
+
     fn overlay(&self, record_type: &RecordType, before: &RecordFacts, proposed: Value<'_>) -> RecordFacts {
         let mut after = before.clone();
         for (spec, value) in record_type.attributes.iter().zip(&mut after.attributes) {
@@ -225,14 +224,14 @@ impl<'a> Case<'a, '_> {
         after
     }
 
-    fn circumstances(&self, subject: &Subject<'_>) -> Circumstances {
+    pub(super) fn circumstances(&self, subject: &Subject<'_>) -> Circumstances {
         let names = subject.record_type.attributes.iter().map(|spec| spec.name.clone());
         let proposed = names.zip(subject.after.attributes.iter().cloned()).collect();
         Circumstances { proposed, ..Circumstances::of(&self.asker) }
     }
 
     /// From where to where: from is what the record says, never what the question says.
-    fn stages(&mut self, subject: &Subject<'_>) -> Result<(String, String), Problem> {
+    pub(super) fn stages(&mut self, subject: &Subject<'_>) -> Result<(String, String), Problem> {
         let from = subject.before.attributes.iter().find_map(|attribute| match attribute {
             Attribute::Present(AttributeValue::Entity(entity)) if entity.type_name == "Stage" => {
                 Some(entity.id.clone())
@@ -251,11 +250,12 @@ impl<'a> Case<'a, '_> {
                 Some("`action.properties.to` must be the id of a stage of the profile".to_owned());
             return Err(Reason::StageUnknown.into());
         };
+        self.places(subject).check_pipeline(&to, &subject.after)?;
         Ok((from, to))
     }
 
     /// On the record as it stands, and as it would become if that differs; a stage move only on the record as it stands.
-    fn ask_twice(
+    pub(super) fn ask_twice(
         &mut self,
         action: &'static str,
         subject: &Subject<'_>,

@@ -7,6 +7,7 @@
 
 mod question;
 mod judge;
+mod change;
 mod answer;
 
 use std::sync::Arc;

@@ -1,15 +1,11 @@
 //! Judges the fields of a change (PDP): each key of the body is written, sent back as it was shown, or refused.
 
 use super::evaluate::Circumstances;
-use super::gate::Visibility;
-use super::held::Held;
-use super::keys::{Claim, PlannedKey, unclaimed};
+use super::held::Echo;
+use super::keys::{Claim, PlannedKey};
 use super::write::{Change, Judge};
 use crate::bundle::profile::route::WriteSemantics;
-use crate::bundle::profile::tree::Meaning;
 use crate::json::path::Segment;
-use crate::json::same::same_value;
-use crate::json::value::Value;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::hydrate::extract::walk;
@@ -19,8 +15,8 @@ impl Judge<'_, '_> {
     pub(super) fn fields(&mut self, change: &Change<'_>) -> Result<(), Problem> {
         let mut refused = Vec::new();
         for key in &change.plan.keys {
-            let name = self.name_of(key);
-            if self.is_stage_key(key) {
+            let name = key.field_name(self.question.record_type);
+            if self.places().is_stage_key(key) {
                 self.verdict.asked.insert(name.clone());
                 // Of several records some may move, and one body is forwarded for all of them.
                 let is_alone = self.question.mapped.ids.len() <= 1;
@@ -60,7 +56,8 @@ impl Judge<'_, '_> {
 
     /// Whether a key may be written, or says nothing new and can be left out.
     fn is_settled(&mut self, key: &PlannedKey, name: &str, change: &Change<'_>) -> bool {
-        let echo = change.held.map_or(Echo::No, |held| self.echo(key, held));
+        let compared = change.held.zip(change.written);
+        let echo = compared.map_or(Echo::No, |(held, written)| held.echo(key, written));
         if matches!(key.claim, Claim::Field(_)) {
             self.verdict.asked.insert(name.to_owned());
             // A mask that comes back must not overwrite what it stands for, even by somebody who may write the field.
@@ -86,54 +83,13 @@ impl Judge<'_, '_> {
         writes.is_some_and(|writes| writes.clears.iter().any(|cleared| key.path.starts_with(cleared)))
     }
 
-    fn name_of(&self, key: &PlannedKey) -> String {
-        match key.claim {
-            Claim::Field(index) | Claim::Twin(index) | Claim::Nested(index) => {
-                self.question.record_type.field_name(index)
-            }
-            Claim::Meta | Claim::Unknown => self.question.record_type.unclassified_name(),
-        }
-    }
-
-    /// Whether a key sends back just what the caller was shown. A value that the caller cannot see is never compared, and
-    /// neither are records inside a field, which may hold such values.
-    fn echo(&self, key: &PlannedKey, held: Held<'_>) -> Echo {
-        let meaning = match key.claim {
-            Claim::Field(index) | Claim::Twin(index) => Meaning::Field(index),
-            Claim::Meta => Meaning::Meta,
-            Claim::Unknown => Meaning::Unknown,
-            Claim::Nested(_) => return Echo::No,
-        };
-        let visibility = held.visibility(meaning, &key.path);
-        let proposed = || self.written().and_then(|body| walk(body, &key.path));
-        let is_echo = match visibility {
-            // First what is held: of the keys that a body has, only those are looked for in it that the record has too.
-            Visibility::Shown => walk(held.image.record(), &key.path)
-                .is_some_and(|now| proposed().is_some_and(|proposed| same_value(now, proposed))),
-            Visibility::Masked => proposed().is_some_and(|proposed| self.is_mask(key, proposed)),
-            Visibility::Hidden => false,
-        };
-        match (is_echo, visibility) {
-            (false, _) => Echo::No,
-            (true, Visibility::Masked) => Echo::Mask,
-            (true, Visibility::Shown | Visibility::Hidden) => Echo::Value,
-        }
-    }
-
-    fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
-        let (Claim::Field(index) | Claim::Twin(index)) = key.claim else { return false };
-        let mask = self.question.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
-        let mask = mask.and_then(|mask| serde_json::from_str::<String>(mask).ok());
-        mask.is_some() && mask.as_deref() == proposed.text().as_deref()
-    }
-
     /// What a request erases by leaving it out, it writes: all of a full replacement, and what the CRM clears.
     fn erased(&mut self, change: &Change<'_>, is_erasable: &dyn Fn(&[String]) -> bool) -> Vec<String> {
         let mut refused = Vec::new();
         let record_type = self.question.record_type;
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
-            let holds = change.held.and_then(|held| walk(held.image.record(), &field.at));
+            let holds = change.held.and_then(|held| walk(held.record, &field.at));
             // Whether a field with records inside holds any may itself be hidden.
             let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
             if is_stated || holds_nothing || !is_erasable(&field.at) {
@@ -155,7 +111,7 @@ impl Judge<'_, '_> {
         let (Some(writes), Some(held)) = (writes, change.held) else { return };
         for (key, place) in &writes.resend {
             let is_stated = change.plan.keys.iter().any(|planned| planned.path.first() == Some(key));
-            let Some(value) = held.image.record().member(key).filter(|_| !is_stated) else { continue };
+            let Some(value) = held.record.member(key).filter(|_| !is_stated) else { continue };
             let values: Vec<&str> = place.find(value).iter().map(|value| value.raw()).collect();
             let text = match (place.segments().contains(&Segment::EachItem), values.as_slice()) {
                 // An empty list is not erased by leaving it out.
@@ -169,18 +125,7 @@ impl Judge<'_, '_> {
 
     /// A composite value may replace the whole composite, and with it keys inside that no field claims.
     fn erased_in_composites(&mut self, change: &Change<'_>) -> Vec<String> {
-        let is_sent = |composite: &str| {
-            change
-                .plan
-                .keys
-                .iter()
-                .any(|key| matches!(key.path.as_slice(), [first, _, ..] if first == composite))
-        };
-        let unclaimed = self.unclaimed_left_out(change);
-        let inside = unclaimed
-            .into_iter()
-            .filter(|path| path.split_once('.').is_some_and(|(first, _)| is_sent(first)));
-        let inside = inside.collect();
+        let inside = change.plan.inside_composites(self.unclaimed_left_out(change));
         self.refuse_unclaimed(inside, change)
     }
 
@@ -197,24 +142,12 @@ impl Judge<'_, '_> {
     /// Keys that the record has, that no field claims, and that the body leaves out.
     fn unclaimed_left_out(&self, change: &Change<'_>) -> Vec<String> {
         let tree = self.question.snapshot.bundle.profile.tree(&self.question.record_type.name);
-        let held = change.held.zip(tree).map(|(held, tree)| unclaimed(held.image.record(), tree));
-        let is_stated = |path: &Vec<String>| change.plan.keys.iter().any(|key| key.path == *path);
-        held.into_iter().flatten().filter(|path| !is_stated(path)).map(|path| path.join(".")).collect()
+        let held = change.held.zip(tree);
+        held.map(|(held, tree)| change.plan.left_out(held.record, tree)).unwrap_or_default()
     }
 
     fn may_write(&mut self, name: &str, change: &Change<'_>) -> bool {
         let circumstances = Circumstances { field: Some(name.to_owned()), ..change.circumstances.clone() };
         self.is_allowed("writeField", change, &circumstances)
     }
-}
-
-/// What a key sends back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Echo {
-    /// Something new.
-    No,
-    /// The value as it stands.
-    Value,
-    /// The mask in place of the value.
-    Mask,
 }

@@ -4,24 +4,61 @@
 //! answer to a guess. Judged once for a change, however many keys it has.
 
 use super::gate::{RecordVerdict, Visibility};
+use super::keys::{Claim, PlannedKey};
 use crate::bundle::profile::tree::Meaning;
 use crate::bundle::profile::types::RecordType;
-use crate::json::value::Kind;
+use crate::json::same::same_value;
+use crate::json::value::{Kind, Value};
 use crate::pipeline::hydrate::extract::walk;
-use crate::pipeline::hydrate::image::Image;
 
 /// A record as it stands.
 #[derive(Clone, Copy)]
-pub(super) struct Held<'c> {
+pub struct Held<'c> {
     /// The record.
-    pub(super) image: &'c Image,
+    pub record: Value<'c>,
     /// What the caller sees of it.
-    pub(super) seen: &'c RecordVerdict,
+    pub seen: &'c RecordVerdict,
     /// Its type.
-    pub(super) record_type: &'c RecordType,
+    pub record_type: &'c RecordType,
+}
+
+/// What a key of a change sends back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Echo {
+    /// Something new.
+    No,
+    /// The value as it stands.
+    Value,
+    /// The mask in place of the value.
+    Mask,
 }
 
 impl Held<'_> {
+    /// Whether a key of what is written, an object of fields, sends back just what the caller was shown. Records inside a
+    /// field are never compared: they may hold values that the caller cannot see.
+    pub fn echo(&self, key: &PlannedKey, written: Value<'_>) -> Echo {
+        let meaning = match key.claim {
+            Claim::Field(index) | Claim::Twin(index) => Meaning::Field(index),
+            Claim::Meta => Meaning::Meta,
+            Claim::Unknown => Meaning::Unknown,
+            Claim::Nested(_) => return Echo::No,
+        };
+        let visibility = self.visibility(meaning, &key.path);
+        let proposed = || walk(written, &key.path);
+        let is_echo = match visibility {
+            // First what is held: of the keys that a body has, only those are looked for in it that the record has too.
+            Visibility::Shown => walk(self.record, &key.path)
+                .is_some_and(|now| proposed().is_some_and(|proposed| same_value(now, proposed))),
+            Visibility::Masked => proposed().is_some_and(|proposed| self.is_mask(key, proposed)),
+            Visibility::Hidden => false,
+        };
+        match (is_echo, visibility) {
+            (false, _) => Echo::No,
+            (true, Visibility::Masked) => Echo::Mask,
+            (true, Visibility::Shown | Visibility::Hidden) => Echo::Value,
+        }
+    }
+
     /// What the caller sees of the whole that stands at a path of the record, by what the path means.
     pub(super) fn visibility(&self, meaning: Meaning<'_>, path: &[String]) -> Visibility {
         match meaning {
@@ -37,8 +74,15 @@ impl Held<'_> {
     /// reference is shown as it is.
     fn may_hide_records(&self, index: usize, path: &[String]) -> bool {
         let embeds = self.record_type.fields.get(index).is_none_or(|field| field.embeds.is_some());
-        let is_reference = walk(self.image.record(), path)
+        let is_reference = walk(self.record, path)
             .is_some_and(|value| matches!(value.kind(), Kind::Number | Kind::String | Kind::Bool));
         embeds && !is_reference
+    }
+
+    fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
+        let (Claim::Field(index) | Claim::Twin(index)) = key.claim else { return false };
+        let mask = self.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
+        let mask = mask.and_then(|mask| serde_json::from_str::<String>(mask).ok());
+        mask.is_some() && mask.as_deref() == proposed.text().as_deref()
     }
 }

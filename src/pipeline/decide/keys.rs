@@ -2,6 +2,8 @@
 //!
 //! Promises: every key of the body is accounted for, also outside of the part that holds the fields.
 
+use std::collections::BTreeSet;
+
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::{When, Writes};
 use crate::bundle::profile::source::{StageSource, ValueSource};
@@ -51,6 +53,14 @@ pub struct KeyPlan {
 }
 
 impl PlannedKey {
+    /// The full name of the field that it writes, as policies and the ledger know it.
+    pub fn field_name(&self, record_type: &RecordType) -> String {
+        match self.claim {
+            Claim::Field(index) | Claim::Twin(index) | Claim::Nested(index) => record_type.field_name(index),
+            Claim::Meta | Claim::Unknown => record_type.unclassified_name(),
+        }
+    }
+
     /// The path as callers know it.
     pub fn wire(&self) -> String {
         self.path.join(".")
@@ -80,10 +90,43 @@ impl KeyPlan {
             .filter(|also| matches!(also.when, When::Is(_)))
             .filter_map(|also| also.at.first(body.root()).map(|value| value.node()))
             .collect();
-        if let Some(tree) = profile.tree(&record_type.name) {
-            plan.level(object, &mut Vec::new(), tree, record_type, &consumed);
-        }
+        plan.add_all(object, record_type, profile, &consumed);
         Ok(plan)
+    }
+
+    /// Reads an object that holds fields and nothing else.
+    pub fn of_object(object: Value<'_>, record_type: &RecordType, profile: &Profile) -> Self {
+        let mut plan = KeyPlan::default();
+        plan.add_all(object, record_type, profile, &[]);
+        plan
+    }
+
+    /// Keys that a record has, that no field claims, and that the body leaves out.
+    pub fn left_out(&self, record: Value<'_>, tree: &FieldTree) -> Vec<String> {
+        let stated: BTreeSet<&[String]> = self.keys.iter().map(|key| key.path.as_slice()).collect();
+        let left_out = unclaimed(record, tree).into_iter().filter(|path| !stated.contains(path.as_slice()));
+        left_out.map(|path| path.join(".")).collect()
+    }
+
+    /// Of paths, those inside a composite of which the body states another part.
+    pub fn inside_composites(&self, paths: Vec<String>) -> Vec<String> {
+        let is_sent = |composite: &str| {
+            self.keys.iter().any(|key| matches!(key.path.as_slice(), [first, _, ..] if first == composite))
+        };
+        let is_inside = |path: &String| path.split_once('.').is_some_and(|(first, _)| is_sent(first));
+        paths.into_iter().filter(is_inside).collect()
+    }
+
+    fn add_all(
+        &mut self,
+        object: Value<'_>,
+        record_type: &RecordType,
+        profile: &Profile,
+        consumed: &[NodeId],
+    ) {
+        if let Some(tree) = profile.tree(&record_type.name) {
+            self.level(object, &mut Vec::new(), tree, record_type, consumed);
+        }
     }
 
     fn level(
@@ -150,7 +193,7 @@ fn is_reference(value: Value<'_>) -> bool {
 }
 
 /// The paths of a record's keys that no field claims and that hold something.
-pub fn unclaimed(record: Value<'_>, tree: &FieldTree) -> Vec<Vec<String>> {
+fn unclaimed(record: Value<'_>, tree: &FieldTree) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for member in record.members().filter(|member| !member.value().is_null()) {
         let key = member.key().into_owned();

@@ -104,6 +104,8 @@ pub fn judge_creation(question: &WriteQuestion<'_>, proposed: &Image) -> WriteVe
 pub(super) struct Change<'c> {
     /// The record as it stands; `None` for a new record.
     pub(super) held: Option<Held<'c>>,
+    /// The part of the body that holds fields.
+    pub(super) written: Option<Value<'c>>,
     /// What policy may know of it now, or of the proposal for a new record.
     pub(super) before: &'c RecordFacts,
     /// What policy would know of it afterwards.
@@ -121,14 +123,14 @@ pub(super) struct Judge<'q, 'a> {
     pub(super) verdict: WriteVerdict,
 }
 
-impl Judge<'_, '_> {
+impl<'a> Judge<'_, 'a> {
     fn change(&mut self, action: Action, image: &Image) -> Result<(), Problem> {
         let view = self.question.gate.judge(&image.facts);
         self.note("view", &image.facts, None, view.view.clone());
         if !view.view.is_allow() {
             return Err(Reason::NotFound.into());
         }
-        let held = Held { image, seen: &view, record_type: self.question.record_type };
+        let held = Held { record: image.record(), seen: &view, record_type: self.question.record_type };
         let change = self.read(Some(held), &image.facts)?;
         if change.plan.stated_id.as_ref().is_some_and(|stated| *stated != image.facts.id) {
             return Err(Reason::IdConflict.into());
@@ -138,7 +140,7 @@ impl Judge<'_, '_> {
             return Err(Reason::PutPartialView.into());
         }
         let target = self.target_stage(action, &change, held)?;
-        let has_other_keys = change.plan.keys.iter().any(|key| !self.is_stage_key(key));
+        let has_other_keys = change.plan.keys.iter().any(|key| !self.places().is_stage_key(key));
         let is_pure_move = target.is_some() && !has_other_keys && action == Action::Edit && !is_replace;
         if action != Action::MoveStage && !is_pure_move {
             self.require(action, &change)?;
@@ -163,7 +165,7 @@ impl Judge<'_, '_> {
         if change.plan.stated_id.is_some() {
             return Err(Reason::IdConflict.into());
         }
-        self.check_new_place(&proposed.facts)?;
+        self.places().check_new(&proposed.facts)?;
         self.require(Action::Create, &change)?;
         for also in &self.question.mapped.also {
             self.require(also.action, &change)?;
@@ -171,7 +173,10 @@ impl Judge<'_, '_> {
         self.fields(&change)
     }
 
-    fn read<'c>(&self, held: Option<Held<'c>>, before: &'c RecordFacts) -> Result<Change<'c>, Problem> {
+    fn read<'c>(&self, held: Option<Held<'c>>, before: &'c RecordFacts) -> Result<Change<'c>, Problem>
+    where
+        'a: 'c,
+    {
         let question = self.question;
         let writes = question.mapped.route.writes.as_ref();
         let plan =
@@ -181,24 +186,24 @@ impl Judge<'_, '_> {
             Some(_) => writes.map_or(WriteSemantics::Merge, |writes| writes.semantics),
             None => WriteSemantics::Merge,
         };
-        let after = match held {
-            Some(_) => self.overlay(before, semantics),
-            None => before.clone(),
+        let written = self.written();
+        let after = match (held, written) {
+            (Some(_), Some(body)) => self.overlay(before, body, semantics),
+            (None, _) | (_, None) => before.clone(),
         };
         let circumstances = self.circumstances(&after);
-        Ok(Change { held, before, after, circumstances, plan, semantics })
+        Ok(Change { held, written, before, after, circumstances, plan, semantics })
     }
 
     /// The part of the body that holds fields.
-    pub(super) fn written(&self) -> Option<Value<'_>> {
+    fn written(&self) -> Option<Value<'a>> {
         let mapped = self.question.mapped;
         mapped.route.writes.as_ref()?.at.first(mapped.document()?.root())
     }
 
     /// The record as it would become: attributes that the body speaks of, over those that it holds now.
-    fn overlay(&self, before: &RecordFacts, semantics: WriteSemantics) -> RecordFacts {
+    fn overlay(&self, before: &RecordFacts, body: Value<'_>, semantics: WriteSemantics) -> RecordFacts {
         let mut after = before.clone();
-        let Some(body) = self.written() else { return after };
         let snapshot = self.question.snapshot;
         let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
         let completeness = match semantics {
@@ -253,7 +258,7 @@ impl Judge<'_, '_> {
         if held.visibility(tree.meaning_of(&keys), &keys) != Visibility::Shown {
             return true;
         }
-        let current = walk(held.image.record(), &keys);
+        let current = walk(held.record, &keys);
         match (current, proposed) {
             (Some(current), Some(proposed)) => !same_value(current, proposed),
             (None, Some(_)) => true,
