@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::archive::provenance::Provenance;
 use super::catalogue::{self, Catalogue};
 use super::policies::{self, Policies};
+use super::program::compile::{self as programs, Programs};
 use super::profile::Profile;
 use super::schema::{self, BundleSchema};
 use super::slices::{self, Slices};
@@ -28,6 +29,8 @@ pub struct Bundle {
     pub policies: Policies,
     /// The policies cut by action and type.
     pub slices: Slices,
+    /// What a gate asks of them, as programs.
+    pub programs: Programs,
     /// The bundle's own entities.
     pub catalogue: Catalogue,
     /// Where it comes from: a folder, unless the loader says otherwise.
@@ -72,7 +75,9 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
         return None;
     }
     let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue);
+    let programs = programs::compile(&profile, &slices, &schema.schema, &catalogue);
     Some(Bundle {
+        programs,
         revision: revision::hash_files(&files),
         files,
         profile,

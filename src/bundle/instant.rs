@@ -49,10 +49,19 @@ pub fn from_parts(parts: [i64; 7], offset_seconds: i32) -> Result<i64, &'static 
 
 /// Writes Cedar's form with milliseconds, or `None` outside of the years that Cedar can read.
 pub fn to_cedar_datetime(millis: i64) -> Option<String> {
-    let timestamp = Timestamp::from_millisecond(millis).ok()?;
-    let text = timestamp.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
-    (text.len() == 24).then_some(text)
+    let timestamp = Timestamp::from_millisecond(millis).ok().filter(|_| is_in_range(millis))?;
+    Some(timestamp.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
 }
+
+/// Whether a point lies in the years that Cedar can read.
+pub fn is_in_range(millis: i64) -> bool {
+    (EARLIEST_MS..=LATEST_MS).contains(&millis)
+}
+
+/// The start of the year 0.
+const EARLIEST_MS: i64 = -62_167_219_200_000;
+/// Shortly before the end of the year 9999, where the calendar of the library ends.
+const LATEST_MS: i64 = 253_402_207_200_999;
 
 fn to_millis(at: DateTime, offset_seconds: i32) -> Result<i64, &'static str> {
     let offset = Offset::from_seconds(offset_seconds).map_err(|_| "not an offset")?;
@@ -89,10 +98,13 @@ mod tests {
 
     #[test]
     fn cedar_reads_what_we_write() {
-        for millis in [0, 1, -1, 1_795_000_000_123, -62_135_596_800_000] {
+        for millis in [0, 1, -1, 1_795_000_000_123, -62_135_596_800_000, EARLIEST_MS, LATEST_MS] {
             let text = to_cedar_datetime(millis).unwrap();
             assert_eq!(parse_cedar_datetime(&text), Some(millis), "{text}");
             assert!(cedar_policy::Expression::new_datetime(&text).to_string().contains(&text));
+        }
+        for millis in [EARLIEST_MS - 1, LATEST_MS + 1, i64::MIN, i64::MAX] {
+            assert_eq!(to_cedar_datetime(millis), None, "{millis}");
         }
     }
 

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod policies;
 pub mod dependencies;
 pub mod slices;
+pub mod program;
 pub mod lints;
 pub mod directory;
 pub mod instant;

@@ -117,7 +117,7 @@ fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
     let dry = DryRun {
         snapshot: &snapshot,
         limits: &limits,
-        cache: &Arc::new(VerdictCache::new(VERDICTS_MAX)),
+        cache: &Arc::new(VerdictCache::new(VERDICTS_MAX, 1)),
         asker: &Asker { entity: args.principal.clone(), attested, now_ms },
         request: request?,
         records: &records,

@@ -155,6 +155,7 @@ reasons! {
     AttributeNonconforming "attribute-nonconforming" Deny Upstream 403 "A record attribute that policy needs has an unexpected form.";
     AttributeNotCarried "attribute-not-carried" Deny Ours 403 "A record attribute that policy needs was not available.";
     EntityUnknown "entity-unknown" Deny Ours 403 "The record refers to somebody or something that is not known.";
+    DecisionMismatch "decision-mismatch" Deny Ours 403 "The decision could not be confirmed, so the record is denied.";
     CrmRejected "crm-rejected" Fail Client 400 "The CRM did not accept the request.";
     IssuerKeysUnavailable "issuer-keys-unavailable" Fail Upstream 503 "The keys of the token's issuer are not available.";
     UpstreamUnreachable "upstream-unreachable" Fail Upstream 502 "The CRM could not be reached.";

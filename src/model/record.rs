@@ -19,7 +19,7 @@ pub enum Attribute {
 }
 
 /// A converted value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttributeValue {
     /// A truth value.
     Bool(bool),

@@ -135,7 +135,7 @@ impl Fetcher<'_> {
         check_identity(&found, shape, mapped)?;
         let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
         let carried = carried(&found);
-        let mut judged = Judged::default();
+        let (mut judged, mut judging) = (Judged::default(), self.gate.judging());
         for record in &found {
             // What stands in a hidden place leaves with it, unjudged: it must not use up fetches that others need, else
             // hidden records would show in what is left.
@@ -143,7 +143,7 @@ impl Fetcher<'_> {
                 continue;
             }
             let facts = self.completed(&complete_from(&record.facts, &carried), &mut fetched).await;
-            judged.add(record, self.gate.judge(&facts));
+            judged.add(record, judging.judge(&facts));
         }
         Ok(judged)
     }

@@ -146,7 +146,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         DirectoryAge::new(config.directory.max_age_ms, loaded.directory_written_ms, clock.now_ms()),
         upstream,
         Recorder::new(ledger.clone(), handles, Arc::clone(&metrics)),
-        Arc::new(VerdictCache::new(config.limits.cached_verdicts)),
+        Arc::new(VerdictCache::new(config.limits.cached_verdicts, config.limits.check_verdicts_every)),
         clock,
         Limits { hosts: config.listen.hosts.clone(), ..limits(&config.limits) },
         metrics,

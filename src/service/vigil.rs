@@ -67,9 +67,16 @@ pub(super) async fn vigil(reloader: Arc<Reloader>, shutdown: impl Future<Output 
     tokio::pin!(shutdown);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut last = Stand::default();
+    let mut is_trusting = true;
     loop {
         tokio::select! {
-            _ = ticks.tick() => last = reloader.keep_vigil(last).await,
+            _ = ticks.tick() => {
+                last = reloader.keep_vigil(last).await;
+                if is_trusting && reloader.sidecar().cache.has_lost_trust() {
+                    is_trusting = false;
+                    reloader.alarm(Reason::DecisionMismatch.code()).await;
+                }
+            }
             () = &mut shutdown => return,
         }
     }

@@ -79,6 +79,9 @@ struct Traffic {
 /// What is set anew for each scrape.
 struct Gauges {
     cache_hits: Gauge,
+    verdicts_compiled: Gauge,
+    verdicts_plain: Gauge,
+    verdict_mismatches: Gauge,
     cache_misses: Gauge,
     cache_bypasses: Gauge,
     ledger_writable: Gauge,
@@ -114,6 +117,12 @@ pub struct Readings {
     pub cache_misses: u64,
     /// Verdicts made and not kept.
     pub cache_bypasses: u64,
+    /// Verdicts of programs.
+    pub verdicts_compiled: u64,
+    /// Verdicts of plain Cedar.
+    pub verdicts_plain: u64,
+    /// Verdicts of programs that plain Cedar did not confirm.
+    pub verdict_mismatches: u64,
     /// Whether the ledger takes entries.
     pub ledger_is_writable: bool,
     /// Entries that wait to be written.
@@ -280,6 +289,19 @@ impl Gauges {
                 "Verdicts made and not kept, since a policy reads what cannot be kept",
                 Gauge::default(),
             ),
+            verdicts_compiled: add(r, "verdicts_compiled", "Verdicts that programs gave", Gauge::default()),
+            verdicts_plain: add(
+                r,
+                "verdicts_plain",
+                "Verdicts that plain Cedar gave because there is no program for them",
+                Gauge::default(),
+            ),
+            verdict_mismatches: add(
+                r,
+                "verdict_mismatches",
+                "Verdicts of programs that plain Cedar did not confirm",
+                Gauge::default(),
+            ),
             ledger_writable: add(r, "ledger_writable", "1 if the ledger takes entries", Gauge::default()),
             ledger_queue: add(r, "ledger_queue_entries", "Entries that wait to be written", Gauge::default()),
             requests_open: add(r, "requests_open", "Requests under way", Gauge::default()),
@@ -394,6 +416,9 @@ impl Metrics {
         set(&self.read.cache_hits, readings.cache_hits);
         set(&self.read.cache_misses, readings.cache_misses);
         set(&self.read.cache_bypasses, readings.cache_bypasses);
+        set(&self.read.verdicts_compiled, readings.verdicts_compiled);
+        set(&self.read.verdicts_plain, readings.verdicts_plain);
+        set(&self.read.verdict_mismatches, readings.verdict_mismatches);
         set(&self.read.generation, readings.generation);
         set(&self.read.ledger_queue, readings.ledger_queue);
         set(&self.read.requests_open, readings.requests_open);

@@ -28,7 +28,7 @@ fn explain(sidecar: &TestSidecar, person: &str, request: (&str, &str, &str), hel
     dry_run(&DryRun {
         snapshot: &sidecar.running().sidecar.current.snapshot(),
         limits: &Limits::default(),
-        cache: &Arc::new(VerdictCache::new(1_000)),
+        cache: &Arc::new(VerdictCache::new(1_000, 1)),
         asker: &Asker::plain(EntityRef::new("User", person), NOW_MS),
         request: DryRequest { method, target, headers, body },
         records: &held.records,

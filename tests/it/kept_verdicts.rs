@@ -126,7 +126,7 @@ fn a_kept_verdict_equals_a_fresh_one() {
     for policies in TIMES {
         let snapshot = snapshot(policies);
         // One cache for all cases, so that every case may meet what another one left.
-        let cache = Arc::new(VerdictCache::new(10_000));
+        let cache = Arc::new(VerdictCache::new(10_000, 1));
         let people =
             prop::sample::select(vec!["rep-east", "rep-west", "manager-east", "service", "admin", "nobody"]);
         let mut runner =

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of a test may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
+mod equality;
 mod proposed;
 mod reads;
 mod lists;

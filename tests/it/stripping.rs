@@ -109,7 +109,7 @@ fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Opti
     let found = records::find(document, &route.shape, asked, lookups, 1000).ok()?;
     let principal = EntityRef::new("User", person);
     let asker = Asker::plain(principal, NOW_MS);
-    let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::new(VerdictCache::new(100)));
+    let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::new(VerdictCache::new(100, 1)));
     let verdicts = found.iter().map(|record| (record.node, gate.judge(&record.facts))).collect();
     let ids: HashMap<_, _> = found.iter().map(|record| (record.node, record.facts.id.clone())).collect();
     let question = Filter {

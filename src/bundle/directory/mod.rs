@@ -142,6 +142,13 @@ impl Directory {
         above.into_iter().flatten().map(|number| self.index.reference(number)).collect()
     }
 
+    /// Whether an entity is below another; `None` if it is not there.
+    pub fn is_below(&self, entity: &EntityRef, above: &EntityRef) -> Option<bool> {
+        let number = self.index.number(entity)?;
+        let wanted = self.index.number(above);
+        Some(wanted.is_some_and(|wanted| self.index.ancestors(number).contains(&wanted)))
+    }
+
     /// How many people there are.
     pub fn people_count(&self) -> usize {
         self.index.people_count()

@@ -42,6 +42,8 @@ pub struct LimitsConfig {
     pub lock_timeout_ms: u64,
     /// Verdicts kept.
     pub cached_verdicts: u64,
+    /// How many verdicts of programs there are to one that plain Cedar gives as well.
+    pub check_verdicts_every: u64,
     /// Bytes of a body that passes.
     pub stream_bytes: u64,
     /// Milliseconds between two pieces of it.
@@ -75,6 +77,7 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         handshakes: settings.size(&HANDSHAKES),
         lock_timeout_ms: settings.integer(&LOCK_TIMEOUT_MS),
         cached_verdicts: settings.integer(&CACHED_VERDICTS),
+        check_verdicts_every: settings.integer(&CHECK_VERDICTS_EVERY),
         stream_bytes: settings.integer(&STREAM_BYTES),
         stream_idle_ms: settings.integer(&STREAM_IDLE_MS),
         stream_time_ms: settings.integer(&STREAM_TIME_MS),
@@ -105,6 +108,7 @@ impl Default for LimitsConfig {
             handshakes: HANDSHAKES.default_size(),
             lock_timeout_ms: LOCK_TIMEOUT_MS.default_integer(),
             cached_verdicts: CACHED_VERDICTS.default_integer(),
+            check_verdicts_every: CHECK_VERDICTS_EVERY.default_integer(),
             stream_bytes: STREAM_BYTES.default_integer(),
             stream_idle_ms: STREAM_IDLE_MS.default_integer(),
             stream_time_ms: STREAM_TIME_MS.default_integer(),
@@ -138,6 +142,7 @@ pub const SECTION: Section = Section {
         &HANDSHAKES,
         &LOCK_TIMEOUT_MS,
         &CACHED_VERDICTS,
+        &CHECK_VERDICTS_EVERY,
         &STREAM_BYTES,
         &STREAM_IDLE_MS,
         &STREAM_TIME_MS,
@@ -189,7 +194,14 @@ const LOCK_TIMEOUT_MS: Key = Key::integer(
     "for other changes of the same record that are under way",
 );
 const CACHED_VERDICTS: Key =
-    Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "verdicts that are kept");
+    Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "programs and verdicts that are kept");
+const CHECK_VERDICTS_EVERY: Key = Key::integer(
+    "check_verdicts_every",
+    1_000,
+    1,
+    1_000_000,
+    "compiled verdicts of which plain Cedar checks one",
+);
 const STREAM_BYTES: Key = Key::integer(
     "stream_bytes",
     1 << 30,

@@ -1,15 +1,18 @@
 //! The gate that each record of an answer passes (PDP): may it be viewed, and which of its fields?
 //!
-//! A verdict may come from the cache only if the key holds everything that the decision read: the snapshot, the
+//! Programs decide where there are any, and plain Cedar elsewhere; now and then both, and then they must agree. A verdict of
+//! plain Cedar may come from the cache only if the key holds everything that the decision read: the snapshot, the
 //! principal with what is attested of them, the values of the attributes, the record's identity if a policy looks at it,
 //! and where the time stands among the points that it is compared with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::entities::{EntitiesError, Gathering};
 use super::evaluate::{self, authorize, unusable};
+use super::program::bind::{self, Bound};
+use super::program::run::Run;
 use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
@@ -46,13 +49,33 @@ pub struct RecordVerdict {
     pub errors: Vec<String>,
 }
 
-/// The cache of verdicts, shared by all requests.
+/// What is kept between requests: programs bound to principals, and verdicts where there is no program.
 pub struct VerdictCache {
+    bound: moka::sync::Cache<BoundKey, Option<Arc<Bound>>>,
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
     whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
+    counts: Counts,
+    trust: ProgramTrust,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
     bypasses: AtomicU64,
+    compiled: AtomicU64,
+    plain: AtomicU64,
+    mismatches: AtomicU64,
+}
+
+/// Generation, who asks, and the record type.
+type BoundKey = (u64, EntityRef, Attested, String);
+
+/// Whether programs decide, and how often Cedar is asked as well.
+#[derive(Debug)]
+struct ProgramTrust {
+    is_lost: AtomicBool,
+    checked_every: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,35 +89,56 @@ struct VerdictKey {
     values: String,
 }
 
-/// How often the cache was asked.
+/// How often the cache was asked, and who decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheCounts {
-    /// Verdicts found.
+    /// Programs, or verdicts of plain Cedar, that were found.
     pub hits: u64,
-    /// Verdicts made and kept.
+    /// Those that were made and kept.
     pub misses: u64,
-    /// Verdicts made because a policy uses the time in a way that cannot be kept.
+    /// Verdicts of plain Cedar that cannot be kept.
     pub bypasses: u64,
+    /// Verdicts that programs gave.
+    pub compiled: u64,
+    /// Verdicts that plain Cedar gave because there is no program for them.
+    pub plain: u64,
+    /// Verdicts of programs that plain Cedar did not confirm.
+    pub mismatches: u64,
 }
 
 impl VerdictCache {
-    /// A cache of at most so many verdicts.
-    pub fn new(entries_max: u64) -> Self {
-        let entries = moka::sync::Cache::new(entries_max);
-        let whatever = moka::sync::Cache::new(WHATEVER_MAX);
+    /// A cache of at most so many programs and so many verdicts, which lets plain Cedar check one of so many verdicts.
+    pub fn new(entries_max: u64, checked_every: u64) -> Self {
+        let bound = moka::sync::Cache::builder().max_capacity(entries_max.saturating_mul(ENTRY_BYTES));
+        let weigh = |_: &BoundKey, bound: &Option<Arc<Bound>>| {
+            let bytes = bound.as_ref().map_or(0, |bound| bound.weight());
+            u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
+        };
         Self {
-            entries,
-            whatever,
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            bypasses: AtomicU64::new(0),
+            bound: bound.weigher(weigh).build(),
+            entries: moka::sync::Cache::new(entries_max),
+            whatever: moka::sync::Cache::new(WHATEVER_MAX),
+            counts: Counts::default(),
+            trust: ProgramTrust { is_lost: AtomicBool::new(false), checked_every: checked_every.max(1) },
         }
     }
 
     /// How often it was asked since the start.
     pub fn counts(&self) -> CacheCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CacheCounts { hits: read(&self.hits), misses: read(&self.misses), bypasses: read(&self.bypasses) }
+        CacheCounts {
+            hits: read(&self.counts.hits),
+            misses: read(&self.counts.misses),
+            bypasses: read(&self.counts.bypasses),
+            compiled: read(&self.counts.compiled),
+            plain: read(&self.counts.plain),
+            mismatches: read(&self.counts.mismatches),
+        }
+    }
+
+    /// Whether a program and plain Cedar disagreed, since when plain Cedar decides alone.
+    pub fn has_lost_trust(&self) -> bool {
+        self.trust.is_lost.load(Ordering::Relaxed)
     }
 }
 
@@ -110,6 +154,9 @@ type WhateverKey = (u64, (EntityRef, Attested, i64), String);
 
 /// Verdicts on every record of a type that are kept: they are made anew for each moment, so few are in use at once.
 const WHATEVER_MAX: u64 = 1_000;
+
+/// What an entry of the cache may take on average; programs are weighed.
+const ENTRY_BYTES: u64 = 2_048;
 
 /// What of the context is part of a verdict's key.
 const KEPT_CONTEXT: &[&str] = &["now", "field", "authLevel", "onBehalfOf"];
@@ -128,20 +175,69 @@ impl RecordGate {
         self.snapshot.bundle.slices.attributes_needed(GATE_ACTIONS, type_name)
     }
 
-    /// What may be seen of a record.
+    /// Judges records of one list, which share what they teach.
+    pub fn judging(&self) -> Judging<'_> {
+        Judging { gate: self, runs: HashMap::new() }
+    }
+
+    /// What may be seen of one record.
     pub fn judge(&self, facts: &RecordFacts) -> Arc<RecordVerdict> {
+        self.judging().judge(facts)
+    }
+
+    /// The program of a type for this principal, if programs can decide on it.
+    fn bound(&self, type_name: &str) -> Option<Arc<Bound>> {
+        if self.cache.has_lost_trust() {
+            return None;
+        }
+        let program = self.snapshot.bundle.programs.of(type_name)?.as_ref().ok()?;
+        let (_, record_type) = self.snapshot.bundle.profile.type_named(type_name)?;
+        let (entity, attested) = (self.asker.entity.clone(), self.asker.attested.clone());
+        let key = (self.snapshot.generation, entity, attested, type_name.to_owned());
+        if let Some(bound) = self.cache.bound.get(&key) {
+            self.cache.counts.hits.fetch_add(1, Ordering::Relaxed);
+            return bound;
+        }
+        self.cache.counts.misses.fetch_add(1, Ordering::Relaxed);
+        let bound = bind::bind(&self.snapshot, program, record_type, &self.asker).ok().map(Arc::new);
+        self.cache.bound.insert(key, bound.clone());
+        bound
+    }
+
+    /// What plain Cedar says, from the cache of its verdicts if nothing that it read has changed.
+    fn judge_plainly(&self, facts: &RecordFacts) -> Arc<RecordVerdict> {
+        self.cache.counts.plain.fetch_add(1, Ordering::Relaxed);
         let Some(key) = self.key(facts) else {
-            self.cache.bypasses.fetch_add(1, Ordering::Relaxed);
+            self.cache.counts.bypasses.fetch_add(1, Ordering::Relaxed);
             return Arc::new(self.judge_afresh(facts));
         };
         if let Some(verdict) = self.cache.entries.get(&key) {
-            self.cache.hits.fetch_add(1, Ordering::Relaxed);
+            self.cache.counts.hits.fetch_add(1, Ordering::Relaxed);
             return verdict;
         }
-        self.cache.misses.fetch_add(1, Ordering::Relaxed);
+        self.cache.counts.misses.fetch_add(1, Ordering::Relaxed);
         let verdict = Arc::new(self.judge_afresh(facts));
         self.cache.entries.insert(key, Arc::clone(&verdict));
         verdict
+    }
+
+    /// Has plain Cedar confirm one verdict of many. A disagreement denies, and no program decides from then on.
+    fn confirmed(&self, facts: &RecordFacts, verdict: Arc<RecordVerdict>) -> Arc<RecordVerdict> {
+        let number = self.cache.counts.compiled.fetch_add(1, Ordering::Relaxed);
+        if !number.is_multiple_of(self.cache.trust.checked_every) {
+            return verdict;
+        }
+        if self.judge_afresh(facts) == *verdict {
+            return verdict;
+        }
+        self.cache.trust.is_lost.store(true, Ordering::Relaxed);
+        self.cache.counts.mismatches.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            record_type = facts.type_name,
+            "a program and Cedar disagree: the record is denied, and Cedar decides alone from now on"
+        );
+        let fields = verdict.fields.len();
+        Arc::new(RecordVerdict::denied(Decision::deny(Reason::DecisionMismatch), fields))
     }
 
     /// What may be seen of a record, without the cache.
@@ -324,6 +420,30 @@ impl RecordGate {
             }
         }
         Some(())
+    }
+}
+
+/// Judges the records of one list.
+pub struct Judging<'g> {
+    gate: &'g RecordGate,
+    runs: HashMap<String, Option<Run<'g>>>,
+}
+
+impl Judging<'_> {
+    /// What may be seen of a record.
+    pub fn judge(&mut self, facts: &RecordFacts) -> Arc<RecordVerdict> {
+        let gate = self.gate;
+        if !self.runs.contains_key(&facts.type_name) {
+            let run = gate.bound(&facts.type_name).and_then(|bound| {
+                Run::new(&gate.snapshot, bound, &gate.asker.entity, gate.asker.now_ms).ok()
+            });
+            self.runs.insert(facts.type_name.clone(), run);
+        }
+        let run = self.runs.get_mut(&facts.type_name).and_then(Option::as_mut);
+        match run.map(|run| run.judge(facts)) {
+            Some(Ok(verdict)) => gate.confirmed(facts, verdict),
+            Some(Err(_)) | None => gate.judge_plainly(facts),
+        }
     }
 }
 

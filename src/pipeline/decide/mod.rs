@@ -5,6 +5,7 @@
 pub mod entities;
 pub mod evaluate;
 pub mod whatever;
+pub mod program;
 pub mod gate;
 pub mod held;
 pub mod always;

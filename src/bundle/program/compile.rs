@@ -1,0 +1,217 @@
+//! Compiles the policies that a gate asks for one record type: once per bundle, for all principals.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use cedar_policy as cedar;
+
+use super::evaluate::{Stop, World};
+use super::expression::{Expression, Op};
+use super::fold::fold;
+use super::read::{self, Subject, Unread};
+use super::tree::{Outcome, Tree};
+use super::value::Value;
+use crate::bundle::catalogue::{Catalogue, from_uid, to_uid};
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::types::RecordType;
+use crate::bundle::slices::{Slice, Slices};
+use crate::model::principal::EntityRef;
+
+/// The programs of a bundle, by record type.
+#[derive(Debug, Default)]
+pub struct Programs {
+    programs: BTreeMap<String, Result<Arc<Program>, Unread>>,
+}
+
+/// Everything that a gate asks about records of one type.
+#[derive(Debug)]
+pub struct Program {
+    /// The atoms, by number.
+    pub atoms: Vec<Expression>,
+    /// The rules, each once.
+    pub rules: Vec<Rule>,
+    /// Whether the record may be viewed.
+    pub view: Vec<u32>,
+    /// What is asked of the fields.
+    pub questions: Vec<Question>,
+    /// The attributes of the record that the policies look at, by place and in their order.
+    pub attributes: Vec<usize>,
+}
+
+/// A policy, as far as one question is concerned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rule {
+    /// The policy's id.
+    pub policy: Arc<str>,
+    /// What it says.
+    pub effect: RuleEffect,
+    /// When.
+    pub tree: Tree,
+}
+
+/// What a policy says where it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuleEffect {
+    /// Permit.
+    Permit,
+    /// Forbid.
+    Forbid,
+}
+
+/// One question about fields that the policies cannot tell apart.
+#[derive(Debug)]
+pub struct Question {
+    /// The action.
+    pub action: &'static str,
+    /// The fields, by place; the place after the last stands for what no profile describes.
+    pub fields: Arc<[usize]>,
+    /// The rules, by number.
+    pub rules: Vec<u32>,
+}
+
+impl Programs {
+    /// The program of a type, or why there is none.
+    pub fn of(&self, type_name: &str) -> Option<&Result<Arc<Program>, Unread>> {
+        self.programs.get(type_name)
+    }
+
+    /// The types without a program, each with why.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, &Unread)> {
+        self.programs.iter().filter_map(|(name, program)| Some((name.as_str(), program.as_ref().err()?)))
+    }
+}
+
+/// Compiles for every type.
+pub fn compile(profile: &Profile, slices: &Slices, schema: &cedar::Schema, catalogue: &Catalogue) -> Programs {
+    let one = |record_type: &RecordType| {
+        let mut making = Making { catalogue, schema, atoms: HashMap::new(), rules: HashMap::new() };
+        (record_type.name.clone(), making.program(record_type, slices).map(Arc::new))
+    };
+    Programs { programs: profile.types.iter().map(one).collect() }
+}
+
+struct Making<'a> {
+    catalogue: &'a Catalogue,
+    schema: &'a cedar::Schema,
+    atoms: HashMap<Expression, u32>,
+    rules: HashMap<Rule, u32>,
+}
+
+impl Making<'_> {
+    fn program(&mut self, record_type: &RecordType, slices: &Slices) -> Result<Program, Unread> {
+        let slice = |action: &str| {
+            slices.of(action, &record_type.name).ok_or_else(|| Unread(format!("no slice for {action}")))
+        };
+        let mut needed = BTreeSet::new();
+        let view = slice("view")?;
+        needed.extend(view.dependencies.resource_attributes.iter());
+        let conditions = self.conditions("view", view, record_type)?;
+        let view = self.rules(&conditions, None);
+        let mut questions = Vec::new();
+        // In the order in which what is masked is overridden by what is shown.
+        for action in ["readFieldMasked", "readField"] {
+            let slice = slice(action)?;
+            needed.extend(slice.dependencies.resource_attributes.iter());
+            let conditions = self.conditions(action, slice, record_type)?;
+            for class in &slice.field_classes {
+                let Some(first) = class.first() else { continue };
+                let field = Value::entity(&EntityRef::new("Field", record_type.field_name(*first)));
+                let rules = self.rules(&conditions, Some(&field));
+                questions.push(Question { action, fields: class.as_slice().into(), rules });
+            }
+        }
+        let attributes: BTreeSet<usize> =
+            needed.iter().filter_map(|name| record_type.attribute(name)).collect();
+        Ok(Program {
+            atoms: in_order(&self.atoms),
+            rules: in_order(&self.rules),
+            view,
+            questions,
+            attributes: attributes.into_iter().collect(),
+        })
+    }
+
+    fn conditions(
+        &self,
+        action: &str,
+        slice: &Slice,
+        record_type: &RecordType,
+    ) -> Result<Vec<(Arc<str>, RuleEffect, Expression)>, Unread> {
+        let action = EntityRef::new("Action", action);
+        let actions = actions_above(&action, self.schema);
+        let subject = Subject { record_type, action, actions };
+        let mut found: Vec<(Arc<str>, RuleEffect, Expression)> = Vec::new();
+        for policy in slice.policies.policies() {
+            let effect = match policy.effect() {
+                cedar::Effect::Permit => RuleEffect::Permit,
+                cedar::Effect::Forbid => RuleEffect::Forbid,
+            };
+            let id: &str = policy.id().as_ref();
+            found.push((id.into(), effect, read::condition(policy, &subject)?));
+        }
+        found.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+        Ok(found)
+    }
+
+    fn rules(&mut self, conditions: &[(Arc<str>, RuleEffect, Expression)], field: Option<&Value>) -> Vec<u32> {
+        let leaves = |op: &Op| match (op, field) {
+            (Op::Context(key), Some(field)) if key.as_ref() == "field" => Some(Ok(field.clone())),
+            (Op::Context(key), None) if key.as_ref() == "field" => Some(Err(Stop::Fails)),
+            (Op::HasContext(key), field) if key.as_ref() == "field" => Some(Ok(Value::Bool(field.is_some()))),
+            _ => None,
+        };
+        let mut rules = Vec::new();
+        for (policy, effect, condition) in conditions {
+            let condition = fold(condition, &leaves, &Own(self.catalogue));
+            let atoms = &mut self.atoms;
+            let tree = Tree::of(&condition, &mut |atom| number(atoms, atom.clone()));
+            if tree != Tree::Known(Outcome::False) {
+                let rule = Rule { policy: Arc::clone(policy), effect: *effect, tree };
+                rules.push(number(&mut self.rules, rule));
+            }
+        }
+        rules
+    }
+}
+
+fn number<T: std::hash::Hash + Eq>(numbers: &mut HashMap<T, u32>, item: T) -> u32 {
+    let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+    *numbers.entry(item).or_insert(next)
+}
+
+fn in_order<T: Clone>(numbers: &HashMap<T, u32>) -> Vec<T> {
+    let mut items: Vec<(&T, u32)> = numbers.iter().map(|(item, number)| (item, *number)).collect();
+    items.sort_by_key(|(_, number)| *number);
+    items.into_iter().map(|(item, _)| item.clone()).collect()
+}
+
+fn actions_above(action: &EntityRef, schema: &cedar::Schema) -> BTreeSet<EntityRef> {
+    let mut above = BTreeSet::from([action.clone()]);
+    if let (Some(uid), Ok(actions)) = (to_uid(action), schema.action_entities()) {
+        above.extend(actions.ancestors(&uid).into_iter().flatten().map(from_uid));
+    }
+    above
+}
+
+/// The bundle's own entities: fields and stages, which have no attributes.
+struct Own<'a>(&'a Catalogue);
+
+impl Own<'_> {
+    fn known(&self, entity: &EntityRef) -> Result<(), Stop> {
+        self.0.entity(entity).map(|_| ()).ok_or(Stop::Unsupported)
+    }
+}
+
+impl World for Own<'_> {
+    fn attribute(&self, entity: &EntityRef, _: &str) -> Result<Option<Value>, Stop> {
+        self.known(entity).map(|()| None)
+    }
+
+    fn tag(&self, entity: &EntityRef, _: &str) -> Result<Option<Value>, Stop> {
+        self.known(entity).map(|()| None)
+    }
+
+    fn is_below(&self, entity: &EntityRef, above: &EntityRef) -> Result<bool, Stop> {
+        self.known(entity).map(|()| self.0.is_in(entity, above))
+    }
+}

@@ -1,0 +1,177 @@
+//! Property: what a program decides, plain Cedar decides: every verdict, its determining policies and its failures.
+//!
+//! Policies, directory, records, people and moments are random within what the schema allows; a run prints its seed and
+//! counts. `LOCKKEEPER_EQUALITY_CASES` asks for more cases (a case is one decision: a view, or one field of one record),
+//! `LOCKKEEPER_EQUALITY_SEED` for the same ones again. `scripts/equality` makes the long run.
+
+mod policies;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cedar_policy as cedar;
+use lockkeeper::bundle::compile::{Bundle, compile};
+use lockkeeper::bundle::current::Snapshot;
+use lockkeeper::bundle::policies::DEREFERENCE_LEVEL_MAX;
+use lockkeeper::config::author::{Problems, SourceFile};
+use lockkeeper::model::principal::{Asker, Attested, EntityRef};
+use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
+
+/// Pseudo-random numbers that a seed repeats.
+pub struct Dice(u64);
+
+impl Dice {
+    /// The next number (splitmix64).
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below another.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// Whether it is one of `of`.
+    pub fn one_in(&mut self, of: usize) -> bool {
+        self.below(of) == 0
+    }
+
+    /// One of several.
+    pub fn pick<'t, T: ?Sized>(&mut self, of: &[&'t T]) -> &'t T {
+        of[self.below(of.len())]
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    sets: usize,
+    without_program: BTreeMap<String, usize>,
+    policies: usize,
+    refused_policies: usize,
+    records: usize,
+    cases: u64,
+    by_programs: u64,
+    allowed: u64,
+    failed: u64,
+}
+
+#[test]
+fn programs_decide_as_cedar_does() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let wanted: u64 = number("LOCKKEEPER_EQUALITY_CASES").unwrap_or(CASES);
+    let seed = number("LOCKKEEPER_EQUALITY_SEED").unwrap_or(SEED);
+    let mut dice = Dice(seed);
+    let base = bundle("@id(\"none\") forbid (principal, action, resource);").expect("the base loads");
+    let mut tally = Tally::default();
+    while tally.cases < wanted {
+        let (text, refused) = policy_set(&base, &mut dice);
+        tally.refused_policies += refused;
+        let Some(bundle) = bundle(&text) else { continue };
+        tally.sets += 1;
+        tally.policies += bundle.policies.ids().count();
+        for (_, why) in bundle.programs.missing() {
+            *tally.without_program.entry(why.to_string()).or_default() += 1;
+        }
+        check_set(bundle, &text, seed, &mut dice, &mut tally);
+    }
+    println!(
+        "| equality | seed {seed}: {} cases on {} records, {} policy sets, {} policies ({} not valid) | equal in all; {} verdicts by programs; {} cases allowed, {} verdicts with failures; sets without a program: {:?} |",
+        tally.cases,
+        tally.records,
+        tally.sets,
+        tally.policies,
+        tally.refused_policies,
+        tally.by_programs,
+        tally.allowed,
+        tally.failed,
+        tally.without_program,
+    );
+    // A comparison of Cedar with itself would pass.
+    assert!(tally.by_programs * 10 > tally.records as u64 * 7, "programs decided too rarely");
+    assert!(tally.allowed > 0 && tally.failed > 0);
+}
+
+fn check_set(bundle: Bundle, text: &str, seed: u64, dice: &mut Dice, tally: &mut Tally) {
+    let directory = world::directory(&bundle.schema.schema, dice);
+    let snapshot = Snapshot::first(bundle, directory);
+    for _ in 0..PEOPLE {
+        let asker = asker(dice);
+        let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
+        let gate = RecordGate::new(Arc::clone(&snapshot), asker.clone(), Arc::clone(&cache));
+        let mut judging = gate.judging();
+        for _ in 0..RECORDS {
+            let facts = world::record(&snapshot, dice);
+            let (by_program, by_cedar) = (judging.judge(&facts), gate.judge_afresh(&facts));
+            assert_eq!(*by_program, by_cedar, "seed {seed}\n{asker:?}\n{facts:?}\n{text}");
+            tally.records += 1;
+            tally.cases += 1 + by_cedar.fields.len() as u64;
+            tally.allowed += by_cedar.fields.iter().filter(|field| **field != lockkeeper::pipeline::decide::gate::Visibility::Hidden).count() as u64;
+            tally.failed += u64::from(!by_cedar.errors.is_empty());
+        }
+        tally.by_programs += cache.counts().compiled;
+    }
+}
+
+fn asker(dice: &mut Dice) -> Asker {
+    let person = |dice: &mut Dice| EntityRef::new("User", format!("u{}", dice.below(world::USERS)));
+    let attested = Attested {
+        auth_level: dice.one_in(2).then(|| dice.below(4) as i64),
+        on_behalf_of: dice.one_in(3).then(|| person(dice)),
+    };
+    let entity = match dice.below(6) {
+        0 => EntityRef::new("Service", "s0"),
+        _ => person(dice),
+    };
+    Asker { entity, attested, now_ms: world::moment(dice) }
+}
+
+/// Policies that pass the validator alone, as one text, and how many did not.
+fn policy_set(base: &Bundle, dice: &mut Dice) -> (String, usize) {
+    let validator = cedar::Validator::new(base.schema.schema.clone());
+    let (mut text, mut refused) = (String::new(), 0);
+    let wanted = 3 + dice.below(14);
+    let mut number = 0;
+    while number < wanted {
+        let policy = policies::policy(number, dice);
+        let set: cedar::PolicySet = policy.parse().unwrap_or_else(|error| panic!("{error:?}\n{policy}"));
+        let found = validator.validate_with_level(&set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
+        if found.validation_passed_without_warnings() {
+            text.push_str(&policy);
+            number += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    (text, refused)
+}
+
+fn bundle(policies: &str) -> Option<Bundle> {
+    let file = |name: &str, text: &str| (name.to_owned(), Bytes::from(text.to_owned()));
+    let files = BTreeMap::from([
+        file("profile.toml", world::PROFILE),
+        file("crm.cedarschema", world::SCHEMA),
+        file("policies.cedar", policies),
+    ]);
+    let mut problems = Problems::default();
+    let bundle = compile(files, &mut problems);
+    if bundle.is_none() && std::env::var("SHOW").is_ok() {
+        println!("{problems:?}");
+    }
+    bundle
+}
+
+/// A directory's text as a source.
+pub fn source(text: String) -> Arc<SourceFile> {
+    SourceFile::new("directory.cedarentities.json".to_owned(), text)
+}
+
+const CASES: u64 = 6_000;
+const SEED: u64 = 20_260_704;
+const PEOPLE: usize = 4;
+const RECORDS: usize = 12;
