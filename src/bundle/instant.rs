@@ -61,7 +61,7 @@ pub fn is_in_range(millis: i64) -> bool {
 /// The start of the year 0.
 const EARLIEST_MS: i64 = -62_167_219_200_000;
 /// Shortly before the end of the year 9999, where the calendar of the library ends.
-const LATEST_MS: i64 = 253_402_207_200_999;
+const LATEST_MS: i64 = 253_402_207_200_000;
 
 fn to_millis(at: DateTime, offset_seconds: i32) -> Result<i64, &'static str> {
     let offset = Offset::from_seconds(offset_seconds).map_err(|_| "not an offset")?;
@@ -101,7 +101,10 @@ mod tests {
         for millis in [0, 1, -1, 1_795_000_000_123, -62_135_596_800_000, EARLIEST_MS, LATEST_MS] {
             let text = to_cedar_datetime(millis).unwrap();
             assert_eq!(parse_cedar_datetime(&text), Some(millis), "{text}");
-            assert!(cedar_policy::Expression::new_datetime(&text).to_string().contains(&text));
+            let at = cedar_policy::RestrictedExpression::new_datetime(&text);
+            let uid = "User::\"a\"".parse().unwrap();
+            let entity = cedar_policy::Entity::new(uid, [("at".to_owned(), at)].into(), Default::default());
+            assert!(entity.is_ok(), "{text}: Cedar reads it");
         }
         for millis in [EARLIEST_MS - 1, LATEST_MS + 1, i64::MIN, i64::MAX] {
             assert_eq!(to_cedar_datetime(millis), None, "{millis}");

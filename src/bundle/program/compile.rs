@@ -82,7 +82,12 @@ impl Programs {
 }
 
 /// Compiles for every type.
-pub fn compile(profile: &Profile, slices: &Slices, schema: &cedar::Schema, catalogue: &Catalogue) -> Programs {
+pub fn compile(
+    profile: &Profile,
+    slices: &Slices,
+    schema: &cedar::Schema,
+    catalogue: &Catalogue,
+) -> Programs {
     let one = |record_type: &RecordType| {
         let mut making = Making { catalogue, schema, atoms: HashMap::new(), rules: HashMap::new() };
         (record_type.name.clone(), making.program(record_type, slices).map(Arc::new))
@@ -153,7 +158,11 @@ impl Making<'_> {
         Ok(found)
     }
 
-    fn rules(&mut self, conditions: &[(Arc<str>, RuleEffect, Expression)], field: Option<&Value>) -> Vec<u32> {
+    fn rules(
+        &mut self,
+        conditions: &[(Arc<str>, RuleEffect, Expression)],
+        field: Option<&Value>,
+    ) -> Vec<u32> {
         let leaves = |op: &Op| match (op, field) {
             (Op::Context(key), Some(field)) if key.as_ref() == "field" => Some(Ok(field.clone())),
             (Op::Context(key), None) if key.as_ref() == "field" => Some(Err(Stop::Fails)),

@@ -81,7 +81,8 @@ impl Scene<'_> {
                 _ => return Err(Stop::Fails),
             },
             Op::Set(items) => {
-                let items: Result<BTreeSet<Value>, Stop> = items.iter().map(|item| self.evaluate(item)).collect();
+                let items: Result<BTreeSet<Value>, Stop> =
+                    items.iter().map(|item| self.evaluate(item)).collect();
                 Value::Set(Arc::new(items?))
             }
             Op::Members(members) => {
@@ -140,7 +141,9 @@ impl Scene<'_> {
 
     fn two(&self, operator: Operator, left: &Value, right: &Value) -> Result<Value, Stop> {
         let arithmetic = |compute: fn(i64, i64) -> Option<i64>| match (left, right) {
-            (Value::Long(left), Value::Long(right)) => compute(*left, *right).map(Value::Long).ok_or(Stop::Fails),
+            (Value::Long(left), Value::Long(right)) => {
+                compute(*left, *right).map(Value::Long).ok_or(Stop::Fails)
+            }
             _ => Err(Stop::Fails),
         };
         Ok(match operator {

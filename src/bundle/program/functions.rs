@@ -76,7 +76,9 @@ impl Function {
 
     fn of_one(self, value: &Value) -> Result<Value, Stop> {
         Ok(match (self, value) {
-            (Self::Decimal, Value::Text(text)) => Value::Decimal(parse_decimal(text).ok_or(Stop::Unsupported)?),
+            (Self::Decimal, Value::Text(text)) => {
+                Value::Decimal(parse_decimal(text).ok_or(Stop::Unsupported)?)
+            }
             (Self::Datetime, Value::Text(text)) => {
                 Value::Datetime(parse_datetime(text).ok_or(Stop::Unsupported)?)
             }
@@ -99,7 +101,9 @@ impl Function {
     fn of_two(self, first: &Value, second: &Value) -> Result<Value, Stop> {
         Ok(match (self, first, second) {
             (Self::LessThan, Value::Decimal(left), Value::Decimal(right)) => Value::Bool(left < right),
-            (Self::LessThanOrEqual, Value::Decimal(left), Value::Decimal(right)) => Value::Bool(left <= right),
+            (Self::LessThanOrEqual, Value::Decimal(left), Value::Decimal(right)) => {
+                Value::Bool(left <= right)
+            }
             (Self::GreaterThan, Value::Decimal(left), Value::Decimal(right)) => Value::Bool(left > right),
             (Self::GreaterThanOrEqual, Value::Decimal(left), Value::Decimal(right)) => {
                 Value::Bool(left >= right)

@@ -243,7 +243,8 @@ fn names(body: &Json) -> Result<Vec<String>, Unread> {
     match body.get("attr") {
         Some(Json::String(name)) => Ok(vec![name.clone()]),
         Some(Json::Array(list)) => {
-            let names: Option<Vec<String>> = list.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+            let names: Option<Vec<String>> =
+                list.iter().map(|name| name.as_str().map(str::to_owned)).collect();
             names.ok_or_else(|| unread(body))
         }
         _ => Err(unread(body)),

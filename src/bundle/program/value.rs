@@ -51,7 +51,8 @@ impl Value {
                 Self::Set(Arc::new(items?))
             }
             cedar::EvalResult::Record(record) => {
-                let members = record.iter().map(|(key, value)| Some((key.to_string(), Self::from_cedar(value)?)));
+                let members =
+                    record.iter().map(|(key, value)| Some((key.to_string(), Self::from_cedar(value)?)));
                 let members: Option<BTreeMap<String, Value>> = members.collect();
                 Self::Record(Arc::new(members?))
             }
@@ -68,7 +69,9 @@ impl Value {
             AttributeValue::Decimal(units) => Self::Decimal(*units),
             AttributeValue::Datetime(millis) => Self::Datetime(*millis),
             AttributeValue::Entity(entity) => Self::entity(entity),
-            AttributeValue::Set(values) => Self::Set(Arc::new(values.iter().map(Self::from_attribute).collect())),
+            AttributeValue::Set(values) => {
+                Self::Set(Arc::new(values.iter().map(Self::from_attribute).collect()))
+            }
         }
     }
 }

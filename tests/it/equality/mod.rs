@@ -17,7 +17,9 @@ use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::bundle::policies::DEREFERENCE_LEVEL_MAX;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, Attested, EntityRef};
-use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
+use lockkeeper::model::reason::Reason;
+use lockkeeper::model::record::{Attribute, RecordFacts};
+use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache, Visibility};
 
 /// Pseudo-random numbers that a seed repeats.
 pub struct Dice(u64);
@@ -111,7 +113,8 @@ fn check_set(bundle: Bundle, text: &str, seed: u64, dice: &mut Dice, tally: &mut
             assert_eq!(*by_program, by_cedar, "seed {seed}\n{asker:?}\n{facts:?}\n{text}");
             tally.records += 1;
             tally.cases += 1 + by_cedar.fields.len() as u64;
-            tally.allowed += by_cedar.fields.iter().filter(|field| **field != lockkeeper::pipeline::decide::gate::Visibility::Hidden).count() as u64;
+            let shown = by_cedar.fields.iter().filter(|field| **field != Visibility::Hidden);
+            tally.allowed += shown.count() as u64;
             tally.failed += u64::from(!by_cedar.errors.is_empty());
         }
         tally.by_programs += cache.counts().compiled;
@@ -160,10 +163,71 @@ fn bundle(policies: &str) -> Option<Bundle> {
     ]);
     let mut problems = Problems::default();
     let bundle = compile(files, &mut problems);
-    if bundle.is_none() && std::env::var("SHOW").is_ok() {
-        println!("{problems:?}");
-    }
     bundle
+}
+
+/// A program that says something else than Cedar: here, one of other policies.
+#[test]
+fn a_disagreement_denies_and_ends_the_trust() {
+    let view = r#"@id("view") permit (principal, action == Action::"view", resource is Deal);"#;
+    let all = r#"@id("view") permit (principal, action == Action::"view", resource is Deal);
+        @id("read") permit (principal, action == Action::"readField", resource is Deal);"#;
+    let (ours, other) = (bundle(view).unwrap(), bundle(all).unwrap());
+    let mut dice = Dice(SEED);
+    let directory = world::directory(&ours.schema.schema, &mut dice);
+    let snapshot = Snapshot::first(Bundle { programs: other.programs, ..ours }, directory);
+    let asker = Asker::plain(EntityRef::new("User", "u0"), 0);
+    let cache = Arc::new(VerdictCache::new(100, 2));
+    let gate = RecordGate::new(Arc::clone(&snapshot), asker, Arc::clone(&cache));
+    let facts = RecordFacts {
+        type_name: "Deal".to_owned(),
+        id: "1".to_owned(),
+        attributes: vec![Attribute::Absent; 10],
+    };
+    let denied = gate.judge(&facts);
+    assert_eq!((denied.view.is_allow(), denied.view.reason), (false, Some(Reason::DecisionMismatch)));
+    assert!(denied.fields.iter().all(|field| *field == Visibility::Hidden));
+    assert!(cache.has_lost_trust());
+    assert_eq!((cache.counts().mismatches, cache.counts().plain), (1, 0));
+    // From now on Cedar alone.
+    assert_eq!(*gate.judge(&facts), gate.judge_afresh(&facts));
+    assert_eq!((cache.counts().compiled, cache.counts().plain), (1, 1));
+}
+
+/// A new directory is a new generation: nothing that was bound to the old one decides any more.
+#[test]
+fn nothing_bound_outlives_its_generation() {
+    let text =
+        r#"@id("view") permit (principal in Role::"role0", action == Action::"view", resource is Deal);"#;
+    let bundle = bundle(text).unwrap();
+    let schema = bundle.schema.schema.clone();
+    let directory = |parents: &str| {
+        let mut problems = Problems::default();
+        let role = r#"{"uid":{"type":"Role","id":"role0"},"attrs":{},"parents":[]}"#;
+        let user = format!(
+            r#"{{"uid":{{"type":"User","id":"u0"}},"attrs":{{"active":true}},"parents":[{parents}]}}"#
+        );
+        lockkeeper::bundle::directory::load(&source(format!("[{role},{user}]")), &schema, &mut problems)
+            .unwrap()
+    };
+    let before = Snapshot::first(bundle, directory(r#"{"type":"Role","id":"role0"}"#));
+    let after = Arc::new(Snapshot {
+        generation: before.generation + 1,
+        bundle: Arc::clone(&before.bundle),
+        directory: Arc::new(directory("")),
+    });
+    let cache = Arc::new(VerdictCache::new(100, 1));
+    let facts = RecordFacts {
+        type_name: "Deal".to_owned(),
+        id: "1".to_owned(),
+        attributes: vec![Attribute::Absent; 10],
+    };
+    for (snapshot, expected) in [(&before, true), (&after, false), (&before, true), (&after, false)] {
+        let asker = Asker::plain(EntityRef::new("User", "u0"), 0);
+        let gate = RecordGate::new(Arc::clone(snapshot), asker, Arc::clone(&cache));
+        assert_eq!(gate.judge(&facts).view.is_allow(), expected);
+    }
+    assert_eq!((cache.counts().compiled, cache.counts().hits, cache.counts().misses), (4, 2, 2));
 }
 
 /// A directory's text as a source.

@@ -20,7 +20,11 @@ pub fn policy(number: usize, dice: &mut Dice) -> String {
         3 => format!(r#"principal is User in Role::"role{}""#, dice.below(ROLES)),
         _ => "principal".to_owned(),
     };
-    let resource = if dice.one_in(20) { format!(r#"resource == Deal::"{}""#, dice.below(4)) } else { "resource is Deal".to_owned() };
+    let resource = if dice.one_in(20) {
+        format!(r#"resource == Deal::"{}""#, dice.below(4))
+    } else {
+        "resource is Deal".to_owned()
+    };
     let mut text = format!("@id(\"p{number}\") {effect} ({principal}, {action}, {resource})");
     let mut making = Making { dice, has_field };
     for _ in 0..making.dice.below(3) {

@@ -102,7 +102,8 @@ pub fn decimal(dice: &mut Dice) -> &'static str {
 /// A directory in which everybody is.
 pub fn directory(schema: &cedar_policy::Schema, dice: &mut Dice) -> Directory {
     let mut entities = Vec::new();
-    let parent = |kind: &str, number: usize| format!(r#"{{"type":"{kind}","id":"{}{number}"}}"#, kind.to_lowercase());
+    let parent =
+        |kind: &str, number: usize| format!(r#"{{"type":"{kind}","id":"{}{number}"}}"#, kind.to_lowercase());
     let mut add = |kind: &str, id: &str, attributes: Vec<String>, parents: Vec<String>| {
         entities.push(format!(
             r#"{{"uid":{{"type":"{kind}","id":"{id}"}},"attrs":{{{}}},"parents":[{}]}}"#,
@@ -118,7 +119,8 @@ pub fn directory(schema: &cedar_policy::Schema, dice: &mut Dice) -> Directory {
         }
     }
     for number in 0..=USERS {
-        let (kind, id) = if number == USERS { ("Service", "s0".to_owned()) } else { ("User", format!("u{number}")) };
+        let (kind, id) =
+            if number == USERS { ("Service", "s0".to_owned()) } else { ("User", format!("u{number}")) };
         let mut attributes = vec![format!(r#""active":{}"#, !dice.one_in(5))];
         if dice.one_in(2) {
             attributes.push(format!(r#""position":{}"#, parent("Position", dice.below(3))));
@@ -192,7 +194,9 @@ fn value(name: &str, dice: &mut Dice) -> AttributeValue {
         "owner" => user(dice),
         "team" => entity("Team", format!("team{}", dice.below(TEAMS))),
         "stage" => entity("Stage", dice.pick(&["sales.lead", "sales.won", "sales.lost"]).to_owned()),
-        "amount" => AttributeValue::Decimal([0, -1, 1_005_000, 10_000_000_000, i64::MAX, i64::MIN][dice.below(6)]),
+        "amount" => {
+            AttributeValue::Decimal([0, -1, 1_005_000, 10_000_000_000, i64::MAX, i64::MIN][dice.below(6)])
+        }
         "score" => AttributeValue::Long([0, 1, 7, -7, i64::MAX, i64::MIN][dice.below(6)]),
         "strategic" => AttributeValue::Bool(dice.one_in(2)),
         "name" => AttributeValue::Text(dice.pick(&["", "north", "a*b", "acme north", "Äther"]).to_owned()),
@@ -203,7 +207,9 @@ fn value(name: &str, dice: &mut Dice) -> AttributeValue {
         }),
         "watchers" => AttributeValue::Set((0..dice.below(3)).map(|_| user(dice)).collect()),
         _ => AttributeValue::Set(
-            (0..dice.below(3)).map(|_| AttributeValue::Text(dice.pick(&["a", "b", "c"]).to_owned())).collect(),
+            (0..dice.below(3))
+                .map(|_| AttributeValue::Text(dice.pick(&["a", "b", "c"]).to_owned()))
+                .collect(),
         ),
     }
 }

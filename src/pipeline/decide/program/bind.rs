@@ -129,13 +129,19 @@ pub fn bind(
         questions: program.questions.iter().map(question).collect(),
         rules,
         moments: Vec::new(),
-        readings: program.attributes.iter().map(|attribute| Reading { attribute: *attribute, slots: Vec::new() }).collect(),
+        readings: program
+            .attributes
+            .iter()
+            .map(|attribute| Reading { attribute: *attribute, slots: Vec::new() })
+            .collect(),
         others: Vec::new(),
         slots: layout.slots.len(),
         fields: record_type.fields.len() + 1,
     };
     for (atom, slot) in layout.slots {
-        let Some(Some(Rest(expression))) = binding.bound.get(atom as usize).map(Option::as_ref).map(|b| b.and_then(Part::rest)) else {
+        let Some(Some(Rest(expression))) =
+            binding.bound.get(atom as usize).map(Option::as_ref).map(|b| b.and_then(Part::rest))
+        else {
             return Err(Stop::Unsupported);
         };
         bound.place(slot, expression.clone());
@@ -249,8 +255,13 @@ impl Bound {
     pub fn weight(&self) -> usize {
         let trees: usize = self.rules.iter().map(|rule| rule.tree.size()).sum();
         let readings = self.readings.iter().flat_map(|reading| &reading.slots);
-        let expressions: usize =
-            self.moments.iter().chain(&self.others).chain(readings).map(|(_, expression)| expression.size()).sum();
+        let expressions: usize = self
+            .moments
+            .iter()
+            .chain(&self.others)
+            .chain(readings)
+            .map(|(_, expression)| expression.size())
+            .sum();
         let numbers: usize =
             self.view.len() + self.questions.iter().map(|question| question.rules.len() + 8).sum::<usize>();
         size_of::<Self>() + 48 * trees + 96 * expressions + 4 * numbers + 64 * self.rules.len()

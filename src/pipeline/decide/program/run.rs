@@ -40,7 +40,12 @@ struct Known {
 
 impl<'s> Run<'s> {
     /// Starts at a moment.
-    pub fn new(snapshot: &'s Snapshot, bound: Arc<Bound>, principal: &EntityRef, now_ms: i64) -> Result<Self, Stop> {
+    pub fn new(
+        snapshot: &'s Snapshot,
+        bound: Arc<Bound>,
+        principal: &EntityRef,
+        now_ms: i64,
+    ) -> Result<Self, Stop> {
         let mut context = bound.context.clone();
         context.insert("now".into(), Value::Datetime(now_ms));
         let words = bound.slots.div_ceil(SLOTS_A_WORD);
@@ -163,9 +168,8 @@ impl<'s> Run<'s> {
         let atoms = |slot: u32| get(&self.slots, slot as usize);
         let outcomes: Vec<Outcome> = bound.rules.iter().map(|rule| rule.tree.outcome(&atoms)).collect();
         let decide = |rules: &[u32]| {
-            let of = |number: &u32| {
-                Some((bound.rules.get(*number as usize)?, *outcomes.get(*number as usize)?))
-            };
+            let of =
+                |number: &u32| Some((bound.rules.get(*number as usize)?, *outcomes.get(*number as usize)?));
             decision(rules.iter().filter_map(of))
         };
         let view = decide(&bound.view);
