@@ -142,7 +142,8 @@ pub fn directory(schema: &cedar_policy::Schema, dice: &mut Dice) -> Directory {
     let mut problems = Problems::default();
     let text = format!("[{}]", entities.join(","));
     let loaded = load(&super::source(text), schema, &mut problems);
-    loaded.unwrap_or_else(|| panic!("{:?}", problems.error_count()))
+    assert_eq!(problems.error_count(), 0, "{problems}");
+    loaded.unwrap()
 }
 
 fn custom(dice: &mut Dice) -> String {

@@ -139,9 +139,7 @@ pub fn bind(
         fields: record_type.fields.len() + 1,
     };
     for (atom, slot) in layout.slots {
-        let Some(Some(Rest(expression))) =
-            binding.bound.get(atom as usize).map(Option::as_ref).map(|b| b.and_then(Part::rest))
-        else {
+        let Some(Some(Part::Rest(expression))) = binding.bound.get(atom as usize) else {
             return Err(Stop::Unsupported);
         };
         bound.place(slot, expression.clone());
@@ -175,17 +173,6 @@ fn context(attested: &Attested) -> BTreeMap<Arc<str>, Value> {
 enum Part {
     Known(Outcome),
     Rest(Expression),
-}
-
-struct Rest<'a>(&'a Expression);
-
-impl Part {
-    fn rest(&self) -> Option<Rest<'_>> {
-        match self {
-            Part::Known(_) => None,
-            Part::Rest(expression) => Some(Rest(expression)),
-        }
-    }
 }
 
 struct Binding {
@@ -277,7 +264,11 @@ fn attributes_of(expression: &Expression, found: &mut BTreeSet<usize>) -> bool {
         }
         Op::Record => false,
         Op::Context(key) => key.as_ref() != "now",
-        op => parts(op).into_iter().fold(true, |so_far, part| attributes_of(part, found) && so_far),
+        op => {
+            // Every part is looked at, also after one that settles the answer.
+            let alone: Vec<bool> = parts(op).into_iter().map(|part| attributes_of(part, found)).collect();
+            alone.into_iter().all(|alone| alone)
+        }
     }
 }
 

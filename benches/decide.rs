@@ -1,0 +1,257 @@
+//! What decisions cost: a list of 1000 records with 40 fields, one record, binding and compiling, at 25, 200 and 2000 policies.
+//!
+//! `cargo bench --bench decide`. Plain Cedar is measured beside the programs in the same run, on fewer records.
+#![expect(clippy::disallowed_methods, reason = "edge: a benchmark reads the clock")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot be set up has failed"
+)]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use lockkeeper::bundle::compile::{Bundle, compile};
+use lockkeeper::bundle::current::Snapshot;
+use lockkeeper::bundle::directory;
+use lockkeeper::bundle::program::compile as programs;
+use lockkeeper::config::author::{Problems, SourceFile};
+use lockkeeper::model::principal::{Asker, EntityRef};
+use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
+use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
+use lockkeeper::pipeline::decide::program::bind::bind;
+
+const SCHEMA: &str = "
+entity Deal { owner?: User, team?: Team, stage?: Stage, amount?: decimal, strategic?: Bool };
+type UserAttributes = { limit?: decimal };
+";
+
+fn main() {
+    println!(
+        "| policies | compile, ms | bind, µs | list of 1000 × 40, first time, µs | warm, µs | per record, ns | one record, warm, ns | plain Cedar, per record, µs | × |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for count in [25, 200, 2000] {
+        row(count);
+    }
+}
+
+fn row(count: usize) {
+    let snapshot = snapshot(count);
+    let asker = Asker::plain(EntityRef::new("User", "u0"), 1_780_000_000_000);
+    let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
+    let bundle = &snapshot.bundle;
+    let compiling = median(5, || {
+        black_box(programs::compile(
+            &bundle.profile,
+            &bundle.slices,
+            &bundle.schema.schema,
+            &bundle.catalogue,
+        ));
+    });
+    let program = Arc::clone(bundle.programs.of("Deal").unwrap().as_ref().unwrap());
+    let (_, record_type) = bundle.profile.type_named("Deal").unwrap();
+    let binding = median(51, || {
+        black_box(bind(&snapshot, &program, record_type, &asker).is_ok());
+    });
+    let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
+    let gate = RecordGate::new(Arc::clone(&snapshot), asker, Arc::clone(&cache));
+    let list = |gate: &RecordGate| {
+        let mut judging = gate.judging();
+        facts.iter().filter(|facts| black_box(judging.judge(facts)).view.is_allow()).count()
+    };
+    let cold = median(1, || {
+        black_box(list(&gate));
+    });
+    let warm = median(51, || {
+        black_box(list(&gate));
+    });
+    let one = median(501, || {
+        black_box(gate.judge(&facts[7 % facts.len()]));
+    });
+    let checked = if count > 1_000 { 3 } else { 20 };
+    let plain = median(1, || {
+        for facts in facts.iter().take(checked) {
+            black_box(gate.judge_afresh(facts));
+        }
+    }) / checked as f64;
+    assert_eq!(cache.counts().plain, 0, "every verdict is a program's");
+    println!(
+        "| {count} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+        compiling / 1e6,
+        binding / 1e3,
+        cold / 1e3,
+        warm / 1e3,
+        warm / RECORDS as f64,
+        one,
+        plain / 1e3,
+        plain / (warm / RECORDS as f64),
+    );
+}
+
+/// The median time of some runs, in nanoseconds.
+fn median(runs: usize, mut run: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed().as_secs_f64() * 1e9
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn record(number: usize) -> RecordFacts {
+    let stage = ["sales.lead", "sales.won", "sales.lost"][number % 3];
+    let entity =
+        |kind: &str, id: String| Attribute::Present(AttributeValue::Entity(EntityRef::new(kind, id)));
+    RecordFacts {
+        type_name: "Deal".to_owned(),
+        id: number.to_string(),
+        attributes: vec![
+            entity("User", format!("u{}", number * 7 % USERS)),
+            if number.is_multiple_of(11) {
+                Attribute::Absent
+            } else {
+                entity("Team", format!("t{}", number % 8))
+            },
+            entity("Stage", stage.to_owned()),
+            Attribute::Present(AttributeValue::Decimal(i64::try_from(number).unwrap() * 7_919_000)),
+            Attribute::Present(AttributeValue::Bool(number.is_multiple_of(5))),
+        ],
+    }
+}
+
+fn snapshot(policies: usize) -> Arc<Snapshot> {
+    let file = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
+    let files = BTreeMap::from([
+        file("profile.toml", profile()),
+        file("crm.cedarschema", SCHEMA.to_owned()),
+        file("policies.cedar", cedar(policies)),
+    ]);
+    let mut problems = Problems::default();
+    let bundle: Bundle = compile(files, &mut problems).unwrap_or_else(|| panic!("{problems}"));
+    assert_eq!(bundle.policies.ids().count(), policies);
+    let source = SourceFile::new("directory", people(policies));
+    let directory = directory::load(&source, &bundle.schema.schema, &mut problems);
+    Snapshot::first(bundle, directory.unwrap_or_else(|| panic!("{problems}")))
+}
+
+fn profile() -> String {
+    let mut text = String::from(
+        "profile = 1\n[pipelines.sales.stages]\nlead = { groups = [\"open\"] }\nwon = { groups = [\"closed\"] }\nlost = { groups = [\"closed\"] }\n[field_sets]\n",
+    );
+    for set in SETS {
+        writeln!(text, "{set} = []").unwrap();
+    }
+    text.push_str("[types.Deal]\nid = \"id\"\n[types.Deal.attributes]\nowner = { as = \"User\" }\nteam = { as = \"Team\" }\nstage = { as = \"Stage\" }\namount = { as = \"decimal\" }\nstrategic = { as = \"bool\" }\n[types.Deal.fields]\n");
+    for field in 0..FIELDS {
+        writeln!(text, "field{field} = {{ sets = [\"{}\"] }}", SETS[field % SETS.len()]).unwrap();
+    }
+    text.push_str("[[routes]]\nmatch = \"GET /deals/{id:int}\"\naction = \"view\"\nrecords = { at = \"$\", type = \"Deal\", complete = true }\n");
+    text
+}
+
+/// Blocks of 25 policies, each for roles of its own.
+fn cedar(count: usize) -> String {
+    let mut text = String::new();
+    for number in 0..count {
+        let (block, kind) = (number / 25, number % 25);
+        let set = SETS[kind % SETS.len()];
+        let role = format!("Role::\"r{block}\"");
+        let manager = format!("Role::\"m{block}\"");
+        let (head, body) = match kind {
+            0 => (
+                format!("permit (principal in {role}, action == Action::\"view\", resource is Deal)"),
+                "when { resource has owner && resource.owner == principal }",
+            ),
+            1 => (
+                format!("permit (principal in {role}, action == Action::\"view\", resource is Deal)"),
+                "when { resource has team && principal in resource.team }",
+            ),
+            2 => (
+                format!("permit (principal in {manager}, action == Action::\"view\", resource is Deal)"),
+                "when { principal has position && resource has owner && resource.owner has position && resource.owner.position in principal.position }",
+            ),
+            3 => (
+                format!("forbid (principal in {role}, action == Action::\"view\", resource is Deal)"),
+                "when { resource has strategic && resource.strategic && resource has amount && resource.amount.greaterThan(decimal(\"1000000.0000\")) && !(resource has owner && resource.owner == principal) }",
+            ),
+            4 => (
+                format!("forbid (principal in {role}, action == Action::\"readField\", resource is Deal)"),
+                "when { context.field in FieldSet::\"money\" && resource has stage && resource.stage in StageGroup::\"closed\" }",
+            ),
+            5..10 => (
+                format!("permit (principal in {role}, action == Action::\"readField\", resource is Deal)"),
+                "",
+            ),
+            10..15 => (
+                format!("permit (principal in {role}, action == Action::\"readField\", resource is Deal)"),
+                "when { resource has owner && resource.owner == principal }",
+            ),
+            15..20 => (
+                format!("permit (principal in {manager}, action == Action::\"readField\", resource is Deal)"),
+                "when { resource has amount && resource.amount.lessThan(decimal(\"500000.0000\")) }",
+            ),
+            20 => (
+                format!(
+                    "permit (principal in {role}, action == Action::\"readFieldMasked\", resource is Deal)"
+                ),
+                "",
+            ),
+            _ => (
+                format!("permit (principal in {role}, action == Action::\"edit\", resource is Deal)"),
+                "when { resource has owner && resource.owner == principal }",
+            ),
+        };
+        let is_on_fields = (5..20).contains(&kind);
+        let fields = if is_on_fields {
+            format!(" when {{ context.field in FieldSet::\"{set}\" }}")
+        } else {
+            String::new()
+        };
+        writeln!(text, "@id(\"p{number}\") {head}{fields} {body};").unwrap();
+    }
+    text
+}
+
+fn people(policies: usize) -> String {
+    let mut entities = Vec::new();
+    let mut add = |kind: &str, id: String, attributes: String, parents: Vec<String>| {
+        entities.push(format!(
+            "{{\"uid\":{{\"type\":\"{kind}\",\"id\":\"{id}\"}},\"attrs\":{{{attributes}}},\"parents\":[{}]}}",
+            parents.join(",")
+        ));
+    };
+    let parent = |kind: &str, id: String| format!("{{\"type\":\"{kind}\",\"id\":\"{id}\"}}");
+    for block in 0..policies.div_ceil(25) {
+        add("Role", format!("r{block}"), String::new(), Vec::new());
+        add("Role", format!("m{block}"), String::new(), Vec::new());
+    }
+    for team in 0..8 {
+        add("Team", format!("t{team}"), String::new(), Vec::new());
+    }
+    add("Position", "top".to_owned(), String::new(), Vec::new());
+    for user in 0..USERS {
+        let position = format!("\"active\":true,\"position\":{}", parent("Position", "top".to_owned()));
+        let parents = vec![
+            parent("Role", "r0".to_owned()),
+            parent("Role", "m0".to_owned()),
+            parent("Team", format!("t{}", user % 8)),
+        ];
+        add("User", format!("u{user}"), position, parents);
+    }
+    format!("[{}]", entities.join(","))
+}
+
+const SETS: &[&str] = &["public", "money", "internal", "contact", "notes"];
+const FIELDS: usize = 40;
+const USERS: usize = 60;
+const RECORDS: usize = 1_000;
