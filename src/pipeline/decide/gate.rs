@@ -5,14 +5,14 @@
 //! principal with what is attested of them, the values of the attributes, the record's identity if a policy looks at it,
 //! and where the time stands among the points that it is compared with.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::entities::{EntitiesError, Gathering};
 use super::evaluate::{self, authorize, unusable};
 use super::program::bind::{self, Bound};
-use super::program::run::Run;
+use super::program::run::{KnownValues, Run};
 use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
@@ -52,6 +52,7 @@ pub struct RecordVerdict {
 /// What is kept between requests: programs bound to principals, and verdicts where there is no program.
 pub struct VerdictCache {
     bound: moka::sync::Cache<BoundKey, Option<Arc<Bound>>>,
+    known: KnownValues,
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
     whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
     counts: Counts,
@@ -116,6 +117,7 @@ impl VerdictCache {
         };
         Self {
             bound: bound.weigher(weigh).build(),
+            known: KnownValues::new(entries_max),
             entries: moka::sync::Cache::new(entries_max),
             whatever: moka::sync::Cache::new(WHATEVER_MAX),
             counts: Counts::default(),
@@ -177,7 +179,7 @@ impl RecordGate {
 
     /// Judges records of one list, which share what they teach.
     pub fn judging(&self) -> Judging<'_> {
-        Judging { gate: self, runs: HashMap::new() }
+        Judging { gate: self, runs: Vec::new() }
     }
 
     /// What may be seen of one record.
@@ -426,20 +428,24 @@ impl RecordGate {
 /// Judges the records of one list.
 pub struct Judging<'g> {
     gate: &'g RecordGate,
-    runs: HashMap<String, Option<Run<'g>>>,
+    runs: Vec<(String, Option<Run<'g>>)>,
 }
 
 impl Judging<'_> {
     /// What may be seen of a record.
     pub fn judge(&mut self, facts: &RecordFacts) -> Arc<RecordVerdict> {
         let gate = self.gate;
-        if !self.runs.contains_key(&facts.type_name) {
+        // Few types are in one list.
+        let place = self.runs.iter().position(|(name, _)| *name == facts.type_name);
+        let place = place.unwrap_or_else(|| {
             let run = gate.bound(&facts.type_name).and_then(|bound| {
-                Run::new(&gate.snapshot, bound, &gate.asker.entity, gate.asker.now_ms).ok()
+                let (entity, now_ms) = (&gate.asker.entity, gate.asker.now_ms);
+                Run::new(&gate.snapshot, &gate.cache.known, bound, entity, now_ms).ok()
             });
-            self.runs.insert(facts.type_name.clone(), run);
-        }
-        let run = self.runs.get_mut(&facts.type_name).and_then(Option::as_mut);
+            self.runs.push((facts.type_name.clone(), run));
+            self.runs.len() - 1
+        });
+        let run = self.runs.get_mut(place).and_then(|(_, run)| run.as_mut());
         match run.map(|run| run.judge(facts)) {
             Some(Ok(verdict)) => gate.confirmed(facts, verdict),
             Some(Err(_)) | None => gate.judge_plainly(facts),

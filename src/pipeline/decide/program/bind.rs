@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::world::Entities;
 use crate::bundle::current::Snapshot;
@@ -19,6 +20,8 @@ use crate::pipeline::decide::gate::Visibility;
 
 /// A program for one principal. Does not change once it is made.
 pub struct Bound {
+    /// A number that no other one has.
+    pub number: u64,
     /// The context without time and field.
     pub context: BTreeMap<Arc<str>, Value>,
     /// The rules that can still apply.
@@ -124,6 +127,7 @@ pub fn bind(
         rules: here(&question.rules),
     };
     let mut bound = Bound {
+        number: NUMBERS.fetch_add(1, Ordering::Relaxed),
         context: context.clone(),
         view: here(&program.view),
         questions: program.questions.iter().map(question).collect(),
@@ -271,6 +275,9 @@ fn attributes_of(expression: &Expression, found: &mut BTreeSet<usize>) -> bool {
         }
     }
 }
+
+/// How many programs were bound since the start.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether a rule permits.
 pub fn is_permit(rule: &Rule) -> bool {

@@ -29,11 +29,15 @@ pub struct Run<'s> {
     moment: Vec<u64>,
     slots: Vec<u64>,
     verdicts: HashMap<Box<[u64]>, Arc<RecordVerdict>>,
-    seen: Vec<HashMap<AttributeValue, Known>>,
+    known: &'s KnownValues,
+    seen: Vec<HashMap<AttributeValue, Arc<Known>>>,
 }
 
+/// What values mean to bound programs, kept between lists: the program's number, the attribute, the value.
+pub type KnownValues = moka::sync::Cache<(u64, usize, AttributeValue), Arc<Known>>;
+
 /// What a value of an attribute means.
-struct Known {
+pub struct Known {
     outcomes: Vec<(usize, Outcome)>,
     problem: Option<Reason>,
 }
@@ -42,6 +46,7 @@ impl<'s> Run<'s> {
     /// Starts at a moment.
     pub fn new(
         snapshot: &'s Snapshot,
+        known: &'s KnownValues,
         bound: Arc<Bound>,
         principal: &EntityRef,
         now_ms: i64,
@@ -57,6 +62,7 @@ impl<'s> Run<'s> {
             moment: vec![0; words],
             slots: vec![0; words],
             verdicts: HashMap::new(),
+            known,
             seen,
             bound,
         };
@@ -117,20 +123,25 @@ impl<'s> Run<'s> {
             return Ok(None);
         }
         let Some(value) = value else { return Ok(None) };
-        let seen = self.seen.get(place).ok_or(Stop::Unsupported)?;
-        if !seen.contains_key(value) {
-            let known = self.learn(value, reading, facts)?;
-            let seen = self.seen.get_mut(place).ok_or(Stop::Unsupported)?;
-            if seen.len() == VALUES_MAX {
-                seen.clear();
+        if let Some(known) = self.seen.get(place).and_then(|seen| seen.get(value)) {
+            return Ok(fill(&mut self.slots, known));
+        }
+        let key = (self.bound.number, reading.attribute, value.clone());
+        let known = match self.known.get(&key) {
+            Some(known) => known,
+            None => {
+                let known = Arc::new(self.learn(value, reading, facts)?);
+                self.known.insert(key, Arc::clone(&known));
+                known
             }
-            seen.insert(value.clone(), known);
+        };
+        let problem = fill(&mut self.slots, &known);
+        let seen = self.seen.get_mut(place).ok_or(Stop::Unsupported)?;
+        if seen.len() == VALUES_MAX {
+            seen.clear();
         }
-        let known = self.seen.get(place).and_then(|seen| seen.get(value)).ok_or(Stop::Unsupported)?;
-        for (slot, outcome) in &known.outcomes {
-            set(&mut self.slots, *slot, *outcome);
-        }
-        Ok(known.problem)
+        seen.insert(value.clone(), known);
+        Ok(problem)
     }
 
     fn learn(&self, value: &AttributeValue, reading: &Reading, facts: &RecordFacts) -> Result<Known, Stop> {
@@ -244,6 +255,14 @@ fn at_a_glance(expression: &Expression, facts: &RecordFacts) -> Option<Outcome> 
         }
         _ => None,
     }
+}
+
+/// Fills in what a value means; says why a record that has it is denied outright.
+fn fill(slots: &mut [u64], known: &Known) -> Option<Reason> {
+    for (slot, outcome) in &known.outcomes {
+        set(slots, *slot, *outcome);
+    }
+    known.problem
 }
 
 fn set(slots: &mut [u64], slot: usize, outcome: Outcome) {
