@@ -13,6 +13,7 @@ pub mod value;
 pub mod strip;
 pub mod same;
 pub mod path;
+pub mod scan;
 
 #[cfg(test)]
 mod tests;

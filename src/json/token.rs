@@ -75,7 +75,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// The offset past the escape whose backslash is at `start`; a surrogate pair is one escape.
-fn escape_end(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
+pub(super) fn escape_end(bytes: &[u8], start: usize) -> Result<usize, Flaw> {
     let at = start + 2;
     match bytes.get(start + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => return Ok(at),

@@ -263,17 +263,22 @@ impl Fetcher<'_> {
 
 /// An answer about one record must be about the one that was asked for.
 pub fn check_identity(found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>) -> Result<(), Problem> {
-    let is_single = shape.records.first().is_some_and(|location| !location.is_many());
-    let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
-    let (Some(first), [asked], true, true) = (found.first(), mapped.ids.as_slice(), is_single, is_named)
-    else {
-        return Ok(());
-    };
+    let (Some(first), Some(asked)) = (found.first(), expected_id(shape, mapped)) else { return Ok(()) };
     // What is made beside a record, such as a file, has a type and an id of its own.
     let is_other_type = mapped.record_type.is_some_and(|asked| asked.name != first.facts.type_name);
     match is_other_type || first.facts.id == *asked {
         true => Ok(()),
         false => Err(other_record()),
+    }
+}
+
+/// The id that the one record of an answer must have.
+pub fn expected_id<'m>(shape: &Shape, mapped: &'m Mapped<'_>) -> Option<&'m str> {
+    let is_single = shape.records.first().is_some_and(|location| !location.is_many());
+    let is_named = mapped.alternate_key.is_none() && mapped.action != Some(Action::Create);
+    match mapped.ids.as_slice() {
+        [asked] if is_single && is_named => Some(asked),
+        _ => None,
     }
 }
 
@@ -385,7 +390,7 @@ fn with_defaults(body: &Document, writes: &Writes) -> Result<Bytes, Problem> {
 }
 
 /// The CRM took an id for another record's: for the caller there is no record of that id, hidden or not.
-fn other_record() -> Problem {
+pub fn other_record() -> Problem {
     Problem::new(Reason::NotFound)
         .internal("the answer is about another record than the one that was asked for")
 }

@@ -35,6 +35,7 @@ pub mod standing;
 pub mod age;
 pub mod sidecar;
 pub mod fetch;
+mod onepass;
 pub mod files;
 pub mod intake;
 pub mod open;
@@ -395,6 +396,9 @@ impl Stage<'_> {
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        if let Some(reply) = self.in_one_pass(response, trail)? {
+            return Ok(reply);
+        }
         match answer::describe(response, self.mapped.route, &self.limits.json)? {
             Described::Empty => {
                 let profile = &self.serving.snapshot.bundle.profile;
@@ -424,7 +428,18 @@ impl Stage<'_> {
         let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
         let mut filter = judged.filter(profile, shape, self.mapped);
         filter.layout = layout;
-        match enforce::response::filter(document, &filter).map_err(Problem::new)? {
+        self.release(response, enforce::response::filter(document, &filter), trail)
+    }
+
+    /// What may leave of an answer, as a reply.
+    fn release(
+        &self,
+        response: &UpstreamResponse,
+        filtered: Result<Filtered, Reason>,
+        trail: &mut Trail,
+    ) -> Result<Reply, Problem> {
+        let profile = &self.serving.snapshot.bundle.profile;
+        match filtered.map_err(Problem::new)? {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;
                 Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::decide::gate::GATE_ACTIONS;
+use super::enforce::scan::layout::Layouts;
+use super::enforce::scan::learned::Idle;
 use super::identify::Sources;
 use crate::bundle::compile::Bundle;
 use crate::bundle::current::Snapshot;
@@ -18,6 +21,19 @@ pub struct Serving {
     pub snapshot: Arc<Snapshot>,
     /// The ways of identifying callers.
     pub identity: Arc<IdentitySources>,
+    /// How records lie in answers; `None` if there are too many keys for tables.
+    pub layouts: Option<Layouts>,
+    /// Scanners with what they learned of answers to this bundle.
+    pub scanners: Idle,
+}
+
+impl Serving {
+    fn new(snapshot: Arc<Snapshot>, identity: Arc<IdentitySources>) -> Self {
+        let slices = &snapshot.bundle.slices;
+        let layouts =
+            Layouts::new(&snapshot.bundle.profile, |name| slices.attributes_needed(GATE_ACTIONS, name));
+        Self { snapshot, identity, layouts, scanners: Idle::default() }
+    }
 }
 
 /// The ways of identifying callers, as their files were read.
@@ -37,7 +53,7 @@ impl Current {
     /// Starts to serve.
     pub fn new(bundle: Bundle, directory: Directory, identity: IdentitySources) -> Self {
         let snapshot = Snapshot::first(bundle, directory);
-        Self { serving: ArcSwap::from_pointee(Serving { snapshot, identity: Arc::new(identity) }) }
+        Self { serving: ArcSwap::from_pointee(Serving::new(snapshot, Arc::new(identity))) }
     }
 
     /// What serves now.
@@ -59,7 +75,7 @@ impl Current {
     ) -> Arc<Serving> {
         let generation = self.serving.load().snapshot.generation + 1;
         let snapshot = Arc::new(Snapshot { generation, bundle, directory });
-        let next = Arc::new(Serving { snapshot, identity });
+        let next = Arc::new(Serving::new(snapshot, identity));
         self.serving.store(Arc::clone(&next));
         next
     }

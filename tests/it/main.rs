@@ -7,6 +7,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that looks for what is not there has failed")]
 
 mod equality;
+mod filter;
 mod proposed;
 mod reads;
 mod lists;

@@ -9,6 +9,7 @@ pub mod types;
 pub mod tree;
 pub mod source;
 pub mod shape;
+pub mod places;
 pub mod query;
 pub mod csv;
 pub mod transit;

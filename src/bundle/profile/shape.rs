@@ -5,6 +5,7 @@
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::{JsonPath, Segment};
 
+use super::places::PlaceTree;
 use super::source::TypeSource;
 
 /// What may leave of an answer's body.
@@ -16,6 +17,10 @@ pub struct Shape {
     pub totals: Vec<Total>,
     /// Places that pass as they are.
     pub keep: Vec<JsonPath>,
+    /// The same, by place.
+    pub places: PlaceTree,
+    /// Whether one pass over an answer can judge it.
+    pub is_plain: bool,
 }
 
 /// A place of records in an answer.
@@ -96,7 +101,13 @@ pub fn read(table: &Table<'_>) -> Shape {
     };
     let keep = table.texts("keep").unwrap_or_default();
     let keep = keep.iter().filter_map(|text| json_path(table, text)).collect();
-    Shape { records, totals, keep }
+    let mut shape = Shape { records, totals, keep, ..Shape::default() };
+    shape.places = PlaceTree::build(&shape);
+    // Of one record that may be missing, others beside it must not take the place.
+    let is_sure = |location: &RecordLocation| location.is_many() || !location.is_optional;
+    let is_one_or_sure = shape.records.len() <= 1 || shape.records.first().is_some_and(is_sure);
+    shape.is_plain = is_one_or_sure && shape.places.is_plain();
+    shape
 }
 
 fn read_location(item: Item<'_>) -> Option<RecordLocation> {

@@ -79,6 +79,23 @@ impl FieldTree {
         }
     }
 
+    /// Each key of this level and what it means; twins apart.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Meaning<'_>)> {
+        self.keys.iter().map(|(key, branch)| {
+            let meaning = match branch {
+                Branch::Meta => Meaning::Meta,
+                Branch::Field(index) => Meaning::Field(*index),
+                Branch::Container(tree) => Meaning::Container(tree),
+            };
+            (key.as_str(), meaning)
+        })
+    }
+
+    /// The patterns of this level's twins, each with the field that it follows.
+    pub fn twins(&self) -> &[(KeyPattern, usize)] {
+        &self.twins
+    }
+
     /// Every field on this level and below.
     pub fn fields(&self) -> Vec<usize> {
         let below = self.keys.values().flat_map(|branch| match branch {

@@ -26,7 +26,7 @@ use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use cedar_policy as cedar;
 
 /// What may be seen of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Visibility {
     /// The value.
     Shown,

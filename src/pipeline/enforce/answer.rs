@@ -61,6 +61,16 @@ fn open_as(
     }
 }
 
+/// The body of an answer that one pass can judge; `None` if it must be read as a document, or needs no reading.
+pub fn scannable<'r>(response: &'r UpstreamResponse, route: &Route) -> Result<Option<&'r [u8]>, Problem> {
+    let is_success = matches!(response.status, 200..=203 | 207) && !response.body.is_empty();
+    if !is_success || route.csv.is_some() || route.success.is_some() || !route.shape.is_plain {
+        return Ok(None);
+    }
+    let body = text_of(response, is_json);
+    body.map(Some).map_err(|reason| Problem::new(reason).upstream(response.status))
+}
+
 fn success(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> Result<Answer, Reason> {
     if let Some(spec) = &route.csv {
         let table = text_of(response, is_csv).map(|bytes| csv::read(bytes, spec, limits))?;

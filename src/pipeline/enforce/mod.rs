@@ -9,3 +9,4 @@ pub mod transit;
 pub mod shown;
 pub mod csv;
 pub mod response;
+pub mod scan;

@@ -33,12 +33,13 @@ use super::super::map::selection::Selection;
 use super::super::observe::Observed;
 use super::super::stream::{Pumped, Sink, Source};
 use super::csv::{self, Layout};
+use super::scan::envelope::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
+use crate::bundle::profile::places::{Place, PlaceTree};
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
 use crate::bundle::profile::tree::{FieldTree, Meaning};
 use crate::bundle::profile::types::{FieldSpec, Hide, RecordType};
-use crate::json::path::Segment;
 use crate::json::strip::{self, Keep};
 use crate::json::value::{Document, Kind, NodeId, Value};
 use crate::model::reason::Reason;
@@ -159,11 +160,23 @@ pub enum Filtered {
     Hidden(ShownSets),
 }
 
+/// What became of an answer that was filtered in one pass.
+pub fn scanned(scanning: Scanning) -> Result<Filtered, Reason> {
+    let Scanning { body, is_cut, is_hidden, is_refused, sets } = scanning;
+    if is_refused {
+        return Err(Reason::Forbidden);
+    }
+    if is_hidden {
+        return Ok(Filtered::Hidden(sets));
+    }
+    let kind = if is_cut { ReleaseKind::Filtered } else { ReleaseKind::All };
+    Ok(Filtered::Released(Released { body: Bytes::from(body), kind }, sets))
+}
+
 /// Filters an answer whose records were all found and judged.
 pub fn filter(document: &Document, filter: &Filter<'_>) -> Result<Filtered, Reason> {
     let mut pass = Pass { filter, sets: ShownSets::default(), rows_shown: 0, is_cut: false, refused: false };
-    let trie = Trie::build(filter.shape);
-    let kept = pass.walk(document.root(), &trie);
+    let kept = pass.walk(document.root(), &filter.shape.places);
     if pass.refused {
         return Err(Reason::Forbidden);
     }
@@ -180,53 +193,6 @@ pub fn filter(document: &Document, filter: &Filter<'_>) -> Result<Filtered, Reas
     Ok(Filtered::Released(Released { body: Bytes::from(body), kind }, pass.sets))
 }
 
-/// What the shape says about each place, as a tree over path segments.
-#[derive(Default)]
-struct Trie {
-    keys: HashMap<String, Trie>,
-    each_member: Option<Box<Trie>>,
-    each_item: Option<Box<Trie>>,
-    indices: HashMap<usize, Trie>,
-    end: Option<End>,
-}
-
-#[derive(Clone)]
-enum End {
-    Record { location: usize },
-    Total(TotalTreatment),
-    Whole,
-}
-
-impl Trie {
-    fn build(shape: &Shape) -> Self {
-        let mut trie = Trie::default();
-        for (location, record) in shape.records.iter().enumerate() {
-            trie.insert(record.at.segments(), End::Record { location });
-        }
-        for total in &shape.totals {
-            trie.insert(total.at.segments(), End::Total(total.treatment.clone()));
-        }
-        for path in &shape.keep {
-            trie.insert(path.segments(), End::Whole);
-        }
-        trie
-    }
-
-    fn insert(&mut self, segments: &[Segment], end: End) {
-        let Some((segment, rest)) = segments.split_first() else {
-            self.end = Some(end);
-            return;
-        };
-        let next = match segment {
-            Segment::Key(key) => self.keys.entry(key.clone()).or_default(),
-            Segment::Index(index) => self.indices.entry(*index).or_default(),
-            Segment::EachItem => self.each_item.get_or_insert_default(),
-            Segment::EachMember => self.each_member.get_or_insert_default(),
-        };
-        next.insert(rest, end);
-    }
-}
-
 struct Pass<'f, 'a> {
     filter: &'f Filter<'a>,
     sets: ShownSets,
@@ -237,24 +203,21 @@ struct Pass<'f, 'a> {
 
 impl Pass<'_, '_> {
     /// What to keep of a value, or `None` to drop it.
-    fn walk(&mut self, value: Value<'_>, trie: &Trie) -> Option<Keep> {
-        match &trie.end {
-            Some(End::Record { location }) => return self.record_at(value, *location),
-            Some(End::Total(treatment)) => return self.total(treatment),
-            Some(End::Whole) => return Some(Keep::Whole),
+    fn walk(&mut self, value: Value<'_>, places: &PlaceTree) -> Option<Keep> {
+        match places.end() {
+            Some(Place::Record(location)) => return self.record_at(value, *location),
+            Some(Place::Total(treatment)) => return self.total(treatment),
+            Some(Place::Whole) => return Some(Keep::Whole),
             None => {}
         }
         match value.kind() {
             Kind::Object => {
                 // Totals that count what is shown must come after the rows, wherever the CRM writes them.
-                let (late, early): (Vec<_>, Vec<_>) = value.members().partition(|member| {
-                    trie.keys
-                        .get(member.key().as_ref())
-                        .is_some_and(|next| matches!(next.end, Some(End::Total(_))))
-                });
+                let (late, early): (Vec<_>, Vec<_>) =
+                    value.members().partition(|member| places.is_total(&member.key()));
                 let mut kept = Vec::new();
                 for member in early.into_iter().chain(late) {
-                    let next = trie.keys.get(member.key().as_ref()).or(trie.each_member.as_deref());
+                    let next = places.member(&member.key());
                     let keep = next.and_then(|next| self.walk(member.value(), next));
                     match keep {
                         Some(keep) => kept.push((member.value().node(), keep)),
@@ -266,8 +229,7 @@ impl Pass<'_, '_> {
             Kind::Array => {
                 let mut kept = Vec::new();
                 for (index, item) in value.items().enumerate() {
-                    let next = trie.indices.get(&index).or(trie.each_item.as_deref());
-                    match next.and_then(|next| self.walk(item, next)) {
+                    match places.item(index).and_then(|next| self.walk(item, next)) {
                         Some(keep) => kept.push((item.node(), keep)),
                         None => self.is_cut = true,
                     }
@@ -328,7 +290,7 @@ impl Pass<'_, '_> {
         if let Some(watch) = self.filter.watch {
             watch.borrow_mut().insert(value.node(), seen.clone());
         }
-        self.sets.add(record_type, &id, &verdict, seen);
+        self.sets.add(record_type, &id, &verdict, &seen);
         kept
     }
 

@@ -1,8 +1,14 @@
 //! What of an answer leaves: hidden, masked, embedded and undescribed parts, rows and totals.
 
+use std::collections::BTreeSet;
+
+use super::super::scan::envelope::{Envelope, ScanLimits, Scanning, Task};
+use super::super::scan::layout::Layouts;
+use super::super::scan::{Judge, Judgement, RawRecord};
 use super::*;
 use crate::config::author::{Problems, SourceFile};
 use crate::json::parse::JsonLimits;
+use crate::json::scan::object::Scanner;
 use crate::model::decision::Decision;
 
 const PROFILE: &str = r#"profile = 1
@@ -72,24 +78,11 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
     let (mut verdicts, mut ids) = (HashMap::new(), HashMap::new());
     for record in &found {
         let (_, record_type) = profile.type_named(&record.facts.type_name).unwrap();
-        let is_hidden = view.hidden_ids.contains(&record.facts.id.as_str());
-        let visibility = |index: usize| {
-            let name = record_type.field_name(index);
-            if view.hidden_fields.contains(&name.as_str()) {
-                Visibility::Hidden
-            } else if view.masked_fields.contains(&name.as_str()) {
-                Visibility::Masked
-            } else {
-                Visibility::Shown
-            }
-        };
-        let decision = if is_hidden { Decision::deny(Reason::NoPermit) } else { Decision::allow(Vec::new()) };
-        let mut verdict = RecordVerdict::denied(decision, record_type.fields.len() + 1);
-        verdict.fields = (0..=record_type.fields.len()).map(visibility).collect();
-        verdicts.insert(record.node, Arc::new(verdict));
+        verdicts.insert(record.node, Arc::new(view.verdict(record_type, &record.facts.id)));
         ids.insert(record.node, record.facts.id.clone());
     }
     let selection = view.selection.map(|names| Selection::from_names(names.iter().copied()));
+    let scanned = scan(&profile, &route.shape, view, selection.as_ref(), body);
     let filtered = filter(
         &document,
         &Filter {
@@ -102,11 +95,102 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
             watch: None,
             layout: None,
         },
-    )?;
-    Ok(match filtered {
-        Filtered::Released(released, _) => Some(String::from_utf8(released.into_body().to_vec()).unwrap()),
-        Filtered::Hidden(_) => None,
-    })
+    );
+    if let Err(reason) = filtered {
+        assert!(scanned.is_refused, "{body}");
+        return Err(reason);
+    }
+    let (text, kind, sets) = match filtered? {
+        Filtered::Released(released, sets) => {
+            let kind = released.kind();
+            (Some(String::from_utf8(released.into_body().to_vec()).unwrap()), kind, sets)
+        }
+        Filtered::Hidden(sets) => (None, ReleaseKind::Filtered, sets),
+    };
+    // One pass over the bytes does the same.
+    assert_eq!(scanned.is_hidden, text.is_none(), "{body}");
+    assert_eq!(scanned.sets, sets, "{body}");
+    assert!(!scanned.is_refused, "{body}");
+    if let Some(text) = &text {
+        assert_eq!(String::from_utf8(scanned.body).unwrap(), *text, "{body}");
+        assert_eq!(scanned.is_cut, kind == ReleaseKind::Filtered, "{body}");
+    }
+    Ok(text)
+}
+
+impl View<'_> {
+    fn verdict(&self, record_type: &RecordType, id: &str) -> RecordVerdict {
+        let visibility = |index: usize| {
+            let name = record_type.field_name(index);
+            if self.hidden_fields.contains(&name.as_str()) {
+                Visibility::Hidden
+            } else if self.masked_fields.contains(&name.as_str()) {
+                Visibility::Masked
+            } else {
+                Visibility::Shown
+            }
+        };
+        let is_hidden = self.hidden_ids.contains(&id);
+        let decision = if is_hidden { Decision::deny(Reason::NoPermit) } else { Decision::allow(Vec::new()) };
+        let mut verdict = RecordVerdict::denied(decision, record_type.fields.len() + 1);
+        verdict.fields = (0..=record_type.fields.len()).map(visibility).collect();
+        verdict
+    }
+}
+
+/// Judges by a view.
+struct Viewer<'v> {
+    profile: &'v Profile,
+    view: &'v View<'v>,
+    verdicts: Vec<RecordVerdict>,
+}
+
+impl Judge for Viewer<'_> {
+    fn judge(&mut self, record: &RawRecord<'_>) -> Judgement {
+        let verdict = self.view.verdict(&self.profile.types[record.type_index], record.id);
+        let known = self.verdicts.iter().position(|known| *known == verdict);
+        let number = known.unwrap_or_else(|| {
+            self.verdicts.push(verdict);
+            self.verdicts.len() - 1
+        });
+        Judgement::Verdict(u32::try_from(number).unwrap())
+    }
+
+    fn verdict(&self, number: u32) -> &RecordVerdict {
+        &self.verdicts[number as usize]
+    }
+}
+
+/// What the scanner makes of a body, the same whether it comes as a whole or in pieces.
+fn scan(
+    profile: &Profile,
+    shape: &Shape,
+    view: &View<'_>,
+    selection: Option<&Selection>,
+    body: &str,
+) -> Scanning {
+    let layouts = Layouts::new(profile, |_| BTreeSet::new()).unwrap();
+    let task = Task {
+        profile,
+        layouts: &layouts,
+        shape,
+        route_type: profile.type_named("Deal").map(|(index, _)| index),
+        asked_id: None,
+        expected: None,
+        selection,
+        limits: ScanLimits { depth: 64, records: 100, step_bytes: 1 << 20 },
+    };
+    let viewer = || Viewer { profile, view, verdicts: Vec::new() };
+    let (whole, scanner) = Envelope::new(task, viewer(), Scanner::default()).whole(body.as_bytes()).unwrap();
+    for size in [1, 7, 100] {
+        let mut pieces = Envelope::new(task, viewer(), Scanner::default());
+        body.as_bytes().chunks(size).for_each(|piece| pieces.feed(piece).unwrap());
+        let (pieces, _) = pieces.finish().unwrap();
+        assert_eq!((&pieces.body, &pieces.sets), (&whole.body, &whole.sets), "{body} by {size}");
+    }
+    let (again, _) = Envelope::new(task, viewer(), scanner).whole(body.as_bytes()).unwrap();
+    assert_eq!((&again.body, &again.sets), (&whole.body, &whole.sets), "{body} with what was learned");
+    whole
 }
 
 #[track_caller]

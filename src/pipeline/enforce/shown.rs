@@ -9,28 +9,26 @@ use crate::json::value::NodeId;
 use crate::model::reason::Reason;
 
 /// The fields that one record carried, by what became of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seen {
-    fields: BTreeMap<usize, Visibility>,
+    /// By field index; the index after the last field stands for all keys that no field claims.
+    fields: Vec<Option<Visibility>>,
 }
 
 impl Seen {
     /// Notes that a field, or a twin of it, was there.
     pub fn note(&mut self, index: usize, visibility: Visibility) {
-        self.fields.insert(index, visibility);
+        if self.fields.len() <= index {
+            self.fields.resize(index + 1, None);
+        }
+        if let Some(field) = self.fields.get_mut(index) {
+            *field = Some(visibility);
+        }
     }
 
-    /// What became of a field, by its index; `None` if the record did not carry it. The index after the last field stands
-    /// for all keys that no field claims.
+    /// What became of a field, by its index; `None` if the record did not carry it.
     pub fn of(&self, index: usize) -> Option<Visibility> {
-        self.fields.get(&index).copied()
-    }
-
-    fn names(&self, record_type: &RecordType, wanted: Visibility) -> Vec<String> {
-        let fields = self.fields.iter().filter(|(_, visibility)| **visibility == wanted);
-        let mut names: Vec<String> = fields.map(|(index, _)| record_type.field_name(*index)).collect();
-        names.sort();
-        names
+        self.fields.get(index).copied().flatten()
     }
 }
 
@@ -49,7 +47,7 @@ pub struct ShownSets {
 }
 
 /// One outcome that records share.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Outcome {
     /// The record type.
     pub type_name: String,
@@ -76,33 +74,78 @@ pub struct HiddenRow {
     pub policies: Vec<String>,
 }
 
-impl ShownSets {
-    /// Adds a record that was shown.
-    pub fn add(&mut self, record_type: &RecordType, id: &str, verdict: &RecordVerdict, seen: Seen) {
-        let outcome = Outcome {
-            type_name: record_type.name.clone(),
-            shown: seen.names(record_type, Visibility::Shown),
-            hidden: seen.names(record_type, Visibility::Hidden),
-            masked: seen.names(record_type, Visibility::Masked),
+impl Outcome {
+    /// What a record of that verdict got, by what it had.
+    pub fn of(names: &FieldNames, verdict: &RecordVerdict, seen: &Seen) -> Self {
+        let mut outcome = Self {
+            type_name: names.type_name.clone(),
+            shown: Vec::new(),
+            hidden: Vec::new(),
+            masked: Vec::new(),
             policies: verdict.policies.clone(),
         };
+        for (name, index) in &names.sorted {
+            let list = match seen.of(*index) {
+                None => continue,
+                Some(Visibility::Shown) => &mut outcome.shown,
+                Some(Visibility::Hidden) => &mut outcome.hidden,
+                Some(Visibility::Masked) => &mut outcome.masked,
+            };
+            list.push(name.clone());
+        }
+        outcome
+    }
+}
+
+/// The full names of a type's fields.
+#[derive(Clone, Debug)]
+pub struct FieldNames {
+    type_name: String,
+    /// In the order of the names, with the fields' indices.
+    sorted: Vec<(String, usize)>,
+}
+
+impl FieldNames {
+    /// Those of a type, with the one that stands for all unknown keys.
+    pub fn of(record_type: &RecordType) -> Self {
+        let indices = 0..=record_type.fields.len();
+        let mut sorted: Vec<_> = indices.map(|index| (record_type.field_name(index), index)).collect();
+        sorted.sort();
+        Self { type_name: record_type.name.clone(), sorted }
+    }
+}
+
+impl HiddenRow {
+    /// Why a record of that verdict was not shown.
+    pub fn of(type_name: &str, verdict: &RecordVerdict) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            reason: verdict.view.reason.unwrap_or(Reason::NoPermit).code(),
+            attribute: verdict.view.attribute.clone(),
+            policies: verdict.view.determining.clone(),
+        }
+    }
+}
+
+impl ShownSets {
+    /// Adds a record that was shown.
+    pub fn add(&mut self, record_type: &RecordType, id: &str, verdict: &RecordVerdict, seen: &Seen) {
+        let outcome = Outcome::of(&FieldNames::of(record_type), verdict, seen);
         self.sets.entry(outcome).or_default().push(id.to_owned());
         self.note_errors(verdict);
     }
 
     /// Adds a record that was not shown.
     pub fn hide_row(&mut self, type_name: &str, id: &str, verdict: &RecordVerdict) {
-        let why = HiddenRow {
-            type_name: type_name.to_owned(),
-            reason: verdict.view.reason.unwrap_or(Reason::NoPermit).code(),
-            attribute: verdict.view.attribute.clone(),
-            policies: verdict.view.determining.clone(),
-        };
-        self.rows_hidden.entry(why).or_default().push(id.to_owned());
+        self.rows_hidden.entry(HiddenRow::of(type_name, verdict)).or_default().push(id.to_owned());
         self.note_errors(verdict);
     }
 
-    fn note_errors(&mut self, verdict: &RecordVerdict) {
+    /// Adds the policies that failed on a record.
+    pub fn note_errors(&mut self, verdict: &RecordVerdict) {
+        if verdict.errors.is_empty() {
+            return;
+        }
         self.errors.extend(verdict.errors.iter().cloned());
         self.errors.sort();
         self.errors.dedup();

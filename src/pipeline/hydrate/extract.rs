@@ -62,9 +62,19 @@ pub fn attribute(
     completeness: Completeness,
     lookups: Lookups<'_>,
 ) -> Attribute {
+    attribute_at(spec, spec.at.iter().map(|path| step(record, path)), completeness, lookups)
+}
+
+/// Reads one attribute by what stands at the places where it may be, in order.
+pub fn attribute_at<'d>(
+    spec: &AttributeSpec,
+    places: impl IntoIterator<Item = Step<'d>>,
+    completeness: Completeness,
+    lookups: Lookups<'_>,
+) -> Attribute {
     let mut is_misshapen = false;
-    for path in &spec.at {
-        match step(record, path) {
+    for place in places {
+        match place {
             Step::Found(value) if !spec.inside.is_empty() && value.kind() == Kind::Array => {
                 return match items(value, &spec.inside) {
                     Some(items) => convert_items(&items, &spec.conversion, lookups),
@@ -98,10 +108,16 @@ pub fn walk<'d>(record: Value<'d>, path: &[String]) -> Option<Value<'d>> {
     path.iter().try_fold(record, |value, key| value.member(key))
 }
 
-enum Step<'d> {
+/// What stands at a place where an attribute may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'d> {
+    /// A value that is not null.
     Found(Value<'d>),
+    /// `null`, there or on the way.
     Null,
+    /// There is no such key.
     Missing,
+    /// Something else than an object is on the way.
     Misshapen,
 }
 

@@ -25,6 +25,16 @@ use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache, Visibility};
 pub struct Dice(u64);
 
 impl Dice {
+    /// Numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of several bytes.
+    pub fn pick_byte<'t>(&mut self, of: &'t [u8]) -> &'t u8 {
+        &of[self.below(of.len())]
+    }
+
     /// The next number (splitmix64).
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

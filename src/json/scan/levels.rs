@@ -1,0 +1,179 @@
+//! What the keys of an object mean, as tables that are made once and shared by all bodies.
+
+/// A level: one kind of object that is walked.
+#[derive(Debug, Default)]
+pub struct Level {
+    table: KeyTable,
+    affixes: Vec<(Affix, Slot)>,
+    /// What is inside of the value under each slot.
+    inside: Vec<Inside>,
+}
+
+/// All levels of some record types.
+#[derive(Debug, Default)]
+pub struct Levels {
+    levels: Vec<Level>,
+}
+
+/// The number of a level.
+pub type LevelId = u16;
+
+/// The number of a key's meaning within its level.
+pub type Slot = u16;
+
+/// The slot of keys that the level does not know, and of items of lists.
+pub const UNKNOWN: Slot = 0;
+
+/// What a value may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// Nothing that is looked into.
+    Whole,
+    /// If it is an object, members of this level.
+    Object(LevelId),
+    /// If it is an object, or a list with objects, members of this level in each of them.
+    Records(LevelId),
+}
+
+/// Keys that begin and end so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affix {
+    /// How they begin.
+    pub prefix: String,
+    /// How they end.
+    pub suffix: String,
+}
+
+impl Levels {
+    /// Reserves the number of a level, so that levels can lead to each other. `None` if there are too many.
+    pub fn reserve(&mut self) -> Option<LevelId> {
+        let id = LevelId::try_from(self.levels.len()).ok()?;
+        self.levels.push(Level { inside: vec![Inside::Whole], ..Level::default() });
+        Some(id)
+    }
+
+    /// Says what a level is.
+    pub fn define(&mut self, id: LevelId, level: Level) {
+        if let Some(reserved) = self.levels.get_mut(usize::from(id)) {
+            *reserved = level;
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    pub(super) fn of(&self, id: LevelId) -> Option<&Level> {
+        self.levels.get(usize::from(id))
+    }
+}
+
+impl Level {
+    /// A level of some keys and of patterns of keys, each with what is inside; the first slot is 1. `None` if there are too many.
+    pub fn new(
+        keys: impl IntoIterator<Item = (String, Inside)>,
+        affixes: impl IntoIterator<Item = (Affix, Inside)>,
+    ) -> Option<Self> {
+        let mut level = Level { inside: vec![Inside::Whole], ..Level::default() };
+        let mut entries = Vec::new();
+        for (key, inside) in keys {
+            entries.push((key.into_bytes().into_boxed_slice(), level.add(inside)?));
+        }
+        for (affix, inside) in affixes {
+            let slot = level.add(inside)?;
+            level.affixes.push((affix, slot));
+        }
+        level.table = KeyTable::new(entries);
+        Some(level)
+    }
+
+    fn add(&mut self, inside: Inside) -> Option<Slot> {
+        let slot = Slot::try_from(self.inside.len()).ok()?;
+        self.inside.push(inside);
+        Some(slot)
+    }
+
+    /// How many slots there are, the unknown one included.
+    pub fn slots(&self) -> usize {
+        self.inside.len()
+    }
+
+    pub(super) fn inside(&self, slot: Slot) -> Inside {
+        self.inside.get(usize::from(slot)).copied().unwrap_or(Inside::Whole)
+    }
+
+    /// What a decoded key means, and whether other keys may mean the same.
+    pub(super) fn find(&self, key: &[u8]) -> (Slot, Uniqueness) {
+        if let Some(slot) = self.table.find(key) {
+            return (slot, Uniqueness::OneKey);
+        }
+        let fits = |affix: &Affix| {
+            key.starts_with(affix.prefix.as_bytes()) && key.ends_with(affix.suffix.as_bytes())
+        };
+        let found = self.affixes.iter().find(|(affix, _)| fits(affix));
+        (found.map_or(UNKNOWN, |(_, slot)| *slot), Uniqueness::ManyKeys)
+    }
+}
+
+/// Whether a slot stands for one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uniqueness {
+    OneKey,
+    ManyKeys,
+}
+
+/// A table of keys with open addressing, at most half full.
+#[derive(Debug, Default)]
+struct KeyTable {
+    places: Vec<Option<(Box<[u8]>, Slot)>>,
+}
+
+impl KeyTable {
+    fn new(entries: Vec<(Box<[u8]>, Slot)>) -> Self {
+        let size = (entries.len() * 2).next_power_of_two().max(2);
+        let mut table = Self { places: vec![None; size] };
+        for (key, slot) in entries {
+            let mut at = hash(&key);
+            // Half of the places stay free, so one is found.
+            while let Some(place) = table.places.get_mut(at & (size - 1)) {
+                if place.is_none() {
+                    *place = Some((key, slot));
+                    break;
+                }
+                at = at.wrapping_add(1);
+            }
+        }
+        table
+    }
+
+    fn find(&self, key: &[u8]) -> Option<Slot> {
+        let mask = self.places.len().checked_sub(1)?;
+        let mut at = hash(key);
+        loop {
+            let (known, slot) = self.places.get(at & mask)?.as_ref()?;
+            if **known == *key {
+                return Some(*slot);
+            }
+            at = at.wrapping_add(1);
+        }
+    }
+}
+
+/// Spreads keys by their length and both ends. The table's keys come from the profile, so nobody can choose them to collide.
+fn hash(key: &[u8]) -> usize {
+    let first = key.first_chunk::<8>().map_or_else(|| short(key), |bytes| u64::from_le_bytes(*bytes));
+    let last = key.last_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let length = u64::try_from(key.len()).unwrap_or_default();
+    let mixed = (first ^ last.rotate_left(23) ^ length).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from(mixed >> 40).unwrap_or_default()
+}
+
+fn short(key: &[u8]) -> u64 {
+    key.iter().take(8).fold(0, |text, byte| (text << 8) | u64::from(*byte))
+}

@@ -1,0 +1,1 @@
+//! The scanner against the parser of documents.

@@ -1,0 +1,85 @@
+//! Records with one outcome, collected for the ledger while they pass.
+
+use std::collections::HashMap;
+
+use super::super::super::decide::gate::RecordVerdict;
+use super::super::shown::{FieldNames, HiddenRow, Outcome, Seen, ShownSets};
+
+/// The outcomes so far.
+#[derive(Debug, Default)]
+pub struct Groups {
+    /// By what a record has and what it got: the number of its group.
+    known: HashMap<Vec<u64>, usize>,
+    /// The last record's, as most are like the one before.
+    last: Option<(Vec<u64>, usize)>,
+    numbers: HashMap<Group, usize>,
+    ids: Vec<Vec<String>>,
+    /// Of records that were not shown, by type and verdict.
+    rows: HashMap<(usize, u32), HiddenRow>,
+    hidden: ShownSets,
+}
+
+/// What records of one outcome have in common: type and verdict by number, and what became of the fields that they have.
+type Group = (usize, u32, Seen);
+
+impl Groups {
+    /// The number of the outcome of records with a fingerprint.
+    pub fn known(&mut self, fingerprint: &[u64]) -> Option<usize> {
+        match &self.last {
+            Some((last, number)) if last == fingerprint => Some(*number),
+            _ => {
+                let number = self.known.get(fingerprint).copied()?;
+                self.last = Some((fingerprint.to_vec(), number));
+                Some(number)
+            }
+        }
+    }
+
+    /// Adds a record of a known outcome.
+    pub fn add_id(&mut self, number: usize, id: &str) {
+        if let Some(ids) = self.ids.get_mut(number) {
+            ids.push(id.to_owned());
+        }
+    }
+
+    /// Adds a record that was shown, by the numbers of its type and verdict; others of that fingerprint are like it.
+    pub fn add(&mut self, fingerprint: Option<&[u64]>, (type_index, number): (usize, u32), id: &str, seen: Seen) {
+        let next = self.ids.len();
+        let group = *self.numbers.entry((type_index, number, seen)).or_insert(next);
+        if group == next {
+            self.ids.push(Vec::new());
+        }
+        if let Some(fingerprint) = fingerprint.filter(|_| self.known.len() < FINGERPRINTS_MAX) {
+            self.known.insert(fingerprint.to_vec(), group);
+        }
+        self.add_id(group, id);
+    }
+
+    /// Adds a record that was not shown, by the numbers of its type and verdict.
+    pub fn hide(&mut self, numbers: (usize, u32), type_name: &str, id: &str, verdict: &RecordVerdict) {
+        let why = self.rows.entry(numbers).or_insert_with(|| HiddenRow::of(type_name, verdict));
+        match self.hidden.rows_hidden.get_mut(why) {
+            Some(ids) => ids.push(id.to_owned()),
+            None => self.hidden.hide_row(type_name, id, verdict),
+        }
+    }
+
+    /// All of it, with the names of each type's fields and the verdict of each number.
+    pub fn finish<'v>(
+        mut self,
+        names: impl Fn(usize) -> Option<&'v FieldNames>,
+        verdict: impl Fn(u32) -> &'v RecordVerdict,
+    ) -> ShownSets {
+        for ((type_index, number, seen), group) in self.numbers {
+            let (Some(names), Some(ids)) = (names(type_index), self.ids.get_mut(group)) else { continue };
+            let verdict = verdict(number);
+            let ids = std::mem::take(ids);
+            self.hidden.sets.entry(Outcome::of(names, verdict, &seen)).or_default().extend(ids);
+            self.hidden.note_errors(verdict);
+        }
+        self.hidden
+    }
+}
+
+/// Fingerprints that are kept; records of further ones are looked at one by one.
+const FINGERPRINTS_MAX: usize = 4_096;

@@ -1,0 +1,79 @@
+//! The answer of a filtered route in one pass over its bytes, wherever one pass can judge it.
+//!
+//! What needs more (attributes to be fetched, tables, envelopes that say whether there was success, error bodies) is parsed into a
+//! document instead; both ways say and do the same.
+
+use super::Stage;
+use super::enforce::answer;
+use super::enforce::response::scanned;
+use super::enforce::scan::Halt;
+use super::enforce::scan::envelope::{Envelope, ScanLimits, Task};
+use super::enforce::scan::judge::{GateJudge, Lack};
+use super::fetch::{asked, expected_id, other_record};
+use super::forward::UpstreamResponse;
+use super::hydrate::convert::Lookups;
+use super::respond::Reply;
+use super::trail::Trail;
+use crate::model::problem::Problem;
+use crate::model::reason::Reason;
+
+impl Stage<'_> {
+    /// The reply, if one pass can make it.
+    pub(super) fn in_one_pass(
+        &self,
+        response: &UpstreamResponse,
+        trail: &mut Trail,
+    ) -> Result<Option<Reply>, Problem> {
+        let route = self.mapped.route;
+        let Some(layouts) = &self.serving.layouts else { return Ok(None) };
+        let Some(body) = answer::scannable(response, route)? else { return Ok(None) };
+        let task = self.task(layouts);
+        let snapshot = &self.serving.snapshot;
+        let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
+        let judge = GateJudge::new(self.gate, lookups, layouts, self.limits.json, Lack::Stops);
+        let scanner = self.serving.scanners.take();
+        let (scanning, scanner) = match Envelope::new(task, judge, scanner).whole(body) {
+            Ok(done) => done,
+            Err(Halt::Lacking) => return Ok(None),
+            Err(halt) => return Err(unreleased(halt, response.status)),
+        };
+        self.serving.scanners.give(scanner);
+        self.release(response, scanned(scanning), trail).map(Some)
+    }
+
+    fn task<'t>(&'t self, layouts: &'t super::enforce::scan::layout::Layouts) -> Task<'t> {
+        let profile = &self.serving.snapshot.bundle.profile;
+        let type_index = |name: &str| profile.type_named(name).map(|(index, _)| index);
+        let asked = asked(self.mapped);
+        let projection = self.mapped.query.projection.as_ref();
+        let route_type = asked.record_type.and_then(|record_type| type_index(&record_type.name));
+        Task {
+            profile,
+            layouts,
+            shape: &self.mapped.route.shape,
+            route_type,
+            asked_id: asked.id,
+            expected: expected_id(&self.mapped.route.shape, self.mapped).map(|id| (route_type, id)),
+            selection: projection.map(|projection| &projection.selection),
+            limits: ScanLimits {
+                depth: self.limits.json.depth_max,
+                records: self.limits.records_max,
+                step_bytes: self.limits.json.bytes_max,
+            },
+        }
+    }
+}
+
+fn unreleased(halt: Halt, status: u16) -> Problem {
+    let shape = |why: String| Problem::new(Reason::UpstreamShape).internal(why);
+    match halt {
+        Halt::Malformed => Problem::new(Reason::UpstreamMalformed).upstream(status),
+        Halt::Shape(place) => {
+            shape(format!("`{place}` is missing or does not hold what the profile describes"))
+        }
+        Halt::TooMany(limit) => shape(format!("the answer has more than {limit} records")),
+        Halt::TooLarge(_) => Problem::new(Reason::UpstreamTooLarge).upstream(status),
+        Halt::OtherRecord => other_record(),
+        Halt::Lacking | Halt::EarlyTotal | Halt::Internal => Reason::Internal.into(),
+    }
+}
