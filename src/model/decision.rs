@@ -53,6 +53,19 @@ impl Decision {
         Self { attribute: Some(attribute.to_owned()), ..Self::deny(reason) }
     }
 
+    /// What policies come to: any failure denies, whatever the others say. `effect` is theirs without the failures.
+    pub fn by_policies(effect: Effect, mut determining: Vec<String>, mut errors: Vec<String>) -> Self {
+        determining.sort();
+        errors.sort();
+        let (effect, reason) = match (effect, errors.is_empty()) {
+            (_, false) => (Effect::Deny, Some(Reason::PolicyError)),
+            (Effect::Allow, true) => (Effect::Allow, None),
+            (Effect::Deny, true) if determining.is_empty() => (Effect::Deny, Some(Reason::NoPermit)),
+            (Effect::Deny, true) => (Effect::Deny, Some(Reason::Forbidden)),
+        };
+        Self { effect, determining, errors, reason, attribute: None }
+    }
+
     /// Whether the decision is allow.
     pub fn is_allow(&self) -> bool {
         self.effect == Effect::Allow

@@ -220,19 +220,15 @@ pub fn request(
 /// Asks Cedar and turns its answer into ours: any error denies.
 pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Entities) -> Decision {
     let response = cedar::Authorizer::new().is_authorized(request, &slice.policies, entities);
-    let mut determining: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-    determining.sort();
-    let mut errors: Vec<String> = response
+    let determining = response.diagnostics().reason().map(ToString::to_string).collect();
+    let errors = response
         .diagnostics()
         .errors()
         .map(|cedar::AuthorizationError::PolicyEvaluationError(e)| e.policy_id().to_string())
         .collect();
-    errors.sort();
-    let (effect, reason) = match (response.decision(), errors.is_empty()) {
-        (_, false) => (Effect::Deny, Some(Reason::PolicyError)),
-        (cedar::Decision::Allow, true) => (Effect::Allow, None),
-        (cedar::Decision::Deny, true) if determining.is_empty() => (Effect::Deny, Some(Reason::NoPermit)),
-        (cedar::Decision::Deny, true) => (Effect::Deny, Some(Reason::Forbidden)),
+    let effect = match response.decision() {
+        cedar::Decision::Allow => Effect::Allow,
+        cedar::Decision::Deny => Effect::Deny,
     };
-    Decision { effect, determining, errors, reason, attribute: None }
+    Decision::by_policies(effect, determining, errors)
 }

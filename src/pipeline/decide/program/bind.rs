@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::world::Entities;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::types::RecordType;
-use crate::bundle::program::compile::{Program, Question, Rule, RuleEffect};
+use crate::bundle::program::compile::{Program, Question, Rule};
 use crate::bundle::program::evaluate::{Stop, World};
 use crate::bundle::program::expression::{Expression, Op, Operator, parts};
 use crate::bundle::program::fold::fold;
@@ -278,11 +278,6 @@ fn attributes_of(expression: &Expression, found: &mut BTreeSet<usize>) -> bool {
 
 /// How many programs were bound since the start.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
-
-/// Whether a rule permits.
-pub fn is_permit(rule: &Rule) -> bool {
-    rule.effect == RuleEffect::Permit
-}
 
 /// The comparison of one attribute with a value, if an expression is just that: attribute, operator, value.
 pub fn comparison(expression: &Expression) -> Option<(usize, &Value)> {

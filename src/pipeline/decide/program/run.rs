@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bind::{Bound, Reading, comparison, is_permit};
+use super::bind::{Bound, Reading, comparison};
 use super::world::Entities;
 use crate::bundle::current::Snapshot;
 use crate::bundle::instant;
-use crate::bundle::program::compile::Rule;
+use crate::bundle::program::compile::{Rule, RuleEffect};
 use crate::bundle::program::evaluate::{Scene, Stop};
 use crate::bundle::program::expression::{Expression, Op};
 use crate::bundle::program::tree::Outcome;
@@ -217,25 +217,18 @@ impl<'s> Run<'s> {
 fn decision<'r>(rules: impl Iterator<Item = (&'r Rule, Outcome)>) -> Decision {
     let (mut permits, mut forbids, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for (rule, outcome) in rules {
-        let list = match outcome {
-            Outcome::False => continue,
-            Outcome::Fails => &mut errors,
-            Outcome::True if is_permit(rule) => &mut permits,
-            Outcome::True => &mut forbids,
+        let list = match (outcome, rule.effect) {
+            (Outcome::False, _) => continue,
+            (Outcome::Fails, _) => &mut errors,
+            (Outcome::True, RuleEffect::Permit) => &mut permits,
+            (Outcome::True, RuleEffect::Forbid) => &mut forbids,
         };
         list.push(rule.policy.to_string());
     }
-    let is_forbidden = !forbids.is_empty();
-    let mut determining = if is_forbidden { forbids } else { permits };
-    determining.sort();
-    errors.sort();
-    let (effect, reason) = match (errors.is_empty(), is_forbidden, determining.is_empty()) {
-        (false, _, _) => (Effect::Deny, Some(Reason::PolicyError)),
-        (true, true, _) => (Effect::Deny, Some(Reason::Forbidden)),
-        (true, false, true) => (Effect::Deny, Some(Reason::NoPermit)),
-        (true, false, false) => (Effect::Allow, None),
-    };
-    Decision { effect, determining, errors, reason, attribute: None }
+    match (forbids.is_empty(), permits.is_empty()) {
+        (true, false) => Decision::by_policies(Effect::Allow, permits, errors),
+        (_, _) => Decision::by_policies(Effect::Deny, forbids, errors),
+    }
 }
 
 /// The commonest expressions, without making values of what the record has.
