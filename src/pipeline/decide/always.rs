@@ -61,11 +61,7 @@ fn evaluate(
 ) -> Option<Outcome> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
     let schema = &snapshot.bundle.schema.schema;
-    let mut gathering = Gathering::new(snapshot);
-    gathering.add(&asker.entity).ok()?;
-    if let Some(person) = &asker.attested.on_behalf_of {
-        gathering.add(person).ok()?;
-    }
+    let mut gathering = Gathering::of(snapshot, &asker.entity, &asker.attested).ok()?;
     let mut pairs = shared_context(asker).ok()?;
     if let Some(field) = field {
         let field = EntityRef::new("Field", field);

@@ -10,7 +10,7 @@ use cedar_policy as cedar;
 use crate::bundle::catalogue::{from_uid, to_uid};
 use crate::bundle::current::Snapshot;
 use crate::bundle::policies::DEREFERENCE_LEVEL_MAX;
-use crate::model::principal::EntityRef;
+use crate::model::principal::{Attested, EntityRef};
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 
 /// Why the entities could not be gathered.
@@ -31,6 +31,19 @@ pub struct Gathering<'s> {
 }
 
 impl<'s> Gathering<'s> {
+    /// Starts with who asks, and with whom they act for.
+    pub fn of(
+        snapshot: &'s Snapshot,
+        principal: &EntityRef,
+        attested: &Attested,
+    ) -> Result<Self, EntitiesError> {
+        let mut gathering = Self::new(snapshot);
+        for person in std::iter::once(principal).chain(&attested.on_behalf_of) {
+            gathering.add(person)?;
+        }
+        Ok(gathering)
+    }
+
     /// Starts with nothing.
     pub fn new(snapshot: &'s Snapshot) -> Self {
         Self { snapshot, found: BTreeMap::new() }

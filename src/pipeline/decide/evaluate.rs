@@ -117,11 +117,7 @@ fn ask(
     resource: Resource<'_>,
     circumstances: &Circumstances,
 ) -> Result<Decision, EntitiesError> {
-    let mut gathering = Gathering::new(snapshot);
-    gathering.add(principal)?;
-    if let Some(person) = &circumstances.attested.on_behalf_of {
-        gathering.add(person)?;
-    }
+    let mut gathering = Gathering::of(snapshot, principal, &circumstances.attested)?;
     let resource_ref = match resource {
         Resource::Record(facts) => {
             gathering.add_record(facts, &slice.dependencies.resource_attributes)?;

@@ -239,13 +239,13 @@ impl RecordGate {
             "a program and Cedar disagree: the record is denied, and Cedar decides alone from now on"
         );
         let fields = verdict.fields.len();
-        Arc::new(RecordVerdict::denied(Decision::deny(Reason::DecisionMismatch), fields))
+        Arc::new(RecordVerdict::hidden(Decision::deny(Reason::DecisionMismatch), fields))
     }
 
     /// What may be seen of a record, without the cache.
     pub fn judge_afresh(&self, facts: &RecordFacts) -> RecordVerdict {
         let Some((_, record_type)) = self.snapshot.bundle.profile.type_named(&facts.type_name) else {
-            return RecordVerdict::denied(Decision::deny(Reason::NoPermit), 1);
+            return RecordVerdict::hidden(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
         if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
@@ -253,15 +253,15 @@ impl RecordGate {
             let whatever = self.whatever(record_type);
             let holds =
                 denied.reason == Some(Reason::AttributeNotCarried) && whatever.verdict.view.is_allow();
-            return if holds { (*whatever.verdict).clone() } else { RecordVerdict::denied(denied, hidden) };
+            return if holds { (*whatever.verdict).clone() } else { RecordVerdict::hidden(denied, hidden) };
         }
         match self.judge_usable(record_type, facts) {
             Ok(verdict) => verdict,
             Err(EntitiesError::Unknown(_)) => {
-                RecordVerdict::denied(Decision::deny(Reason::EntityUnknown), hidden)
+                RecordVerdict::hidden(Decision::deny(Reason::EntityUnknown), hidden)
             }
             Err(EntitiesError::Nonconforming(_)) => {
-                RecordVerdict::denied(Decision::deny(Reason::AttributeNonconforming), hidden)
+                RecordVerdict::hidden(Decision::deny(Reason::AttributeNonconforming), hidden)
             }
         }
     }
@@ -295,13 +295,9 @@ impl RecordGate {
         let (Some(view), Some(read), Some(masked)) =
             (slice("view"), slice("readField"), slice("readFieldMasked"))
         else {
-            return Ok(RecordVerdict::denied(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
+            return Ok(RecordVerdict::hidden(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
         };
-        let mut gathering = Gathering::new(&self.snapshot);
-        gathering.add(&self.asker.entity)?;
-        if let Some(person) = &self.asker.attested.on_behalf_of {
-            gathering.add(person)?;
-        }
+        let mut gathering = Gathering::of(&self.snapshot, &self.asker.entity, &self.asker.attested)?;
         gathering.add_record(facts, &self.needed(&facts.type_name))?;
         for class in read.field_classes.iter().chain(&masked.field_classes) {
             if let Some(index) = class.first() {
@@ -311,15 +307,10 @@ impl RecordGate {
         let entities = gathering.finish()?;
         let resource = EntityRef::new(&facts.type_name, &facts.id);
         let decision = self.ask("view", view, &resource, None, &entities)?;
-        if !decision.is_allow() {
-            return Ok(RecordVerdict::denied(decision, record_type.fields.len() + 1));
+        let mut verdict = RecordVerdict::hidden(decision, record_type.fields.len() + 1);
+        if !verdict.view.is_allow() {
+            return Ok(verdict);
         }
-        let mut verdict = RecordVerdict {
-            fields: vec![Visibility::Hidden; record_type.fields.len() + 1],
-            policies: decision.determining.clone(),
-            errors: Vec::new(),
-            view: decision,
-        };
         for (action, slice, shown) in
             [("readFieldMasked", masked, Visibility::Masked), ("readField", read, Visibility::Shown)]
         {
@@ -327,22 +318,10 @@ impl RecordGate {
                 let Some(first) = class.first() else { continue };
                 let decision =
                     self.ask(action, slice, &resource, Some(record_type.field_name(*first)), &entities)?;
-                if decision.is_allow() {
-                    for index in class {
-                        if let Some(field) = verdict.fields.get_mut(*index) {
-                            *field = shown;
-                        }
-                    }
-                }
-                verdict.policies.extend(decision.determining);
-                verdict.errors.extend(decision.errors);
+                verdict.answer(class, shown, decision);
             }
         }
-        for list in [&mut verdict.policies, &mut verdict.errors] {
-            list.sort();
-            list.dedup();
-        }
-        Ok(verdict)
+        Ok(verdict.in_order())
     }
 
     fn ask(
@@ -454,11 +433,33 @@ impl Judging<'_> {
 }
 
 impl RecordVerdict {
-    /// A verdict that shows nothing.
-    pub fn denied(view: Decision, field_count: usize) -> Self {
+    /// A verdict that shows nothing: the record is denied, or its fields are still to be asked about.
+    pub fn hidden(view: Decision, field_count: usize) -> Self {
         let policies = view.determining.clone();
         let errors = view.errors.clone();
         Self { view, fields: vec![Visibility::Hidden; field_count], policies, errors }
+    }
+
+    /// Adds what was decided about some fields, which are `shown` if it is allow.
+    pub fn answer(&mut self, fields: &[usize], shown: Visibility, decision: Decision) {
+        if decision.is_allow() {
+            for index in fields {
+                if let Some(field) = self.fields.get_mut(*index) {
+                    *field = shown;
+                }
+            }
+        }
+        self.policies.extend(decision.determining);
+        self.errors.extend(decision.errors);
+    }
+
+    /// The verdict once all questions are answered: each policy once, in order.
+    pub fn in_order(mut self) -> Self {
+        for list in [&mut self.policies, &mut self.errors] {
+            list.sort();
+            list.dedup();
+        }
+        self
     }
 
     /// What may be seen of a field, by its index; unknown fields are hidden.

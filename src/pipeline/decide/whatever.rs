@@ -27,7 +27,7 @@ impl Whatever {
         let count = record_type.fields.len() + 1;
         let view = on_every_record(snapshot, asker, "view", &record_type.name, None);
         let Outcome::Allow(determining) = view else {
-            let denied = RecordVerdict::denied(Decision::deny(Reason::AttributeNotCarried), count);
+            let denied = RecordVerdict::hidden(Decision::deny(Reason::AttributeNotCarried), count);
             return Self { verdict: Arc::new(denied), is_settled: false };
         };
         let mut whatever = Fields { fields: vec![Visibility::Hidden; count], is_settled: true };

@@ -132,7 +132,7 @@ impl View<'_> {
         };
         let is_hidden = self.hidden_ids.contains(&id);
         let decision = if is_hidden { Decision::deny(Reason::NoPermit) } else { Decision::allow(Vec::new()) };
-        let mut verdict = RecordVerdict::denied(decision, record_type.fields.len() + 1);
+        let mut verdict = RecordVerdict::hidden(decision, record_type.fields.len() + 1);
         verdict.fields = (0..=record_type.fields.len()).map(visibility).collect();
         verdict
     }

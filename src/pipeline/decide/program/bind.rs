@@ -154,11 +154,7 @@ pub fn bind(
 /// What Cedar would refuse before it looks at any policy is not decided here.
 fn check_request(snapshot: &Snapshot, record_type: &RecordType, asker: &Asker) -> Result<(), Stop> {
     let unsupported = |_| Stop::Unsupported;
-    let mut gathering = Gathering::new(snapshot);
-    gathering.add(&asker.entity).map_err(unsupported)?;
-    if let Some(person) = &asker.attested.on_behalf_of {
-        gathering.add(person).map_err(unsupported)?;
-    }
+    Gathering::of(snapshot, &asker.entity, &asker.attested).map_err(unsupported)?;
     let pairs = shared_context(asker).map_err(unsupported)?;
     let context = cedar_policy::Context::from_pairs(pairs).map_err(|_| Stop::Unsupported)?;
     let record = EntityRef::new(&record_type.name, "1");

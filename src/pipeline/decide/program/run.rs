@@ -17,7 +17,7 @@ use crate::model::principal::EntityRef;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use crate::pipeline::decide::entities::{EntitiesError, Gathering};
-use crate::pipeline::decide::gate::{RecordVerdict, Visibility};
+use crate::pipeline::decide::gate::RecordVerdict;
 
 /// A bound program at one moment, with what the records so far have taught it. Lives for one list.
 pub struct Run<'s> {
@@ -86,7 +86,7 @@ impl<'s> Run<'s> {
         self.slots.clone_from(&self.moment);
         for (place, reading) in bound.readings.iter().enumerate() {
             if let Some(reason) = self.read(place, reading, facts)? {
-                return Ok(Arc::new(RecordVerdict::denied(Decision::deny(reason), bound.fields)));
+                return Ok(Arc::new(RecordVerdict::hidden(Decision::deny(reason), bound.fields)));
             }
         }
         for (slot, expression) in &bound.others {
@@ -183,33 +183,14 @@ impl<'s> Run<'s> {
                 |number: &u32| Some((bound.rules.get(*number as usize)?, *outcomes.get(*number as usize)?));
             decision(rules.iter().filter_map(of))
         };
-        let view = decide(&bound.view);
-        if !view.is_allow() {
-            return RecordVerdict::denied(view, bound.fields);
+        let mut verdict = RecordVerdict::hidden(decide(&bound.view), bound.fields);
+        if !verdict.view.is_allow() {
+            return verdict;
         }
-        let mut verdict = RecordVerdict {
-            fields: vec![Visibility::Hidden; bound.fields],
-            policies: view.determining.clone(),
-            errors: Vec::new(),
-            view,
-        };
         for question in &bound.questions {
-            let decision = decide(&question.rules);
-            if decision.is_allow() {
-                for index in question.fields.iter() {
-                    if let Some(field) = verdict.fields.get_mut(*index) {
-                        *field = question.shown;
-                    }
-                }
-            }
-            verdict.policies.extend(decision.determining);
-            verdict.errors.extend(decision.errors);
+            verdict.answer(&question.fields, question.shown, decide(&question.rules));
         }
-        for list in [&mut verdict.policies, &mut verdict.errors] {
-            list.sort();
-            list.dedup();
-        }
-        verdict
+        verdict.in_order()
     }
 }
 
