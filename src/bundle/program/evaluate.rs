@@ -1,9 +1,9 @@
 //! Evaluates an expression as Cedar does, short circuits and failures included.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::expression::{Expression, Op, Operator, Piece};
+use super::expression::{Expression, NOW, Op, Operator, Piece};
 use super::value::Value;
 use crate::model::principal::EntityRef;
 use crate::model::record::{Attribute, RecordFacts};
@@ -34,10 +34,8 @@ pub trait World {
 pub struct Scene<'a> {
     /// The entities.
     pub world: &'a dyn World,
-    /// The principal.
-    pub principal: Option<&'a Arc<EntityRef>>,
-    /// The context, as far as it is known.
-    pub context: &'a BTreeMap<Arc<str>, Value>,
+    /// The time, in milliseconds since 1970.
+    pub now_ms: Option<i64>,
     /// The record.
     pub record: Option<&'a RecordFacts>,
 }
@@ -48,13 +46,13 @@ impl Scene<'_> {
         Ok(match &expression.op {
             Op::Value(value) => value.clone(),
             Op::Fail => return Err(Stop::Fails),
-            Op::Principal => Value::Entity(Arc::clone(self.principal.ok_or(Stop::Unsupported)?)),
+            Op::Context(key) if key.as_ref() == NOW => Value::Datetime(self.now_ms.ok_or(Stop::Unsupported)?),
+            // What else does not come with the record was put in before.
+            Op::Principal | Op::Context(_) | Op::HasContext(_) => return Err(Stop::Unsupported),
             Op::Record => {
                 let facts = self.record.ok_or(Stop::Unsupported)?;
                 Value::Entity(Arc::new(EntityRef::new(&facts.type_name, &facts.id)))
             }
-            Op::Context(key) => self.context.get(key).cloned().ok_or(Stop::Fails)?,
-            Op::HasContext(key) => Value::Bool(self.context.contains_key(key)),
             Op::Attribute(index) => self.own(*index)?.ok_or(Stop::Fails)?,
             Op::HasAttribute(index) => Value::Bool(self.own_attribute(*index)?.is_some()),
             Op::Get(inner, name) => self.get(&self.evaluate(inner)?, name)?.ok_or(Stop::Fails)?,

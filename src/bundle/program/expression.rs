@@ -177,7 +177,7 @@ fn own_reads(op: &Op) -> Reads {
         Op::Principal => Reads { principal: true, ..none },
         Op::Record | Op::Attribute(_) | Op::HasAttribute(_) => Reads { record: true, ..none },
         Op::Context(key) | Op::HasContext(key) => match key.as_ref() {
-            "now" => Reads { now: true, ..none },
+            NOW => Reads { now: true, ..none },
             "field" => Reads { field: true, ..none },
             _ => Reads { principal: true, ..none },
         },
@@ -251,3 +251,6 @@ pub fn rebuild<E>(op: &Op, mut make: impl FnMut(&Expression) -> Result<Expressio
         | Op::HasAttribute(_) => op.clone(),
     })
 }
+
+/// The key of the context that holds the time.
+pub const NOW: &str = "now";

@@ -1,7 +1,5 @@
 //! Computes what is known already and leaves the rest, so that what is left fails, holds and short-circuits as the whole did.
 
-use std::collections::BTreeMap;
-
 use super::evaluate::{Scene, Stop, World};
 use super::expression::{Expression, Op, parts, rebuild};
 use super::value::Value;
@@ -57,7 +55,7 @@ pub fn fold(expression: &Expression, leaves: Leaves<'_>, world: &dyn World) -> E
     if !is_strict || !inner.iter().all(|part| matches!(part.op, Op::Value(_))) {
         return folded;
     }
-    let scene = Scene { world, principal: None, context: &BTreeMap::new(), record: None };
+    let scene = Scene { world, now_ms: None, record: None };
     settled(scene.evaluate(&folded)).unwrap_or(folded)
 }
 

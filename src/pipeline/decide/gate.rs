@@ -417,10 +417,9 @@ impl Judging<'_> {
         // Few types are in one list.
         let place = self.runs.iter().position(|(name, _)| *name == facts.type_name);
         let place = place.unwrap_or_else(|| {
-            let run = gate.bound(&facts.type_name).and_then(|bound| {
-                let (entity, now_ms) = (&gate.asker.entity, gate.asker.now_ms);
-                Run::new(&gate.snapshot, &gate.cache.known, bound, entity, now_ms).ok()
-            });
+            let run = gate
+                .bound(&facts.type_name)
+                .and_then(|bound| Run::new(&gate.snapshot, &gate.cache.known, bound, gate.asker.now_ms).ok());
             self.runs.push((facts.type_name.clone(), run));
             self.runs.len() - 1
         });

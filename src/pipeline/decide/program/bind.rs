@@ -9,11 +9,11 @@ use crate::bundle::current::Snapshot;
 use crate::bundle::profile::types::RecordType;
 use crate::bundle::program::compile::{Program, Question, Rule};
 use crate::bundle::program::evaluate::{Stop, World};
-use crate::bundle::program::expression::{Expression, Op, Operator, parts};
+use crate::bundle::program::expression::{Expression, NOW, Op, Operator, parts};
 use crate::bundle::program::fold::fold;
 use crate::bundle::program::tree::{Outcome, Tree};
 use crate::bundle::program::value::Value;
-use crate::model::principal::{Asker, Attested, EntityRef};
+use crate::model::principal::{Asker, EntityRef};
 use crate::pipeline::decide::entities::Gathering;
 use crate::pipeline::decide::evaluate::{request, shared_context};
 use crate::pipeline::decide::gate::Visibility;
@@ -22,8 +22,6 @@ use crate::pipeline::decide::gate::Visibility;
 pub struct Bound {
     /// A number that no other one has.
     pub number: u64,
-    /// The context without time and field.
-    pub context: BTreeMap<Arc<str>, Value>,
     /// The rules that can still apply.
     pub rules: Vec<Rule>,
     /// The rules about viewing, by number.
@@ -91,15 +89,16 @@ pub fn bind(
     record_type: &RecordType,
     asker: &Asker,
 ) -> Result<Bound, Stop> {
-    check_request(snapshot, record_type, asker)?;
-    let context = context(&asker.attested);
+    let context = context(snapshot, record_type, asker)?;
     let principal = Value::entity(&asker.entity);
     let above = snapshot.directory.ancestors(&asker.entity).into_iter().collect();
     let world = Standing { entities: Entities(snapshot), principal: &asker.entity, above };
     let leaves = |op: &Op| match op {
         Op::Principal => Some(Ok(principal.clone())),
-        Op::Context(key) if key.as_ref() != "now" => Some(context.get(key).cloned().ok_or(Stop::Fails)),
-        Op::HasContext(key) => Some(Ok(Value::Bool(key.as_ref() == "now" || context.contains_key(key)))),
+        Op::Context(key) if key.as_ref() != NOW => {
+            Some(context.get(key.as_ref()).cloned().ok_or(Stop::Fails))
+        }
+        Op::HasContext(key) => Some(Ok(Value::Bool(context.contains_key(key.as_ref())))),
         _ => None,
     };
     let mut binding = Binding { bound: vec![None; program.atoms.len()], is_unsupported: false };
@@ -128,7 +127,6 @@ pub fn bind(
     };
     let mut bound = Bound {
         number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-        context: context.clone(),
         view: here(&program.view),
         questions: program.questions.iter().map(question).collect(),
         rules,
@@ -151,21 +149,25 @@ pub fn bind(
     Ok(bound)
 }
 
-/// What Cedar would refuse before it looks at any policy is not decided here.
-fn check_request(snapshot: &Snapshot, record_type: &RecordType, asker: &Asker) -> Result<(), Stop> {
+/// The context without the field. What Cedar would refuse before it looks at any policy is not decided here.
+fn context(
+    snapshot: &Snapshot,
+    record_type: &RecordType,
+    asker: &Asker,
+) -> Result<BTreeMap<String, Value>, Stop> {
     let unsupported = |_| Stop::Unsupported;
     Gathering::of(snapshot, &asker.entity, &asker.attested).map_err(unsupported)?;
     let pairs = shared_context(asker).map_err(unsupported)?;
+    let names: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
     let context = cedar_policy::Context::from_pairs(pairs).map_err(|_| Stop::Unsupported)?;
+    let value = |name: String| {
+        let value = context.get(&name).and_then(|value| Value::from_cedar(&value));
+        value.map(|value| (name, value)).ok_or(Stop::Unsupported)
+    };
+    let values = names.into_iter().map(value).collect::<Result<_, Stop>>()?;
     let record = EntityRef::new(&record_type.name, "1");
     request(snapshot, &asker.entity, "view", &record, context).map_err(unsupported)?;
-    Ok(())
-}
-
-fn context(attested: &Attested) -> BTreeMap<Arc<str>, Value> {
-    let level = attested.auth_level.map(|level| ("authLevel".into(), Value::Long(level)));
-    let person = attested.on_behalf_of.as_ref().map(|person| ("onBehalfOf".into(), Value::entity(person)));
-    level.into_iter().chain(person).collect()
+    Ok(values)
 }
 
 /// An atom as far as it is known.
@@ -263,7 +265,7 @@ fn attributes_of(expression: &Expression, found: &mut BTreeSet<usize>) -> bool {
             true
         }
         Op::Record => false,
-        Op::Context(key) => key.as_ref() != "now",
+        Op::Context(key) => key.as_ref() != NOW,
         op => {
             // Every part is looked at, also after one that settles the answer.
             let alone: Vec<bool> = parts(op).into_iter().map(|part| attributes_of(part, found)).collect();

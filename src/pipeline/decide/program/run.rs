@@ -13,7 +13,6 @@ use crate::bundle::program::expression::{Expression, Op};
 use crate::bundle::program::tree::Outcome;
 use crate::bundle::program::value::Value;
 use crate::model::decision::{Decision, Effect};
-use crate::model::principal::EntityRef;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 use crate::pipeline::decide::entities::{EntitiesError, Gathering};
@@ -23,8 +22,7 @@ use crate::pipeline::decide::gate::RecordVerdict;
 pub struct Run<'s> {
     snapshot: &'s Snapshot,
     bound: Arc<Bound>,
-    principal: Arc<EntityRef>,
-    context: std::collections::BTreeMap<Arc<str>, Value>,
+    now_ms: i64,
     /// The slots of the moment, in their places; all others are empty.
     moment: Vec<u64>,
     slots: Vec<u64>,
@@ -48,17 +46,13 @@ impl<'s> Run<'s> {
         snapshot: &'s Snapshot,
         known: &'s KnownValues,
         bound: Arc<Bound>,
-        principal: &EntityRef,
         now_ms: i64,
     ) -> Result<Self, Stop> {
-        let mut context = bound.context.clone();
-        context.insert("now".into(), Value::Datetime(now_ms));
         let words = bound.slots.div_ceil(SLOTS_A_WORD);
         let seen = bound.readings.iter().map(|_| HashMap::new()).collect();
         let mut run = Self {
             snapshot,
-            principal: Arc::new(principal.clone()),
-            context,
+            now_ms,
             moment: vec![0; words],
             slots: vec![0; words],
             verdicts: HashMap::new(),
@@ -165,8 +159,7 @@ impl<'s> Run<'s> {
             return Ok(outcome);
         }
         let world = Entities(self.snapshot);
-        let scene =
-            Scene { world: &world, principal: Some(&self.principal), context: &self.context, record: facts };
+        let scene = Scene { world: &world, now_ms: Some(self.now_ms), record: facts };
         match scene.truth(expression) {
             Ok(truth) => Ok(Outcome::of(truth)),
             Err(Stop::Fails) => Ok(Outcome::Fails),
