@@ -20,6 +20,7 @@ use bytes::Bytes;
 use lockkeeper::bundle::compile::{Bundle, compile};
 use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::bundle::directory;
+use lockkeeper::bundle::forms::Forms;
 use lockkeeper::bundle::program::compile as programs;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, EntityRef};
@@ -53,6 +54,7 @@ fn row(count: usize) {
             &bundle.slices,
             &bundle.schema.schema,
             &bundle.catalogue,
+            &Forms::of(&bundle.policies.set),
         ));
     });
     let program = Arc::clone(bundle.programs.of("Deal").unwrap().as_ref().unwrap());

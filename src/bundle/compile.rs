@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::archive::provenance::Provenance;
 use super::catalogue::{self, Catalogue};
+use super::forms::Forms;
 use super::policies::{self, Policies};
 use super::profile::Profile;
 use super::program::compile::{self as programs, Programs};
@@ -74,8 +75,9 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
     if problems.error_count() > before {
         return None;
     }
-    let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue);
-    let programs = programs::compile(&profile, &slices, &schema.schema, &catalogue);
+    let forms = Forms::of(&policies.set);
+    let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue, &forms);
+    let programs = programs::compile(&profile, &slices, &schema.schema, &catalogue, &forms);
     Some(Bundle {
         programs,
         revision: revision::hash_files(&files),

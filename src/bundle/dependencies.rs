@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use cedar_policy as cedar;
 use serde_json::Value;
 
+use super::forms::{entity, single, variable};
 use crate::model::principal::EntityRef;
 
 /// What a set of policies reads.
@@ -43,20 +44,20 @@ pub struct NowUse {
 }
 
 impl Dependencies {
-    /// Adds what one policy reads, scope included.
-    pub fn add(&mut self, policy: &cedar::Policy) {
+    /// Adds what one policy reads, scope included; without its form, everything.
+    pub fn add(&mut self, policy: &cedar::Policy, form: Option<&Value>) {
         use cedar::ResourceConstraint as On;
         match policy.resource_constraint() {
             On::Any | On::Is(_) => {}
             On::Eq(_) | On::In(_) | On::IsIn(_, _) => self.reads_identity = true,
         }
-        match policy.to_json() {
-            Ok(json) => {
-                for condition in json.get("conditions").and_then(Value::as_array).into_iter().flatten() {
+        match form {
+            Some(form) => {
+                for condition in form.get("conditions").and_then(Value::as_array).into_iter().flatten() {
                     self.walk(condition.get("body").unwrap_or(&Value::Null));
                 }
             }
-            Err(_) => self.read_everything(),
+            None => self.read_everything(),
         }
     }
 
@@ -186,22 +187,6 @@ impl Dependencies {
     }
 }
 
-fn single(value: &Value) -> Option<(&str, &Value)> {
-    let map = value.as_object()?;
-    let mut entries = map.iter();
-    match (entries.next(), entries.next()) {
-        (Some((key, inner)), None) => Some((key.as_str(), inner)),
-        _ => None,
-    }
-}
-
-fn variable(value: &Value) -> Option<&str> {
-    match single(value) {
-        Some(("Var", name)) => name.as_str(),
-        _ => None,
-    }
-}
-
 fn is_context(value: &Value, key: &str) -> bool {
     match single(value) {
         Some((".", body)) => {
@@ -223,8 +208,7 @@ fn entity_literals(value: &Value) -> Option<Vec<EntityRef>> {
 }
 
 fn entity_literal(value: &Value) -> Option<EntityRef> {
-    let entity = value.get("__entity")?;
-    Some(EntityRef::new(entity.get("type")?.as_str()?, entity.get("id")?.as_str()?))
+    entity(value.get("__entity")?)
 }
 
 #[cfg(test)]
@@ -234,7 +218,8 @@ mod tests {
     fn dependencies(condition: &str) -> Dependencies {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");
         let mut found = Dependencies::default();
-        found.add(&cedar::Policy::parse(None, text).unwrap());
+        let policy = cedar::Policy::parse(None, text).unwrap();
+        found.add(&policy, policy.to_json().ok().as_ref());
         found
     }
 

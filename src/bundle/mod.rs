@@ -7,6 +7,7 @@ pub mod profile;
 pub mod schema;
 pub mod catalogue;
 pub mod policies;
+pub mod forms;
 pub mod dependencies;
 pub mod slices;
 pub mod program;

@@ -10,6 +10,7 @@ use cedar_policy as cedar;
 
 use super::catalogue::Catalogue;
 use super::dependencies::Dependencies;
+use super::forms::Forms;
 use super::profile::Profile;
 use super::profile::types::RecordType;
 use crate::model::access::Action;
@@ -55,6 +56,7 @@ pub fn cut(
     schema: &cedar::Schema,
     profile: &Profile,
     catalogue: &Catalogue,
+    forms: &Forms,
 ) -> Slices {
     let mut slices = Slices::default();
     let all: Vec<&cedar::Policy> = policies.policies().collect();
@@ -66,7 +68,7 @@ pub fn cut(
         for (name, record_type) in types.chain([("Collection", None)]) {
             let mut slice = Slice::default();
             for policy in applicable.iter().filter(|policy| type_applies(policy, name)) {
-                slice.dependencies.add(policy);
+                slice.dependencies.add(policy, forms.form(policy));
                 // Ids are unique in the whole set, so adding to a part of it cannot fail.
                 let _ = slice.policies.add((*policy).clone());
             }
@@ -79,7 +81,8 @@ pub fn cut(
     slices
 }
 
-fn action_groups(action: &str, schema: &cedar::Schema) -> BTreeSet<cedar::EntityUid> {
+/// An action with everything above it.
+pub fn action_groups(action: &str, schema: &cedar::Schema) -> BTreeSet<cedar::EntityUid> {
     let mut groups = BTreeSet::new();
     if let (Some(uid), Ok(actions)) =
         (super::catalogue::to_uid(&EntityRef::new("Action", action)), schema.action_entities())

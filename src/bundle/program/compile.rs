@@ -11,10 +11,11 @@ use super::fold::fold;
 use super::read::{self, Subject, Unread};
 use super::tree::{Outcome, Tree};
 use super::value::Value;
-use crate::bundle::catalogue::{Catalogue, from_uid, to_uid};
+use crate::bundle::catalogue::{Catalogue, from_uid};
+use crate::bundle::forms::Forms;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::types::RecordType;
-use crate::bundle::slices::{Slice, Slices};
+use crate::bundle::slices::{Slice, Slices, action_groups};
 use crate::model::principal::EntityRef;
 
 /// The programs of a bundle, by record type.
@@ -87,9 +88,10 @@ pub fn compile(
     slices: &Slices,
     schema: &cedar::Schema,
     catalogue: &Catalogue,
+    forms: &Forms,
 ) -> Programs {
     let one = |record_type: &RecordType| {
-        let mut making = Making { catalogue, schema, atoms: HashMap::new(), rules: HashMap::new() };
+        let mut making = Making { catalogue, schema, forms, atoms: HashMap::new(), rules: HashMap::new() };
         (record_type.name.clone(), making.program(record_type, slices).map(Arc::new))
     };
     Programs { programs: profile.types.iter().map(one).collect() }
@@ -98,6 +100,7 @@ pub fn compile(
 struct Making<'a> {
     catalogue: &'a Catalogue,
     schema: &'a cedar::Schema,
+    forms: &'a Forms,
     atoms: HashMap<Expression, u32>,
     rules: HashMap<Rule, u32>,
 }
@@ -143,7 +146,7 @@ impl Making<'_> {
         record_type: &RecordType,
     ) -> Result<Vec<(Arc<str>, RuleEffect, Expression)>, Unread> {
         let action = EntityRef::new("Action", action);
-        let actions = actions_above(&action, self.schema);
+        let actions = action_groups(&action.id, self.schema).iter().map(from_uid).collect();
         let subject = Subject { record_type, action, actions };
         let mut found: Vec<(Arc<str>, RuleEffect, Expression)> = Vec::new();
         for policy in slice.policies.policies() {
@@ -152,7 +155,8 @@ impl Making<'_> {
                 cedar::Effect::Forbid => RuleEffect::Forbid,
             };
             let id: &str = policy.id().as_ref();
-            found.push((id.into(), effect, read::condition(policy, &subject)?));
+            let form = self.forms.form(policy).ok_or_else(|| Unread(id.to_owned()))?;
+            found.push((id.into(), effect, read::condition(form, &subject)?));
         }
         found.sort_by(|(left, ..), (right, ..)| left.cmp(right));
         Ok(found)
@@ -192,14 +196,6 @@ fn in_order<T: Clone>(numbers: &HashMap<T, u32>) -> Vec<T> {
     let mut items: Vec<(&T, u32)> = numbers.iter().map(|(item, number)| (item, *number)).collect();
     items.sort_by_key(|(_, number)| *number);
     items.into_iter().map(|(item, _)| item.clone()).collect()
-}
-
-fn actions_above(action: &EntityRef, schema: &cedar::Schema) -> BTreeSet<EntityRef> {
-    let mut above = BTreeSet::from([action.clone()]);
-    if let (Some(uid), Ok(actions)) = (to_uid(action), schema.action_entities()) {
-        above.extend(actions.ancestors(&uid).into_iter().flatten().map(from_uid));
-    }
-    above
 }
 
 /// The bundle's own entities: fields and stages, which have no attributes.

@@ -2,7 +2,7 @@
 
 use super::evaluate::Stop;
 use super::value::Value;
-use crate::bundle::instant;
+use crate::bundle::instant::parse_cedar_datetime;
 
 /// A function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +80,7 @@ impl Function {
                 Value::Decimal(parse_decimal(text).ok_or(Stop::Unsupported)?)
             }
             (Self::Datetime, Value::Text(text)) => {
-                Value::Datetime(parse_datetime(text).ok_or(Stop::Unsupported)?)
+                Value::Datetime(parse_cedar_datetime(text).ok_or(Stop::Unsupported)?)
             }
             (Self::Duration, Value::Text(text)) => {
                 Value::Duration(parse_duration(text).ok_or(Stop::Unsupported)?)
@@ -129,11 +129,6 @@ pub fn parse_decimal(text: &str) -> Option<i64> {
     }
     let sign = if whole.starts_with('-') { "-" } else { "" };
     format!("{sign}{digits}{fraction:0<4}").parse().ok()
-}
-
-/// A datetime as policies write it, in milliseconds since 1970.
-pub fn parse_datetime(text: &str) -> Option<i64> {
-    instant::parse_cedar_datetime(text)
 }
 
 /// A duration as policies write it: `1d2h3m4s5ms`, largest unit first, each at most once.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cedar_policy as cedar;
 use serde_json::Value as Json;
 
 use super::expression::{Expression, Op, Operator, Piece};
 use super::functions::Function;
 use super::value::Value;
+use crate::bundle::forms::{entity, single, variable};
 use crate::bundle::profile::types::RecordType;
 use crate::model::principal::EntityRef;
 
@@ -27,10 +27,9 @@ pub struct Subject<'a> {
 #[error("`{0}` is not compiled")]
 pub struct Unread(pub String);
 
-/// The whole condition of a policy, scope included.
-pub fn condition(policy: &cedar::Policy, subject: &Subject<'_>) -> Result<Expression, Unread> {
-    let json = policy.to_json().map_err(|error| Unread(error.to_string()))?;
-    let part = |name: &str| json.get(name).ok_or_else(|| Unread(name.to_owned()));
+/// The whole condition of a policy, scope included, from its form.
+pub fn condition(form: &Json, subject: &Subject<'_>) -> Result<Expression, Unread> {
+    let part = |name: &str| form.get(name).ok_or_else(|| Unread(name.to_owned()));
     let reader = Reader { subject };
     let mut whole = reader.scope(part("principal")?, Expression::new(Op::Principal))?;
     whole = whole.and(reader.scope(part("action")?, Expression::value(Value::entity(&subject.action)))?);
@@ -274,25 +273,6 @@ fn literal(json: &Json) -> Result<Value, Unread> {
             Ok(Value::entity(&entity))
         }
         Json::Null | Json::Array(_) => Err(unread(json)),
-    }
-}
-
-fn entity(json: &Json) -> Option<EntityRef> {
-    Some(EntityRef::new(json.get("type")?.as_str()?, json.get("id")?.as_str()?))
-}
-
-fn single(json: &Json) -> Option<(&str, &Json)> {
-    let mut entries = json.as_object()?.iter();
-    match (entries.next(), entries.next()) {
-        (Some((key, inner)), None) => Some((key.as_str(), inner)),
-        _ => None,
-    }
-}
-
-fn variable(json: &Json) -> Option<&str> {
-    match single(json) {
-        Some(("Var", name)) => name.as_str(),
-        _ => None,
     }
 }
 

@@ -50,7 +50,7 @@ fn read(body: &str) -> Result<Expression, super::read::Unread> {
     let action = EntityRef::new("Action", "view");
     let subject = Subject { record_type, actions: BTreeSet::from([action.clone()]), action };
     let text = format!("permit (principal, action, resource) when {{ {body} }};");
-    condition(&cedar::Policy::parse(None, text).unwrap(), &subject)
+    condition(&cedar::Policy::parse(None, text).unwrap().to_json().unwrap(), &subject)
 }
 
 /// Principal and context, as they are put in.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cedar_policy as cedar;
 
-use super::functions::{parse_datetime, parse_decimal};
+use super::functions::parse_decimal;
 use crate::bundle::catalogue::from_uid;
+use crate::bundle::instant::parse_cedar_datetime;
 use crate::model::principal::EntityRef;
 use crate::model::record::AttributeValue;
 
@@ -85,7 +86,7 @@ fn from_call(text: &str) -> Option<Value> {
         return duration.strip_suffix("ms")?.parse().ok().map(Value::Duration);
     }
     if let Some(datetime) = argument(text, "datetime") {
-        return parse_datetime(datetime).map(Value::Datetime);
+        return parse_cedar_datetime(datetime).map(Value::Datetime);
     }
     // A datetime that Cedar computed is written as an offset from 1970.
     let offset = text.strip_prefix(EPOCH)?.strip_suffix(')')?;
