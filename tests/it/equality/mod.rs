@@ -18,7 +18,7 @@ use lockkeeper::bundle::policies::DEREFERENCE_LEVEL_MAX;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, Attested, EntityRef};
 use lockkeeper::model::reason::Reason;
-use lockkeeper::model::record::{Attribute, RecordFacts};
+use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache, Visibility};
 
 /// Pseudo-random numbers that a seed repeats.
@@ -238,6 +238,36 @@ fn nothing_bound_outlives_its_generation() {
         assert_eq!(gate.judge(&facts).view.is_allow(), expected);
     }
     assert_eq!((cache.counts().compiled, cache.counts().hits, cache.counts().misses), (4, 2, 2));
+}
+
+/// A directory may hold entities of a record type. Of the record itself only the CRM's word counts.
+#[test]
+fn what_a_directory_says_of_a_record_is_not_believed() {
+    let text = r#"@id("favourite") permit (principal, action == Action::"view", resource is Deal)
+        when { principal has custom.favourite && principal.custom.favourite has owner
+               && principal.custom.favourite.owner == principal };"#;
+    let bundle = bundle(text).unwrap();
+    let directory = r#"[
+        {"uid":{"type":"User","id":"u0"},"parents":[],"attrs":{"active":true,
+            "custom":{"favourite":{"__entity":{"type":"Deal","id":"1"}}}}},
+        {"uid":{"type":"User","id":"u1"},"parents":[],"attrs":{"active":true}},
+        {"uid":{"type":"Deal","id":"1"},"parents":[],"attrs":{"owner":{"__entity":{"type":"User","id":"u0"}}}}]"#;
+    let mut problems = Problems::default();
+    let directory = lockkeeper::bundle::directory::load(
+        &source(directory.to_owned()),
+        &bundle.schema.schema,
+        &mut problems,
+    );
+    let directory = directory.unwrap_or_else(|| panic!("{problems}"));
+    let asker = Asker::plain(EntityRef::new("User", "u0"), 0);
+    let cache = Arc::new(VerdictCache::new(100, u64::MAX));
+    let gate = RecordGate::new(Snapshot::first(bundle, directory), asker, cache);
+    for (id, owner) in [("1", "u1"), ("1", "u0"), ("2", "u1"), ("2", "u0")] {
+        let mut attributes = vec![Attribute::Absent; 10];
+        attributes[0] = Attribute::Present(AttributeValue::Entity(EntityRef::new("User", owner)));
+        let facts = RecordFacts { type_name: "Deal".to_owned(), id: id.to_owned(), attributes };
+        assert_eq!(*gate.judge(&facts), gate.judge_afresh(&facts), "{id} {owner}");
+    }
 }
 
 /// A directory's text as a source.

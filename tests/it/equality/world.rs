@@ -28,6 +28,7 @@ type UserAttributes = {
   boss?: User,
   since?: datetime,
   teams?: Set<Team>,
+  favourite?: Deal,
 };
 "#;
 

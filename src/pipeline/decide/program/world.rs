@@ -10,6 +10,14 @@ use cedar_policy as cedar;
 pub struct Entities<'s>(pub &'s Snapshot);
 
 impl Entities<'_> {
+    /// A directory may have entities of a record type. Where one of them is the record itself, Cedar is handed the CRM's word.
+    fn is_no_record(&self, entity: &EntityRef) -> Result<(), Stop> {
+        match self.0.bundle.profile.type_named(&entity.type_name) {
+            Some(_) => Err(Stop::Unsupported),
+            None => Ok(()),
+        }
+    }
+
     fn read(
         &self,
         entity: &EntityRef,
@@ -18,6 +26,7 @@ impl Entities<'_> {
         if self.0.bundle.catalogue.entity(entity).is_some() {
             return Ok(None);
         }
+        self.is_no_record(entity)?;
         // What nothing defines is never guessed at.
         let found = self.0.directory.entity(entity).ok_or(Stop::Unsupported)?;
         match read(&found) {
@@ -44,6 +53,7 @@ impl World for Entities<'_> {
         if catalogue.entity(entity).is_some() {
             return Ok(catalogue.is_in(entity, above));
         }
+        self.is_no_record(entity)?;
         self.0.directory.is_below(entity, above).ok_or(Stop::Unsupported)
     }
 }
