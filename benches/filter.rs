@@ -194,7 +194,7 @@ impl Fixed {
     fn new(profile: &Profile) -> Self {
         let verdict = |type_index: usize, is_mine: bool| {
             let fields = profile.types[type_index].fields.len();
-            let mut verdict = RecordVerdict::denied(Decision::deny(Reason::NoPermit), fields + 1);
+            let mut verdict = RecordVerdict::hidden(Decision::deny(Reason::NoPermit), fields + 1);
             verdict.view = Decision::allow(vec!["p".to_owned()]);
             let shown = |index: usize| {
                 if index.is_multiple_of(2) || is_mine { Visibility::Shown } else { Visibility::Hidden }

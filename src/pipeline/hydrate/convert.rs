@@ -45,6 +45,51 @@ pub fn takes_composite(conversion: &Conversion) -> bool {
     conversion.is_set || conversion.kind == Kind::Datetime(DateForm::Parts)
 }
 
+/// Whether a plain number on the wire is the value of such an attribute, whatever else the profile says of it.
+pub fn takes_plain_numbers(conversion: &Conversion) -> bool {
+    let is_number = match &conversion.kind {
+        Kind::Long => true,
+        Kind::Decimal(form) => *form == DecimalForm::default(),
+        _ => false,
+    };
+    is_number && !conversion.is_set && conversion.map.is_none() && conversion.empty.is_empty()
+}
+
+/// A plain number as it is spelled, in quotes or not: what [`convert`] makes of it, without reading it as JSON. `None`
+/// says nothing: other spellings convert too. For conversions with [`takes_plain_numbers`] only.
+pub fn plain_number(raw: &[u8], conversion: &Conversion) -> Option<AttributeValue> {
+    let text = raw.strip_prefix(b"\"").map_or(Some(raw), |rest| rest.strip_suffix(b"\""))?;
+    let (is_negative, digits) = match text.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    if digits.len() > PLAIN_BYTES_MAX {
+        return None;
+    }
+    let (mut units, mut point) = (0_i64, None);
+    for (at, byte) in digits.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => units = units * 10 + i64::from(digit),
+            _ if *byte == b'.' && point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let units = if is_negative { -units } else { units };
+    let places = match point {
+        None if digits.is_empty() => return None,
+        None => 0,
+        Some(0) => return None,
+        Some(at) => digits.len() - at - 1,
+    };
+    match &conversion.kind {
+        Kind::Long if point.is_none() => Some(AttributeValue::Long(units)),
+        Kind::Decimal(_) if point.is_none() || places > 0 => {
+            DECIMAL_SCALES.get(places).map(|scale| AttributeValue::Decimal(units * scale))
+        }
+        _ => None,
+    }
+}
+
 fn outcome(converted: Result<AttributeValue, String>) -> Attribute {
     match converted {
         Ok(value) => Attribute::Present(value),
@@ -231,6 +276,10 @@ fn scale_down(digits: &str, places: u64) -> Result<i128, &'static str> {
 
 /// Decimal places of Cedar's `decimal`.
 const DECIMAL_PLACES: i64 = 4;
+/// What a number with so many places is multiplied with to count ten-thousandths.
+const DECIMAL_SCALES: &[i64] = &[10_000, 1_000, 100, 10, 1];
+/// Bytes of a plain number: with four more places it is still far from the end of 64 bits.
+const PLAIN_BYTES_MAX: usize = 14;
 /// More digits than any value in range has.
 const DIGITS_MAX: usize = 30;
 
@@ -281,7 +330,78 @@ mod tests {
         assert_eq!(parse_decimal("1", &micros), Err("more than four decimal places"));
     }
 
+    /// Whatever is taken for a plain number converts to just that. Says how often it was taken.
+    fn check_plain(text: &str) -> usize {
+        let kinds = [Kind::Long, Kind::Decimal(DecimalForm::default())];
+        let taken = kinds.into_iter().filter_map(|kind| {
+            let conversion = Conversion { kind, is_set: false, map: None, empty: Vec::new() };
+            assert!(takes_plain_numbers(&conversion));
+            let found = plain_number(text.as_bytes(), &conversion)?;
+            let quoted = plain_number(format!("\"{text}\"").as_bytes(), &conversion);
+            let expected = match &conversion.kind {
+                Kind::Decimal(form) => AttributeValue::Decimal(parse_decimal(text, form).unwrap()),
+                _ => AttributeValue::Long(text.parse().unwrap()),
+            };
+            assert_eq!((&found, quoted.as_ref()), (&expected, Some(&expected)), "{text}");
+            Some(found)
+        });
+        taken.count()
+    }
+
+    #[test]
+    fn plain_numbers_are_what_they_convert_to() {
+        for (text, times) in [
+            ("0", 2),
+            ("-0", 2),
+            ("-12", 2),
+            ("007", 2),
+            ("12.5", 1),
+            ("-0.0001", 1),
+            ("99999999999999", 2),
+            ("999999999.9999", 1),
+            ("-9999999999999", 2),
+            ("999999999999999", 0),
+            ("1.00000", 0),
+            ("1.", 0),
+            (".5", 0),
+            ("-", 0),
+            ("", 0),
+            ("1e3", 0),
+            ("+1", 0),
+            (" 1", 0),
+            ("1.2.3", 0),
+            ("\"", 0),
+        ] {
+            assert_eq!(check_plain(text), times, "{text}");
+        }
+        for raw in ["\"1", "1\"", "\"", "\"\"", "true", "[1]"] {
+            let conversion = Conversion { kind: Kind::Long, is_set: false, map: None, empty: Vec::new() };
+            assert_eq!(plain_number(raw.as_bytes(), &conversion), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_else_the_profile_says_of_a_number_is_not_plain() {
+        let plain = Conversion { kind: Kind::Long, is_set: false, map: None, empty: Vec::new() };
+        let scaled = Kind::Decimal(DecimalForm { scale: 2, ..DecimalForm::default() });
+        for conversion in [
+            Conversion { is_set: true, ..plain.clone() },
+            Conversion { map: Some(Default::default()), ..plain.clone() },
+            Conversion { empty: vec!["0".to_owned()], ..plain.clone() },
+            Conversion { kind: scaled, ..plain.clone() },
+            Conversion { kind: Kind::Text, ..plain.clone() },
+            Conversion { kind: Kind::Datetime(DateForm::EpochSeconds), ..plain },
+        ] {
+            assert!(!takes_plain_numbers(&conversion), "{conversion:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_taken_for_a_plain_number_is_one(text in "-?[0-9]{0,15}[.]?[0-9e+-]{0,5}") {
+            check_plain(&text);
+        }
+
         #[test]
         fn every_value_in_range_survives(value in any::<i64>()) {
             let text = format!("{}{}.{:04}", if value < 0 { "-" } else { "" }, value.unsigned_abs() / 10_000, value.unsigned_abs() % 10_000);

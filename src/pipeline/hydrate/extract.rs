@@ -2,9 +2,12 @@
 //!
 //! A missing key is Absent only where the profile says that the answer is complete; elsewhere it is NotCarried.
 
+use bytes::Bytes;
+
 use super::convert::{Lookups, convert, convert_items, takes_composite};
 use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
-use crate::json::value::{Kind, Value};
+use crate::json::parse::{BYTES_CEILING, DEPTH_CEILING, JsonLimits};
+use crate::json::value::{Document, Kind, Value};
 use crate::model::record::{Attribute, RecordFacts};
 
 /// Whether a missing key means that there is no value.
@@ -55,6 +58,73 @@ pub fn extract(
     RecordFacts { type_name: record_type.name.clone(), id, attributes }
 }
 
+/// What stands at one of the places where an attribute may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<V> {
+    /// Nothing.
+    Missing,
+    /// `null`, there or above.
+    Null,
+    /// What has no such place in it.
+    Misshapen,
+    /// This value.
+    Found(V),
+}
+
+/// What an attribute's places come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached<V> {
+    /// The value.
+    Value(V),
+    /// That there is none.
+    Absent,
+    /// Nothing is said.
+    Missing,
+    /// Something else stands there.
+    Misshapen,
+}
+
+/// A value of which it can be seen of what kind it is.
+pub trait Kinded {
+    /// Its kind.
+    fn kind(&self) -> Kind;
+}
+
+impl Kinded for Value<'_> {
+    fn kind(&self) -> Kind {
+        Value::kind(self)
+    }
+}
+
+/// A value as it is spelled: the exact text, without white space around it.
+impl Kinded for &[u8] {
+    fn kind(&self) -> Kind {
+        match self.first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
+        }
+    }
+}
+
+/// What an attribute's places come to, in their order: the first that leads to a value of the right shape wins.
+pub fn reach<V: Kinded>(spec: &AttributeSpec, places: impl Iterator<Item = Place<V>>) -> Reached<V> {
+    let mut is_misshapen = false;
+    for place in places {
+        match place {
+            Place::Found(value) if value.kind() == Kind::Null => return Reached::Absent,
+            Place::Found(value) if is_readable(value.kind(), spec) => return Reached::Value(value),
+            Place::Null => return Reached::Absent,
+            Place::Found(_) | Place::Misshapen => is_misshapen = true,
+            Place::Missing => {}
+        }
+    }
+    if is_misshapen { Reached::Misshapen } else { Reached::Missing }
+}
+
 /// Reads one attribute of a record.
 pub fn attribute(
     spec: &AttributeSpec,
@@ -62,37 +132,66 @@ pub fn attribute(
     completeness: Completeness,
     lookups: Lookups<'_>,
 ) -> Attribute {
-    attribute_at(spec, spec.at.iter().map(|path| step(record, path)), completeness, lookups)
+    let reached = reach(spec, spec.at.iter().map(|path| place(record, path)));
+    settle(reached, completeness, |value| read(value, spec, lookups))
 }
 
-/// Reads one attribute by what stands at the places where it may be, in order.
-pub fn attribute_at<'d>(
-    spec: &AttributeSpec,
-    places: impl IntoIterator<Item = Step<'d>>,
+/// Reads the attributes of a record that are needed, from what stands at their places; none of the others is carried.
+pub fn extract_needed(
+    record_type: &RecordType,
+    needed: &[usize],
+    id: &str,
     completeness: Completeness,
+    places: &[Place<&[u8]>],
     lookups: Lookups<'_>,
-) -> Attribute {
-    let mut is_misshapen = false;
-    for place in places {
-        match place {
-            Step::Found(value) if !spec.inside.is_empty() && value.kind() == Kind::Array => {
-                return match items(value, &spec.inside) {
-                    Some(items) => convert_items(&items, &spec.conversion, lookups),
-                    None => Attribute::Nonconforming("an item of the list holds no value".to_owned()),
-                };
+) -> RecordFacts {
+    let mut attributes = vec![Attribute::NotCarried; record_type.attributes.len()];
+    let mut rest = places;
+    for index in needed {
+        let Some((spec, attribute)) = record_type.attributes.get(*index).zip(attributes.get_mut(*index))
+        else {
+            continue;
+        };
+        *attribute = match rest.split_at_checked(spec.at.len()) {
+            Some((own, others)) => {
+                rest = others;
+                let reached = reach(spec, own.iter().copied());
+                settle(reached, completeness, |raw| read_raw(raw, spec, lookups))
             }
-            Step::Found(value) if spec.inside.is_empty() && is_readable(value, spec) => {
-                return convert(value, &spec.conversion, lookups);
-            }
-            Step::Null => return Attribute::Absent,
-            Step::Found(_) | Step::Misshapen => is_misshapen = true,
-            Step::Missing => {}
-        }
+            None => Attribute::Nonconforming("a place was not handed over".to_owned()),
+        };
     }
-    match (is_misshapen, completeness) {
-        (true, _) => Attribute::Nonconforming("unexpected shape".to_owned()),
-        (false, Completeness::Complete) => Attribute::Absent,
-        (false, Completeness::Partial) => Attribute::NotCarried,
+    RecordFacts { type_name: record_type.name.clone(), id: id.to_owned(), attributes }
+}
+
+/// Reads a value as it is spelled.
+pub fn read_raw(raw: &[u8], spec: &AttributeSpec, lookups: Lookups<'_>) -> Attribute {
+    match Document::parse(Bytes::copy_from_slice(raw), &PART_LIMITS) {
+        Ok(document) => read(document.root(), spec, lookups),
+        Err(_) => Attribute::Nonconforming("no value that can be read".to_owned()),
+    }
+}
+
+fn read(value: Value<'_>, spec: &AttributeSpec, lookups: Lookups<'_>) -> Attribute {
+    if spec.inside.is_empty() {
+        return convert(value, &spec.conversion, lookups);
+    }
+    match items(value, &spec.inside) {
+        Some(items) => convert_items(&items, &spec.conversion, lookups),
+        None => Attribute::Nonconforming("an item of the list holds no value".to_owned()),
+    }
+}
+
+fn settle<V>(
+    reached: Reached<V>,
+    completeness: Completeness,
+    read: impl FnOnce(V) -> Attribute,
+) -> Attribute {
+    match (reached, completeness) {
+        (Reached::Value(value), _) => read(value),
+        (Reached::Absent, _) | (Reached::Missing, Completeness::Complete) => Attribute::Absent,
+        (Reached::Missing, Completeness::Partial) => Attribute::NotCarried,
+        (Reached::Misshapen, _) => Attribute::Nonconforming("unexpected shape".to_owned()),
     }
 }
 
@@ -108,39 +207,33 @@ pub fn walk<'d>(record: Value<'d>, path: &[String]) -> Option<Value<'d>> {
     path.iter().try_fold(record, |value, key| value.member(key))
 }
 
-/// What stands at a place where an attribute may be.
-#[derive(Clone, Copy, Debug)]
-pub enum Step<'d> {
-    /// A value that is not null.
-    Found(Value<'d>),
-    /// `null`, there or on the way.
-    Null,
-    /// There is no such key.
-    Missing,
-    /// Something else than an object is on the way.
-    Misshapen,
-}
-
-fn step<'d>(record: Value<'d>, path: &[String]) -> Step<'d> {
+/// What stands at a path of keys.
+pub fn place<'d>(record: Value<'d>, path: &[String]) -> Place<Value<'d>> {
     let mut value = record;
     for key in path {
         if value.is_null() {
-            return Step::Null;
+            return Place::Null;
         }
         if value.kind() != Kind::Object {
-            return Step::Misshapen;
+            return Place::Misshapen;
         }
         match value.member(key) {
             Some(inner) => value = inner,
-            None => return Step::Missing,
+            None => return Place::Missing,
         }
     }
-    if value.is_null() { Step::Null } else { Step::Found(value) }
+    if value.is_null() { Place::Null } else { Place::Found(value) }
 }
 
-fn is_readable(value: Value<'_>, spec: &AttributeSpec) -> bool {
-    !matches!(value.kind(), Kind::Object | Kind::Array) || takes_composite(&spec.conversion)
+fn is_readable(kind: Kind, spec: &AttributeSpec) -> bool {
+    match spec.inside.is_empty() {
+        true => !matches!(kind, Kind::Object | Kind::Array) || takes_composite(&spec.conversion),
+        false => kind == Kind::Array,
+    }
 }
 
+/// What was part of an accepted document is within its limits; these bound no more than what is parsed again.
+const PART_LIMITS: JsonLimits =
+    JsonLimits { bytes_max: BYTES_CEILING, depth_max: DEPTH_CEILING, nodes_max: usize::MAX };
 /// Bytes of an id.
 pub const ID_BYTES_MAX: usize = 256;

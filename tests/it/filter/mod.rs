@@ -156,7 +156,7 @@ impl Judge for Viewer<'_> {
             true => Decision::allow(Vec::new()),
             false => Decision::deny(Reason::NoPermit),
         };
-        let mut verdict = RecordVerdict::denied(decision, record_type.fields.len() + 1);
+        let mut verdict = RecordVerdict::hidden(decision, record_type.fields.len() + 1);
         verdict.fields = (0..=record_type.fields.len())
             .map(|index| self.view.field(record_type, record.id, index))
             .collect();

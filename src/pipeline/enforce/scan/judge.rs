@@ -111,7 +111,7 @@ impl Judge for GateJudge<'_> {
     fn verdict(&self, number: u32) -> &RecordVerdict {
         // Numbers are made here alone, so there is one; a judge that lost it shows nothing.
         static NOTHING: std::sync::LazyLock<RecordVerdict> = std::sync::LazyLock::new(|| {
-            RecordVerdict::denied(
+            RecordVerdict::hidden(
                 crate::model::decision::Decision::deny(crate::model::reason::Reason::Internal),
                 0,
             )
