@@ -1,4 +1,5 @@
-//! What decisions cost: a list of 1000 records with 40 fields, one record, binding and compiling, at 25, 200 and 2000 policies.
+//! What decisions cost: a list of 1000 records with 40 fields, one record, binding and compiling, at 25, 200 and 2000 policies;
+//! of records that are read already, and of records as a CRM spells them.
 //!
 //! `cargo bench --bench decide`. Plain Cedar is measured beside the programs in the same run, on fewer records.
 #![expect(clippy::disallowed_methods, reason = "edge: a benchmark reads the clock")]
@@ -26,7 +27,9 @@ use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
+use lockkeeper::pipeline::decide::judging::{Judging, RawJudgement};
 use lockkeeper::pipeline::decide::program::bind::bind;
+use lockkeeper::pipeline::hydrate::extract::{Completeness, Place};
 
 const SCHEMA: &str = "
 entity Deal { owner?: User, team?: Team, stage?: Stage, amount?: decimal, strategic?: Bool };
@@ -35,9 +38,9 @@ type UserAttributes = { limit?: decimal };
 
 fn main() {
     println!(
-        "| policies | compile, ms | bind, µs | list of 1000 × 40, first time, µs | warm, µs | per record, ns | one record, warm, ns | plain Cedar, per record, µs | × |"
+        "| policies | compile, ms | bind, µs | first list of 1000 × 40, µs | warm, µs | one record, ns | spelled: first list, µs | nothing learnt, µs | warm, µs | one record, ns | plain Cedar, per record, µs | × |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for count in [25, 200, 2000] {
         row(count);
     }
@@ -46,55 +49,133 @@ fn main() {
 fn row(count: usize) {
     let snapshot = snapshot(count);
     let asker = Asker::plain(EntityRef::new("User", "u0"), 1_780_000_000_000);
-    let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
     let bundle = &snapshot.bundle;
     let compiling = median(5, || {
+        let forms = Forms::of(&bundle.policies.set);
         black_box(programs::compile(
             &bundle.profile,
             &bundle.slices,
             &bundle.schema.schema,
             &bundle.catalogue,
-            &Forms::of(&bundle.policies.set),
+            &forms,
         ));
     });
     let program = Arc::clone(bundle.programs.of("Deal").unwrap().as_ref().unwrap());
     let (_, record_type) = bundle.profile.type_named("Deal").unwrap();
-    let binding = median(51, || {
+    let binding = median(201, || {
         black_box(bind(&snapshot, &program, record_type, &asker).is_ok());
     });
-    let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
-    let gate = RecordGate::new(Arc::clone(&snapshot), asker, Arc::clone(&cache));
-    let list = |gate: &RecordGate| {
+    let gate = |snapshot: &Arc<Snapshot>| {
+        let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
+        (RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&cache)), cache)
+    };
+    let read = of_read(&gate(&snapshot));
+    let (spelled, plain) = of_spelled(&gate(&snapshot), count);
+    let warm = spelled.warm / RECORDS as f64;
+    println!(
+        "| {count} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+        compiling / 1e6,
+        binding / 1e3,
+        read.first / 1e3,
+        read.warm / 1e3,
+        read.one,
+        spelled.first / 1e3,
+        spelled.unlearnt / 1e3,
+        spelled.warm / 1e3,
+        spelled.one,
+        plain / 1e3,
+        plain / warm,
+    );
+}
+
+/// Times in nanoseconds.
+struct Times {
+    /// The first list, with what it takes to bind.
+    first: f64,
+    /// A list whose program is bound and has learnt nothing.
+    unlearnt: f64,
+    /// A later list.
+    warm: f64,
+    /// One record in a list of its own.
+    one: f64,
+}
+
+fn of_read((gate, cache): &(RecordGate, Arc<VerdictCache>)) -> Times {
+    let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
+    let list = || {
         let mut judging = gate.judging();
         facts.iter().filter(|facts| black_box(judging.judge(facts)).view.is_allow()).count()
     };
-    let cold = median(1, || {
-        black_box(list(&gate));
+    let first = median(1, || {
+        black_box(list());
     });
-    let warm = median(51, || {
-        black_box(list(&gate));
+    let warm = median(201, || {
+        black_box(list());
     });
-    let one = median(501, || {
-        black_box(gate.judge(&facts[7 % facts.len()]));
+    let one = median(2001, || {
+        black_box(gate.judge(&facts[7]));
     });
-    let checked = if count > 1_000 { 3 } else { 20 };
+    assert_eq!(cache.counts().plain, 0, "every verdict is a program's");
+    Times { first, unlearnt: 0.0, warm, one }
+}
+
+fn of_spelled((gate, cache): &(RecordGate, Arc<VerdictCache>), policies: usize) -> (Times, f64) {
+    let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
+    let spellings: Vec<Vec<Option<String>>> = facts.iter().map(spelling).collect();
+    let records: Vec<(&str, Vec<Place<&[u8]>>)> = facts
+        .iter()
+        .zip(&spellings)
+        .map(|(facts, spelling)| {
+            (facts.id.as_str(), spelling.iter().map(|text| place(text.as_deref())).collect())
+        })
+        .collect();
+    let judge = |judging: &mut Judging<'_>, (id, places): &(&str, Vec<Place<&[u8]>>)| {
+        matches!(judging.judge_raw(0, id, Completeness::Complete, places), RawJudgement::Verdict(_))
+    };
+    let list = |judging: &mut Judging<'_>| records.iter().filter(|record| judge(judging, record)).count();
+    let first = median(1, || assert_eq!(list(&mut gate.judging()), RECORDS));
+    let warm = median(201, || {
+        black_box(list(&mut gate.judging()));
+    });
+    let one = median(2001, || {
+        black_box(judge(&mut gate.judging(), &records[7]));
+    });
+    // As long as other lists of the same principal go on, what they have learnt is theirs.
+    let mut others = Vec::new();
+    let unlearnt = median(51, || {
+        let mut judging = gate.judging();
+        black_box(list(&mut judging));
+        others.push(judging);
+    });
+    let checked = if policies > 1_000 { 3 } else { 20 };
     let plain = median(1, || {
         for facts in facts.iter().take(checked) {
             black_box(gate.judge_afresh(facts));
         }
     }) / checked as f64;
     assert_eq!(cache.counts().plain, 0, "every verdict is a program's");
-    println!(
-        "| {count} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
-        compiling / 1e6,
-        binding / 1e3,
-        cold / 1e3,
-        warm / 1e3,
-        warm / RECORDS as f64,
-        one,
-        plain / 1e3,
-        plain / (warm / RECORDS as f64),
-    );
+    (Times { first, unlearnt, warm, one }, plain)
+}
+
+fn place(text: Option<&str>) -> Place<&[u8]> {
+    text.map_or(Place::Null, |text| Place::Found(text.as_bytes()))
+}
+
+/// The attributes of a record as a CRM spells them.
+fn spelling(facts: &RecordFacts) -> Vec<Option<String>> {
+    let one = |attribute: &Attribute| match attribute {
+        Attribute::Present(AttributeValue::Entity(entity)) => {
+            Some(format!("\"{}\"", entity.id.strip_prefix("sales.").unwrap_or(&entity.id)))
+        }
+        Attribute::Present(AttributeValue::Decimal(units)) => {
+            Some(format!("{}.{:04}", units / 10_000, units % 10_000))
+        }
+        Attribute::Present(AttributeValue::Bool(truth)) => Some(truth.to_string()),
+        Attribute::Present(_) | Attribute::Absent | Attribute::NotCarried | Attribute::Nonconforming(_) => {
+            None
+        }
+    };
+    facts.attributes.iter().map(one).collect()
 }
 
 /// The median time of some runs, in nanoseconds.

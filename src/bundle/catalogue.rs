@@ -23,7 +23,8 @@ pub const CATALOGUE_TYPES: &[&str] = &["Field", "FieldSet", "Stage", "StageGroup
 impl Catalogue {
     /// The entity, if the bundle has it.
     pub fn entity(&self, entity: &EntityRef) -> Option<&cedar::Entity> {
-        self.entities.get(entity)
+        // Most that are asked about are of the directory, and need not be looked for.
+        CATALOGUE_TYPES.contains(&entity.type_name.as_str()).then(|| self.entities.get(entity)).flatten()
     }
 
     /// Everything above an entity, not itself.

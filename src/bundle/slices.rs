@@ -12,7 +12,7 @@ use super::catalogue::Catalogue;
 use super::dependencies::Dependencies;
 use super::forms::Forms;
 use super::profile::Profile;
-use super::profile::types::RecordType;
+use super::profile::types::{KeyPath, RecordType};
 use crate::model::access::Action;
 use crate::model::principal::EntityRef;
 
@@ -32,6 +32,19 @@ pub struct Slice {
 #[derive(Debug, Default)]
 pub struct Slices {
     slices: BTreeMap<(String, String), Slice>,
+    needs: BTreeMap<String, Needs>,
+    none: Needs,
+}
+
+/// What a gate must know of the records of one type.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The names of the attributes that policies look at.
+    pub names: BTreeSet<String>,
+    /// Those that the profile describes, by place and in its order.
+    pub attributes: Vec<usize>,
+    /// Where they can be in a record: for each of them, all of its places.
+    pub places: Vec<KeyPath>,
 }
 
 impl Slices {
@@ -40,12 +53,20 @@ impl Slices {
         self.slices.get(&(action.to_owned(), resource_type.to_owned()))
     }
 
+    /// What a gate must know of the records of a type.
+    pub fn needs(&self, resource_type: &str) -> &Needs {
+        self.needs.get(resource_type).unwrap_or(&self.none)
+    }
+
     /// Attributes of a type that any of these actions needs.
     pub fn attributes_needed(&self, actions: &[&str], resource_type: &str) -> BTreeSet<String> {
         let slices = actions.iter().filter_map(|action| self.of(action, resource_type));
         slices.flat_map(|slice| slice.dependencies.resource_attributes.iter().cloned()).collect()
     }
 }
+
+/// The actions that a gate asks about, in the order in which what is masked is overridden by what is shown.
+pub const GATE_ACTIONS: &[&str] = &["view", "readFieldMasked", "readField"];
 
 /// Actions that are asked per field.
 pub const FIELD_ACTIONS: &[&str] = &["readField", "readFieldMasked", "writeField"];
@@ -78,7 +99,23 @@ pub fn cut(
             slices.slices.insert((action.to_owned(), name.to_owned()), slice);
         }
     }
+    for record_type in &profile.types {
+        let names = slices.attributes_needed(GATE_ACTIONS, &record_type.name);
+        slices.needs.insert(record_type.name.clone(), Needs::of(record_type, names));
+    }
     slices
+}
+
+impl Needs {
+    fn of(record_type: &RecordType, names: BTreeSet<String>) -> Self {
+        let specs = record_type.attributes.iter().enumerate();
+        let needed: Vec<_> = specs.filter(|(_, spec)| names.contains(&spec.name)).collect();
+        Self {
+            attributes: needed.iter().map(|(place, _)| *place).collect(),
+            places: needed.iter().flat_map(|(_, spec)| spec.at.iter().cloned()).collect(),
+            names,
+        }
+    }
 }
 
 /// An action with everything above it.

@@ -22,7 +22,7 @@ impl Effect {
 }
 
 /// One decision with what made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decision {
     /// Allow or deny. Deny whenever `errors` is not empty.
     pub effect: Effect,

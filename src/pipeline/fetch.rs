@@ -159,7 +159,7 @@ impl Fetcher<'_> {
         if !fetched.contains_key(&key) {
             let is_full = fetched.len() >= self.sidecar.limits.fetches_max;
             let needed = self.gate.needed(&facts.type_name);
-            let image = if is_full { None } else { self.fetch_record(record_type, &facts.id, &needed).await };
+            let image = if is_full { None } else { self.fetch_record(record_type, &facts.id, needed).await };
             fetched.insert(key.clone(), image);
         }
         match fetched.get(&key) {
@@ -224,7 +224,7 @@ impl Fetcher<'_> {
 
     /// What a before image must carry: attributes for every decision, and the fields that are written.
     fn names_for_change(&self, mapped: &Mapped<'_>, record_type: &RecordType) -> Vec<String> {
-        let actions: Vec<&str> = super::decide::gate::GATE_ACTIONS
+        let actions: Vec<&str> = crate::bundle::slices::GATE_ACTIONS
             .iter()
             .copied()
             .chain(["writeField", "moveStage", "edit"])
@@ -336,7 +336,7 @@ pub fn missing_names(mapped: &Mapped<'_>, profile: &Profile, gate: &RecordGate) 
     let (Some(projection), Some(record_type)) = (&mapped.query.projection, mapped.record_type) else {
         return Vec::new();
     };
-    let needed = |type_name: &str| select_names(profile, type_name, &gate.needed(type_name));
+    let needed = |type_name: &str| select_names(profile, type_name, gate.needed(type_name));
     projection.selection.missing(profile, record_type, &needed)
 }
 

@@ -120,14 +120,19 @@ impl Directory {
 
     /// The entity as Cedar takes it, with its attributes and the parents that it names. The last ones asked for are kept.
     pub fn entity(&self, entity: &EntityRef) -> Option<cedar::Entity> {
+        self.shared_entity(entity).map(|made| (*made).clone())
+    }
+
+    /// The same, not copied.
+    pub fn shared_entity(&self, entity: &EntityRef) -> Option<Arc<cedar::Entity>> {
         let number = self.index.number(entity)?;
         if let Some(made) = self.made.get(&number) {
-            return Some((*made).clone());
+            return Some(made);
         }
         // It conformed when it was loaded; what Cedar would not take now is unknown, and that denies.
         let text = text::for_cedar(&self.index, number);
-        let made = cedar::Entity::from_json_str(text, Some(&self.schema)).ok()?;
-        self.made.insert(number, Arc::new(made.clone()));
+        let made = Arc::new(cedar::Entity::from_json_str(text, Some(&self.schema)).ok()?);
+        self.made.insert(number, Arc::clone(&made));
         Some(made)
     }
 

@@ -1,12 +1,12 @@
 //! Compiles the policies that a gate asks for one record type: once per bundle, for all principals.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy as cedar;
 
 use super::evaluate::{Stop, World};
-use super::expression::{Expression, Op};
+use super::expression::{Expression, Op, Operator};
 use super::fold::fold;
 use super::read::{self, Subject, Unread};
 use super::tree::{Outcome, Tree};
@@ -15,7 +15,7 @@ use crate::bundle::catalogue::{Catalogue, from_uid};
 use crate::bundle::forms::Forms;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::types::RecordType;
-use crate::bundle::slices::{Slice, Slices, action_groups};
+use crate::bundle::slices::{FIELD_ACTIONS, GATE_ACTIONS, Slice, Slices, action_groups};
 use crate::model::principal::EntityRef;
 
 /// The programs of a bundle, by record type.
@@ -31,12 +31,23 @@ pub struct Program {
     pub atoms: Vec<Expression>,
     /// The rules, each once.
     pub rules: Vec<Rule>,
-    /// Whether the record may be viewed.
-    pub view: Vec<u32>,
-    /// What is asked of the fields.
+    /// What is asked: first whether the record may be viewed, then what may be seen of its fields.
     pub questions: Vec<Question>,
+    /// The questions that a rule is part of, by rule.
+    pub asked_by: Vec<Vec<usize>>,
     /// The attributes of the record that the policies look at, by place and in their order.
     pub attributes: Vec<usize>,
+    /// The rules by whom they can apply to.
+    pub reach: Reach,
+}
+
+/// The rules of a program by whom they can apply to, so that binding looks at those of one principal only.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// Rules that cannot hold or fail unless the principal is this entity or below it.
+    below: HashMap<EntityRef, Vec<u32>>,
+    /// All others.
+    anybody: Vec<u32>,
 }
 
 /// A policy, as far as one question is concerned.
@@ -59,15 +70,61 @@ pub enum RuleEffect {
     Forbid,
 }
 
-/// One question about fields that the policies cannot tell apart.
+/// One question: about the record, or about fields that the policies cannot tell apart.
 #[derive(Debug)]
 pub struct Question {
     /// The action.
     pub action: &'static str,
     /// The fields, by place; the place after the last stands for what no profile describes.
     pub fields: Arc<[usize]>,
-    /// The rules, by number.
-    pub rules: Vec<u32>,
+}
+
+impl Reach {
+    fn of(rules: &[Rule], atoms: &[Expression]) -> Self {
+        let mut reach = Self::default();
+        for (number, rule) in (0..).zip(rules) {
+            match asked_first(&rule.tree, atoms) {
+                Some(entity) => reach.below.entry(entity.clone()).or_default().push(number),
+                None => reach.anybody.push(number),
+            }
+        }
+        reach
+    }
+
+    /// The rules that can apply to a principal with these entities above, by number, in order.
+    pub fn rules(&self, principal: &EntityRef, above: &HashSet<EntityRef>) -> Vec<u32> {
+        let own = above.iter().chain((!above.contains(principal)).then_some(principal));
+        let own = own.filter_map(|entity| self.below.get(entity)).flatten();
+        let mut rules: Vec<u32> = self.anybody.iter().chain(own).copied().collect();
+        rules.sort_unstable();
+        rules
+    }
+}
+
+/// The entity that a principal must be or be below for a rule to come to anything but "does not hold": the first that its
+/// conjunction asks for. What is asked before that can only hold or not, whoever the principal is.
+fn asked_first<'a>(tree: &Tree, atoms: &'a [Expression]) -> Option<&'a EntityRef> {
+    let mut waiting = vec![tree];
+    while let Some(tree) = waiting.pop() {
+        match tree {
+            Tree::And(left, right) => waiting.extend([right.as_ref(), left.as_ref()]),
+            Tree::Atom(number) => match &atoms.get(*number as usize)?.op {
+                Op::Two(Operator::In | Operator::Equal, two) => match two.as_ref() {
+                    [
+                        Expression { op: Op::Principal, .. },
+                        Expression { op: Op::Value(Value::Entity(entity)), .. },
+                    ] => {
+                        return Some(entity.as_ref());
+                    }
+                    _ => return None,
+                },
+                Op::Is(who, _) if who.op == Op::Principal => {}
+                _ => return None,
+            },
+            Tree::Known(_) | Tree::Not(_) | Tree::Or(..) | Tree::If(_) => return None,
+        }
+    }
+    None
 }
 
 impl Programs {
@@ -110,32 +167,39 @@ impl Making<'_> {
         let slice = |action: &str| {
             slices.of(action, &record_type.name).ok_or_else(|| Unread(format!("no slice for {action}")))
         };
-        let mut needed = BTreeSet::new();
-        let view = slice("view")?;
-        needed.extend(view.dependencies.resource_attributes.iter());
-        let conditions = self.conditions("view", view, record_type)?;
-        let view = self.rules(&conditions, None);
         let mut questions = Vec::new();
-        // In the order in which what is masked is overridden by what is shown.
-        for action in ["readFieldMasked", "readField"] {
+        let mut answers = Vec::new();
+        for action in GATE_ACTIONS {
             let slice = slice(action)?;
-            needed.extend(slice.dependencies.resource_attributes.iter());
             let conditions = self.conditions(action, slice, record_type)?;
+            if !FIELD_ACTIONS.contains(action) {
+                questions.push(Question { action, fields: Arc::from([]) });
+                answers.push(self.rules(&conditions, None));
+            }
             for class in &slice.field_classes {
                 let Some(first) = class.first() else { continue };
                 let field = Value::entity(&EntityRef::new("Field", record_type.field_name(*first)));
-                let rules = self.rules(&conditions, Some(&field));
-                questions.push(Question { action, fields: class.as_slice().into(), rules });
+                questions.push(Question { action, fields: class.as_slice().into() });
+                answers.push(self.rules(&conditions, Some(&field)));
             }
         }
-        let attributes: BTreeSet<usize> =
-            needed.iter().filter_map(|name| record_type.attribute(name)).collect();
+        let (atoms, rules) = (in_order(&self.atoms), in_order(&self.rules));
+        let mut asked_by = vec![Vec::new(); rules.len()];
+        for (question, rules) in answers.iter().enumerate() {
+            for rule in rules {
+                asked_by
+                    .get_mut(*rule as usize)
+                    .into_iter()
+                    .for_each(|asked: &mut Vec<usize>| asked.push(question));
+            }
+        }
         Ok(Program {
-            atoms: in_order(&self.atoms),
-            rules: in_order(&self.rules),
-            view,
+            reach: Reach::of(&rules, &atoms),
+            atoms,
+            rules,
             questions,
-            attributes: attributes.into_iter().collect(),
+            asked_by,
+            attributes: slices.needs(&record_type.name).attributes.clone(),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::expression::{Expression, NOW, Op, Operator, Piece};
 use super::value::Value;
 use crate::model::principal::EntityRef;
-use crate::model::record::{Attribute, RecordFacts};
+use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -37,10 +37,38 @@ pub struct Scene<'a> {
     /// The time, in milliseconds since 1970.
     pub now_ms: Option<i64>,
     /// The record.
-    pub record: Option<&'a RecordFacts>,
+    pub record: Record<'a>,
 }
 
-impl Scene<'_> {
+/// The record, as far as it is looked at.
+#[derive(Clone, Copy)]
+pub enum Record<'a> {
+    /// Not at all.
+    Unknown,
+    /// Which one it is.
+    Identity {
+        /// Its type.
+        type_name: &'a str,
+        /// Its id.
+        id: &'a str,
+    },
+    /// One attribute, by its place, and its value if there is one.
+    Attribute(usize, Option<&'a AttributeValue>),
+    /// As a whole.
+    Whole(&'a RecordFacts),
+}
+
+impl<'a> Record<'a> {
+    fn identity(self) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Identity { type_name, id } => Some((type_name, id)),
+            Self::Whole(facts) => Some((&facts.type_name, &facts.id)),
+            Self::Attribute(..) | Self::Unknown => None,
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
     /// The value of an expression.
     pub fn evaluate(&self, expression: &Expression) -> Result<Value, Stop> {
         Ok(match &expression.op {
@@ -50,8 +78,8 @@ impl Scene<'_> {
             // What else does not come with the record was put in before.
             Op::Principal | Op::Context(_) | Op::HasContext(_) => return Err(Stop::Unsupported),
             Op::Record => {
-                let facts = self.record.ok_or(Stop::Unsupported)?;
-                Value::Entity(Arc::new(EntityRef::new(&facts.type_name, &facts.id)))
+                let (type_name, id) = self.record.identity().ok_or(Stop::Unsupported)?;
+                Value::Entity(Arc::new(EntityRef::new(type_name, id)))
             }
             Op::Attribute(index) => self.own(*index)?.ok_or(Stop::Fails)?,
             Op::HasAttribute(index) => Value::Bool(self.own_attribute(*index)?.is_some()),
@@ -110,12 +138,16 @@ impl Scene<'_> {
         }
     }
 
-    fn own_attribute(&self, index: usize) -> Result<Option<&crate::model::record::AttributeValue>, Stop> {
-        match self.record.and_then(|facts| facts.attributes.get(index)) {
-            Some(Attribute::Present(value)) => Ok(Some(value)),
-            Some(Attribute::Absent) => Ok(None),
-            // Such a record is denied before any policy is asked.
-            Some(Attribute::NotCarried | Attribute::Nonconforming(_)) | None => Err(Stop::Unsupported),
+    fn own_attribute(&self, index: usize) -> Result<Option<&'a AttributeValue>, Stop> {
+        match self.record {
+            Record::Whole(facts) => match facts.attributes.get(index) {
+                Some(Attribute::Present(value)) => Ok(Some(value)),
+                Some(Attribute::Absent) => Ok(None),
+                // Such a record is denied before any policy is asked.
+                Some(Attribute::NotCarried | Attribute::Nonconforming(_)) | None => Err(Stop::Unsupported),
+            },
+            Record::Attribute(place, value) if place == index => Ok(value),
+            Record::Attribute(..) | Record::Identity { .. } | Record::Unknown => Err(Stop::Unsupported),
         }
     }
 
@@ -134,7 +166,7 @@ impl Scene<'_> {
     }
 
     fn is_record(&self, entity: &EntityRef) -> bool {
-        self.record.is_some_and(|facts| facts.type_name == entity.type_name && facts.id == entity.id)
+        self.record.identity() == Some((&entity.type_name, &entity.id))
     }
 
     fn two(&self, operator: Operator, left: &Value, right: &Value) -> Result<Value, Stop> {

@@ -1,6 +1,6 @@
 //! Computes what is known already and leaves the rest, so that what is left fails, holds and short-circuits as the whole did.
 
-use super::evaluate::{Scene, Stop, World};
+use super::evaluate::{Record, Scene, Stop, World};
 use super::expression::{Expression, Op, parts, rebuild};
 use super::value::Value;
 
@@ -55,7 +55,7 @@ pub fn fold(expression: &Expression, leaves: Leaves<'_>, world: &dyn World) -> E
     if !is_strict || !inner.iter().all(|part| matches!(part.op, Op::Value(_))) {
         return folded;
     }
-    let scene = Scene { world, now_ms: None, record: None };
+    let scene = Scene { world, now_ms: None, record: Record::Unknown };
     settled(scene.evaluate(&folded)).unwrap_or(folded)
 }
 

@@ -8,7 +8,7 @@ pub mod compile;
 pub mod evaluate;
 pub mod expression;
 pub mod fold;
-mod functions;
+pub mod functions;
 pub mod read;
 pub mod tree;
 pub mod value;

@@ -57,7 +57,7 @@ impl Reader<'_> {
         };
         let is = |who: Expression| -> Result<Expression, Unread> {
             let name = scope.get("entity_type").and_then(Json::as_str).ok_or_else(|| unread(scope))?;
-            Ok(Expression::new(Op::Is(Box::new(who), name.into())))
+            Ok(self.of_type(who, name))
         };
         match scope.get("op").and_then(Json::as_str) {
             Some("All") => Ok(Expression::truth(true)),
@@ -98,6 +98,14 @@ impl Reader<'_> {
             return Ok(Expression::truth(found?.contains(&true)));
         }
         Ok(Expression::two(Operator::In, who, above))
+    }
+
+    /// `is`; of which type the record is is known already.
+    fn of_type(&self, who: Expression, name: &str) -> Expression {
+        match who.op {
+            Op::Record => Expression::truth(self.subject.record_type.name == name),
+            _ => Expression::new(Op::Is(Box::new(who), name.into())),
+        }
     }
 
     fn read(&self, json: &Json) -> Result<Expression, Unread> {
@@ -216,7 +224,7 @@ impl Reader<'_> {
     fn is(&self, body: &Json) -> Result<Expression, Unread> {
         let who = self.side(body, "left")?;
         let name = body.get("entity_type").and_then(Json::as_str).ok_or_else(|| unread(body))?;
-        let is = Expression::new(Op::Is(Box::new(who.clone()), name.into()));
+        let is = self.of_type(who.clone(), name);
         match body.get("in") {
             Some(above) => Ok(is.and(self.within(reached(who)?, self.read(above)?)?)),
             None => Ok(is),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cedar_policy as cedar;
 
-use super::evaluate::{Scene, Stop, World, matches};
+use super::evaluate::{Record, Scene, Stop, World, matches};
 use super::expression::{Expression, Op, Piece, rebuild};
 use super::fold::fold;
 use super::functions::{parse_decimal, parse_duration};
@@ -74,7 +74,7 @@ fn put_in(expression: &Expression) -> Expression {
 }
 
 fn evaluate(expression: &Expression) -> Result<bool, Stop> {
-    Scene { world: &Empty, now_ms: None, record: None }.truth(expression)
+    Scene { world: &Empty, now_ms: None, record: Record::Unknown }.truth(expression)
 }
 
 /// Ours, ours after folding, and Cedar's: all three agree, failures included.

@@ -36,6 +36,24 @@ impl Outcome {
     pub fn of(truth: bool) -> Self {
         if truth { Self::True } else { Self::False }
     }
+
+    /// A number for it.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::False => 0,
+            Self::True => 1,
+            Self::Fails => 2,
+        }
+    }
+
+    /// What such a number stands for; any other for a failure.
+    pub fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::False,
+            1 => Self::True,
+            _ => Self::Fails,
+        }
+    }
 }
 
 impl Tree {

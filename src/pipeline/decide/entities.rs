@@ -6,11 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy as cedar;
+use equivalent::Equivalent;
 
+use super::program::hash::Keyed;
 use crate::bundle::catalogue::{from_uid, to_uid};
 use crate::bundle::current::Snapshot;
+use crate::bundle::instant::is_in_range;
 use crate::bundle::policies::DEREFERENCE_LEVEL_MAX;
 use crate::model::principal::{Attested, EntityRef};
+use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};
 
 /// Why the entities could not be gathered.
@@ -22,6 +26,68 @@ pub enum EntitiesError {
     /// Cedar did not accept the entities.
     #[error("the entities do not conform: {0}")]
     Nonconforming(String),
+}
+
+impl EntitiesError {
+    /// Why whoever asked is denied.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Unknown(_) => Reason::EntityUnknown,
+            Self::Nonconforming(_) => Reason::AttributeNonconforming,
+        }
+    }
+}
+
+/// What is known of the entities that records refer to: the same for everybody who asks.
+pub struct Known {
+    problems: moka::sync::Cache<KnownKey, Option<Reason>, Keyed>,
+}
+
+/// Generation and entity.
+#[derive(PartialEq, Eq, Hash)]
+struct KnownKey(u64, EntityRef);
+
+/// The same, to look it up.
+#[derive(Hash)]
+struct KnownQuestion<'a>(u64, &'a EntityRef);
+
+impl Equivalent<KnownKey> for KnownQuestion<'_> {
+    fn equivalent(&self, key: &KnownKey) -> bool {
+        self.0 == key.0 && *self.1 == key.1
+    }
+}
+
+impl Known {
+    /// Of at most so many entities.
+    pub fn new(entities_max: u64) -> Self {
+        let problems = moka::sync::Cache::builder().max_capacity(entities_max);
+        Self { problems: problems.build_with_hasher(Keyed::default()) }
+    }
+
+    /// Why a record with that value is denied, whoever asks: Cedar does not take it, or something that it refers to is not
+    /// there.
+    pub fn problem(&self, snapshot: &Snapshot, value: &AttributeValue) -> Option<Reason> {
+        match value {
+            AttributeValue::Entity(entity) => self.problem_of(snapshot, entity),
+            AttributeValue::Set(values) => values.iter().find_map(|value| self.problem(snapshot, value)),
+            AttributeValue::Datetime(millis) => {
+                (!is_in_range(*millis)).then_some(Reason::AttributeNonconforming)
+            }
+            AttributeValue::Bool(_)
+            | AttributeValue::Long(_)
+            | AttributeValue::Text(_)
+            | AttributeValue::Decimal(_) => None,
+        }
+    }
+
+    fn problem_of(&self, snapshot: &Snapshot, entity: &EntityRef) -> Option<Reason> {
+        if let Some(problem) = self.problems.get(&KnownQuestion(snapshot.generation, entity)) {
+            return problem;
+        }
+        let problem = Gathering::new(snapshot).refer(entity).err().map(|error| error.reason());
+        self.problems.insert(KnownKey(snapshot.generation, entity.clone()), problem);
+        problem
+    }
 }
 
 /// Gathers entities for one evaluation.
@@ -105,16 +171,17 @@ impl<'s> Gathering<'s> {
                     text.ok_or_else(|| EntitiesError::Nonconforming("a date is out of range".to_owned()))?;
                 Expression::new_datetime(text)
             }
-            AttributeValue::Entity(entity) => {
-                self.add(entity)?;
-                let uid = to_uid(entity).ok_or_else(|| EntitiesError::Unknown(entity.clone()))?;
-                Expression::new_entity_uid(uid)
-            }
+            AttributeValue::Entity(entity) => Expression::new_entity_uid(self.refer(entity)?),
             AttributeValue::Set(values) => {
                 let values: Result<Vec<_>, _> = values.iter().map(|value| self.expression(value)).collect();
                 Expression::new_set(values?)
             }
         })
+    }
+
+    fn refer(&mut self, entity: &EntityRef) -> Result<cedar::EntityUid, EntitiesError> {
+        self.add(entity)?;
+        to_uid(entity).ok_or_else(|| EntitiesError::Unknown(entity.clone()))
     }
 
     /// All that was gathered, with the actions and their groups.

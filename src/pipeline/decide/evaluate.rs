@@ -77,8 +77,7 @@ pub fn decide(
     }
     match ask(snapshot, slice, principal, action, resource, circumstances) {
         Ok(decision) => decision,
-        Err(EntitiesError::Unknown(_)) => Decision::deny(Reason::EntityUnknown),
-        Err(EntitiesError::Nonconforming(_)) => Decision::deny(Reason::AttributeNonconforming),
+        Err(error) => Decision::deny(error.reason()),
     }
 }
 

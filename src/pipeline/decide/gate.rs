@@ -9,21 +9,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::entities::{EntitiesError, Gathering};
+use super::entities::{EntitiesError, Gathering, Known};
 use super::evaluate::{self, authorize, unusable};
+use super::judging::Judging;
+use super::kept::VerdictKey;
 use super::program::bind::{self, Bound};
-use super::program::run::{KnownValues, Run};
+use super::program::hash::Keyed;
+use super::program::run::Run;
+use super::program::teacher::Teacher;
 use super::whatever::Whatever;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
-use crate::bundle::dependencies::Dependencies;
 use crate::bundle::profile::types::RecordType;
 use crate::bundle::slices::Slice;
 use crate::model::decision::Decision;
 use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::model::reason::Reason;
-use crate::model::record::{Attribute, AttributeValue, RecordFacts};
+use crate::model::record::RecordFacts;
 use cedar_policy as cedar;
+use equivalent::Equivalent;
 
 /// What may be seen of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +41,7 @@ pub enum Visibility {
 }
 
 /// What may be seen of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordVerdict {
     /// Whether the record may be viewed at all.
     pub view: Decision,
@@ -51,8 +55,8 @@ pub struct RecordVerdict {
 
 /// What is kept between requests: programs bound to principals, and verdicts where there is no program.
 pub struct VerdictCache {
-    bound: moka::sync::Cache<BoundKey, Option<Arc<Bound>>>,
-    known: KnownValues,
+    bound: moka::sync::Cache<BoundKey, Option<Arc<Bound>>, Keyed>,
+    known: Known,
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
     whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
     counts: Counts,
@@ -69,25 +73,43 @@ struct Counts {
     mismatches: AtomicU64,
 }
 
-/// Generation, who asks, and the record type.
-type BoundKey = (u64, EntityRef, Attested, String);
+/// Which program is bound to whom.
+#[derive(PartialEq, Eq, Hash)]
+struct BoundKey {
+    generation: u64,
+    record_type: usize,
+    entity: EntityRef,
+    attested: Attested,
+}
+
+/// The same, to look it up.
+#[derive(Clone, Copy, Hash)]
+struct BoundQuestion<'a> {
+    generation: u64,
+    record_type: usize,
+    entity: &'a EntityRef,
+    attested: &'a Attested,
+}
+
+impl Equivalent<BoundKey> for BoundQuestion<'_> {
+    fn equivalent(&self, key: &BoundKey) -> bool {
+        let same_program = self.generation == key.generation && self.record_type == key.record_type;
+        same_program && *self.entity == key.entity && *self.attested == key.attested
+    }
+}
+
+impl BoundQuestion<'_> {
+    fn key(self) -> BoundKey {
+        let (entity, attested) = (self.entity.clone(), self.attested.clone());
+        BoundKey { generation: self.generation, record_type: self.record_type, entity, attested }
+    }
+}
 
 /// Whether programs decide, and how often Cedar is asked as well.
 #[derive(Debug)]
 struct ProgramTrust {
     is_lost: AtomicBool,
     checked_every: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct VerdictKey {
-    generation: u64,
-    principal: EntityRef,
-    attested: Attested,
-    type_name: String,
-    identity: Option<String>,
-    time: Vec<i8>,
-    values: String,
 }
 
 /// How often the cache was asked, and who decided.
@@ -116,8 +138,8 @@ impl VerdictCache {
             u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
         };
         Self {
-            bound: bound.weigher(weigh).build(),
-            known: KnownValues::new(entries_max),
+            bound: bound.weigher(weigh).build_with_hasher(Keyed::default()),
+            known: Known::new(entries_max),
             entries: moka::sync::Cache::new(entries_max),
             whatever: moka::sync::Cache::new(WHATEVER_MAX),
             counts: Counts::default(),
@@ -160,12 +182,6 @@ const WHATEVER_MAX: u64 = 1_000;
 /// What an entry of the cache may take on average; programs are weighed.
 const ENTRY_BYTES: u64 = 2_048;
 
-/// What of the context is part of a verdict's key.
-const KEPT_CONTEXT: &[&str] = &["now", "field", "authLevel", "onBehalfOf"];
-
-/// The actions that a gate asks about.
-pub const GATE_ACTIONS: &[&str] = &["view", "readField", "readFieldMasked"];
-
 impl RecordGate {
     /// A gate for whoever asks.
     pub fn new(snapshot: Arc<Snapshot>, asker: Asker, cache: Arc<VerdictCache>) -> Self {
@@ -173,13 +189,18 @@ impl RecordGate {
     }
 
     /// The attributes of a type that the gate needs.
-    pub fn needed(&self, type_name: &str) -> BTreeSet<String> {
-        self.snapshot.bundle.slices.attributes_needed(GATE_ACTIONS, type_name)
+    pub fn needed(&self, type_name: &str) -> &BTreeSet<String> {
+        &self.snapshot.bundle.slices.needs(type_name).names
+    }
+
+    /// What it decides on.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// Judges records of one list, which share what they teach.
     pub fn judging(&self) -> Judging<'_> {
-        Judging { gate: self, runs: Vec::new() }
+        Judging::new(self)
     }
 
     /// What may be seen of one record.
@@ -187,29 +208,52 @@ impl RecordGate {
         self.judging().judge(facts)
     }
 
-    /// The program of a type for this principal, if programs can decide on it.
-    fn bound(&self, type_name: &str) -> Option<Arc<Bound>> {
-        if self.cache.has_lost_trust() {
-            return None;
+    /// The program of a type for this principal at this moment, if programs can decide on it.
+    pub fn run(&self, index: usize) -> Option<Run<'_>> {
+        let record_type =
+            self.snapshot.bundle.profile.types.get(index).filter(|_| !self.cache.has_lost_trust())?;
+        let program = self.snapshot.bundle.programs.of(&record_type.name)?.as_ref().ok()?;
+        let question = self.question(index);
+        let bound = match self.cache.bound.get(&question) {
+            Some(bound) => {
+                self.cache.counts.hits.fetch_add(1, Ordering::Relaxed);
+                bound
+            }
+            None => {
+                self.cache.counts.misses.fetch_add(1, Ordering::Relaxed);
+                let bound = bind::bind(&self.snapshot, program, record_type, &self.asker).ok().map(Arc::new);
+                self.cache.bound.insert(question.key(), bound.clone());
+                bound
+            }
+        };
+        let teacher =
+            Teacher { snapshot: &self.snapshot, known: &self.cache.known, now_ms: self.asker.now_ms };
+        Run::new(teacher, record_type, bound?).ok()
+    }
+
+    /// Keeps what a run has learnt for the next one.
+    pub fn keep(&self, index: usize, run: Run<'_>) {
+        let (bound, learnt) = run.end();
+        if bound.keep_learnt(learnt) {
+            // Put in again, it is weighed again.
+            self.cache.bound.insert(self.question(index).key(), Some(bound));
         }
-        let program = self.snapshot.bundle.programs.of(type_name)?.as_ref().ok()?;
-        let (_, record_type) = self.snapshot.bundle.profile.type_named(type_name)?;
-        let (entity, attested) = (self.asker.entity.clone(), self.asker.attested.clone());
-        let key = (self.snapshot.generation, entity, attested, type_name.to_owned());
-        if let Some(bound) = self.cache.bound.get(&key) {
-            self.cache.counts.hits.fetch_add(1, Ordering::Relaxed);
-            return bound;
-        }
-        self.cache.counts.misses.fetch_add(1, Ordering::Relaxed);
-        let bound = bind::bind(&self.snapshot, program, record_type, &self.asker).ok().map(Arc::new);
-        self.cache.bound.insert(key, bound.clone());
-        bound
+    }
+
+    fn question(&self, record_type: usize) -> BoundQuestion<'_> {
+        let (entity, attested) = (&self.asker.entity, &self.asker.attested);
+        BoundQuestion { generation: self.snapshot.generation, record_type, entity, attested }
+    }
+
+    /// Whether programs have lost the right to decide.
+    pub fn has_lost_trust(&self) -> bool {
+        self.cache.has_lost_trust()
     }
 
     /// What plain Cedar says, from the cache of its verdicts if nothing that it read has changed.
-    fn judge_plainly(&self, facts: &RecordFacts) -> Arc<RecordVerdict> {
+    pub fn judge_plainly(&self, facts: &RecordFacts) -> Arc<RecordVerdict> {
         self.cache.counts.plain.fetch_add(1, Ordering::Relaxed);
-        let Some(key) = self.key(facts) else {
+        let Some(key) = VerdictKey::of(&self.snapshot, &self.asker, facts) else {
             self.cache.counts.bypasses.fetch_add(1, Ordering::Relaxed);
             return Arc::new(self.judge_afresh(facts));
         };
@@ -223,14 +267,16 @@ impl RecordGate {
         verdict
     }
 
-    /// Has plain Cedar confirm one verdict of many. A disagreement denies, and no program decides from then on.
-    fn confirmed(&self, facts: &RecordFacts, verdict: Arc<RecordVerdict>) -> Arc<RecordVerdict> {
+    /// Counts a verdict of a program. Says whether it is one of those that plain Cedar has to confirm.
+    pub fn is_checked(&self) -> bool {
         let number = self.cache.counts.compiled.fetch_add(1, Ordering::Relaxed);
-        if !number.is_multiple_of(self.cache.trust.checked_every) {
-            return verdict;
-        }
+        number.is_multiple_of(self.cache.trust.checked_every)
+    }
+
+    /// Asks plain Cedar about a verdict of a program. A disagreement denies, and no program decides from then on.
+    pub fn disproved(&self, facts: &RecordFacts, verdict: &RecordVerdict) -> Option<RecordVerdict> {
         if self.judge_afresh(facts) == *verdict {
-            return verdict;
+            return None;
         }
         self.cache.trust.is_lost.store(true, Ordering::Relaxed);
         self.cache.counts.mismatches.fetch_add(1, Ordering::Relaxed);
@@ -238,8 +284,7 @@ impl RecordGate {
             record_type = facts.type_name,
             "a program and Cedar disagree: the record is denied, and Cedar decides alone from now on"
         );
-        let fields = verdict.fields.len();
-        Arc::new(RecordVerdict::hidden(Decision::deny(Reason::DecisionMismatch), fields))
+        Some(RecordVerdict::hidden(Decision::deny(Reason::DecisionMismatch), verdict.fields.len()))
     }
 
     /// What may be seen of a record, without the cache.
@@ -248,21 +293,20 @@ impl RecordGate {
             return RecordVerdict::hidden(Decision::deny(Reason::NoPermit), 1);
         };
         let hidden = record_type.fields.len() + 1;
-        if let Some(denied) = unusable(&self.snapshot, facts, &self.needed(&facts.type_name)) {
-            // What was not carried may be anything, so only what holds for any value is said.
-            let whatever = self.whatever(record_type);
-            let holds =
-                denied.reason == Some(Reason::AttributeNotCarried) && whatever.verdict.view.is_allow();
-            return if holds { (*whatever.verdict).clone() } else { RecordVerdict::hidden(denied, hidden) };
+        if let Some(denied) = unusable(&self.snapshot, facts, self.needed(&facts.type_name)) {
+            return self.judge_unusable(record_type, denied);
         }
-        match self.judge_usable(record_type, facts) {
-            Ok(verdict) => verdict,
-            Err(EntitiesError::Unknown(_)) => {
-                RecordVerdict::hidden(Decision::deny(Reason::EntityUnknown), hidden)
-            }
-            Err(EntitiesError::Nonconforming(_)) => {
-                RecordVerdict::hidden(Decision::deny(Reason::AttributeNonconforming), hidden)
-            }
+        let judged = self.judge_usable(record_type, facts);
+        judged.unwrap_or_else(|error| RecordVerdict::hidden(Decision::deny(error.reason()), hidden))
+    }
+
+    /// What may be seen of a record of which a needed attribute cannot be used. What was not carried may be anything, so only
+    /// what holds for any value is said.
+    pub fn judge_unusable(&self, record_type: &RecordType, denied: Decision) -> RecordVerdict {
+        let whatever = self.whatever(record_type);
+        match denied.reason == Some(Reason::AttributeNotCarried) && whatever.verdict.view.is_allow() {
+            true => (*whatever.verdict).clone(),
+            false => RecordVerdict::hidden(denied, record_type.fields.len() + 1),
         }
     }
 
@@ -298,7 +342,7 @@ impl RecordGate {
             return Ok(RecordVerdict::hidden(Decision::deny(Reason::NoPermit), record_type.fields.len() + 1));
         };
         let mut gathering = Gathering::of(&self.snapshot, &self.asker.entity, &self.asker.attested)?;
-        gathering.add_record(facts, &self.needed(&facts.type_name))?;
+        gathering.add_record(facts, self.needed(&facts.type_name))?;
         for class in read.field_classes.iter().chain(&masked.field_classes) {
             if let Some(index) = class.first() {
                 gathering.add(&EntityRef::new("Field", record_type.field_name(*index)))?;
@@ -340,94 +384,6 @@ impl RecordGate {
         let context = context.map_err(|error| EntitiesError::Nonconforming(error.to_string()))?;
         let request = evaluate::request(&self.snapshot, &self.asker.entity, action, resource, context)?;
         Ok(authorize(&request, slice, entities))
-    }
-
-    fn key(&self, facts: &RecordFacts) -> Option<VerdictKey> {
-        let mut needed = BTreeSet::new();
-        let mut time = Vec::new();
-        let mut reads_identity = false;
-        for action in GATE_ACTIONS {
-            let Some(slice) = self.snapshot.bundle.slices.of(action, &facts.type_name) else { continue };
-            let dependencies = &slice.dependencies;
-            // Whatever else of the context a policy reads is not part of the key.
-            let is_kept = |key: &String| KEPT_CONTEXT.contains(&key.as_str());
-            let reads_more = !dependencies.context_keys.iter().all(is_kept);
-            if dependencies.now.is_opaque || dependencies.reads_whole_context || reads_more {
-                return None;
-            }
-            reads_identity |= dependencies.reads_identity;
-            needed.extend(dependencies.resource_attributes.iter().map(String::as_str));
-            self.time_places(dependencies, facts, &mut time)?;
-        }
-        let (_, record_type) = self.snapshot.bundle.profile.type_named(&facts.type_name)?;
-        let attributes = record_type.attributes.iter().zip(&facts.attributes);
-        let values: Vec<_> = attributes.filter(|(spec, _)| needed.contains(spec.name.as_str())).collect();
-        let values = values.iter().map(|(spec, value)| (&spec.name, value)).collect::<Vec<_>>();
-        Some(VerdictKey {
-            generation: self.snapshot.generation,
-            principal: self.asker.entity.clone(),
-            attested: self.asker.attested.clone(),
-            type_name: facts.type_name.clone(),
-            identity: reads_identity.then(|| facts.id.clone()),
-            time,
-            values: format!("{values:?}"),
-        })
-    }
-
-    /// Where the time stands relative to each point that it is compared with. Points that come from attributes are in
-    /// the key by their values, so a list of "before, at, after" in a fixed order says all.
-    fn time_places(
-        &self,
-        dependencies: &Dependencies,
-        facts: &RecordFacts,
-        places: &mut Vec<i8>,
-    ) -> Option<()> {
-        let mut place = |point: i64| places.push(self.asker.now_ms.cmp(&point) as i8);
-        dependencies.now.literals.iter().for_each(|point| place(*point));
-        let person = self.snapshot.directory.person(&self.asker.entity)?;
-        for name in &dependencies.now.principal_attributes {
-            match name.as_str() {
-                "accessFrom" => person.access_from.into_iter().for_each(&mut place),
-                "accessUntil" => person.access_until.into_iter().for_each(&mut place),
-                _ => return None,
-            }
-        }
-        let (_, record_type) = self.snapshot.bundle.profile.type_named(&facts.type_name)?;
-        for name in &dependencies.now.resource_attributes {
-            match facts.attributes.get(record_type.attribute(name)?)? {
-                Attribute::Present(AttributeValue::Datetime(point)) => place(*point),
-                Attribute::Absent => {}
-                Attribute::Present(_) | Attribute::NotCarried | Attribute::Nonconforming(_) => return None,
-            }
-        }
-        Some(())
-    }
-}
-
-/// Judges the records of one list.
-pub struct Judging<'g> {
-    gate: &'g RecordGate,
-    runs: Vec<(String, Option<Run<'g>>)>,
-}
-
-impl Judging<'_> {
-    /// What may be seen of a record.
-    pub fn judge(&mut self, facts: &RecordFacts) -> Arc<RecordVerdict> {
-        let gate = self.gate;
-        // Few types are in one list.
-        let place = self.runs.iter().position(|(name, _)| *name == facts.type_name);
-        let place = place.unwrap_or_else(|| {
-            let run = gate
-                .bound(&facts.type_name)
-                .and_then(|bound| Run::new(&gate.snapshot, &gate.cache.known, bound, gate.asker.now_ms).ok());
-            self.runs.push((facts.type_name.clone(), run));
-            self.runs.len() - 1
-        });
-        let run = self.runs.get_mut(place).and_then(|(_, run)| run.as_mut());
-        match run.map(|run| run.judge(facts)) {
-            Some(Ok(verdict)) => gate.confirmed(facts, verdict),
-            Some(Err(_)) | None => gate.judge_plainly(facts),
-        }
     }
 }
 

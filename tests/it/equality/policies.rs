@@ -59,7 +59,7 @@ impl Making<'_> {
     }
 
     fn leaf(&mut self) -> String {
-        let number = self.dice.below(if self.has_field { 34 } else { 30 });
+        let number = self.dice.below(if self.has_field { 37 } else { 33 });
         let dice = &mut *self.dice;
         let user = format!(r#"User::"u{}""#, dice.below(USERS));
         let team = format!(r#"Team::"team{}""#, dice.below(TEAMS));
@@ -97,9 +97,12 @@ impl Making<'_> {
             27 => format!("(principal has custom.boss && principal.custom.boss.active && principal.custom.boss in {role})"),
             28 => format!("(resource has created && resource.created.offset(duration(\"{}\")) {} context.now)", dice.pick(&["1d", "106751991167d", "-1ms"]), dice.pick(&["<", ">"])),
             29 => format!("resource == Deal::\"{}\"", dice.below(4)),
-            30 => r#"context.field in FieldSet::"money""#.to_owned(),
-            31 => r#"context.field in [FieldSet::"public", Field::"Deal.phone"]"#.to_owned(),
-            32 => r#"context.field == Field::"Deal.margin""#.to_owned(),
+            30 => "(resource has owner && resource has watchers && resource.watchers.contains(resource.owner))".to_owned(),
+            31 => format!("[Deal::\"{}\", Deal::\"2\"].contains(resource)", dice.below(4)),
+            32 => format!("(resource has score && resource has created && (resource.score > 0) == (resource.created {order} context.now))", order = dice.pick(&["<", ">="])),
+            33 => r#"context.field in FieldSet::"money""#.to_owned(),
+            34 => r#"context.field in [FieldSet::"public", Field::"Deal.phone"]"#.to_owned(),
+            35 => r#"context.field == Field::"Deal.margin""#.to_owned(),
             _ => r#"context.field in FieldSet::"secret""#.to_owned(),
         }
     }

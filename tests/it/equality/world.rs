@@ -50,7 +50,7 @@ money  = ["secret"]
 id = "id"
 
 [types.Deal.attributes]
-owner     = { as = "User" }
+owner     = { at = ["owner.id", "owner"], as = "User" }
 team      = { as = "Team" }
 stage     = { as = "Stage" }
 amount    = { as = "decimal" }
@@ -58,7 +58,7 @@ score     = { as = "long" }
 strategic = { as = "bool" }
 name      = { as = "string" }
 created   = { as = "datetime" }
-watchers  = { as = "set of User" }
+watchers  = { at = ["watchers[*].id", "watchers[*]"], as = "set of User" }
 labels    = { as = "set of string" }
 
 [types.Deal.fields]

@@ -1,16 +1,18 @@
 //! Binds a program to a principal: what the principal settles is computed, and what is left waits for time and record.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use super::learnt::Learnt;
+use super::reading::{Looks, Reading, named_records};
 use super::world::Entities;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::types::RecordType;
-use crate::bundle::program::compile::{Program, Question, Rule};
+use crate::bundle::program::compile::{Program, Rule};
 use crate::bundle::program::evaluate::{Stop, World};
-use crate::bundle::program::expression::{Expression, NOW, Op, Operator, parts};
-use crate::bundle::program::fold::fold;
+use crate::bundle::program::expression::{Expression, NOW, Op};
+use crate::bundle::program::fold::{Leaves, fold};
 use crate::bundle::program::tree::{Outcome, Tree};
 use crate::bundle::program::value::Value;
 use crate::model::principal::{Asker, EntityRef};
@@ -18,10 +20,8 @@ use crate::pipeline::decide::entities::Gathering;
 use crate::pipeline::decide::evaluate::{request, shared_context};
 use crate::pipeline::decide::gate::Visibility;
 
-/// A program for one principal. Does not change once it is made.
+/// A program for one principal. Does not change once it is made; what lists learn from it is kept beside.
 pub struct Bound {
-    /// A number that no other one has.
-    pub number: u64,
     /// The rules that can still apply.
     pub rules: Vec<Rule>,
     /// The rules about viewing, by number.
@@ -30,22 +30,27 @@ pub struct Bound {
     pub questions: Vec<BoundQuestion>,
     /// What is computed once per moment: slot and expression.
     pub moments: Vec<(usize, Expression)>,
+    /// What is computed from the record's identity alone.
+    pub identity: Identity,
     /// What is computed from one attribute of the record, by attribute.
     pub readings: Vec<Reading>,
-    /// What is computed from the whole record.
+    /// What is computed from more than that.
     pub others: Vec<(usize, Expression)>,
     /// How many slots there are.
     pub slots: usize,
     /// How many fields the type has, the unclassified one included.
     pub fields: usize,
+    learnt: Mutex<Vec<Learnt>>,
+    weighed: AtomicUsize,
 }
 
-/// Everything that depends on one attribute.
-pub struct Reading {
-    /// The attribute, by place.
-    pub attribute: usize,
+/// What depends on which record it is.
+#[derive(Default)]
+pub struct Identity {
     /// Slots and expressions.
     pub slots: Vec<(usize, Expression)>,
+    /// The ids that they name, each with a number.
+    pub named: HashMap<String, usize>,
 }
 
 /// A question about fields that are alike.
@@ -101,50 +106,42 @@ pub fn bind(
         Op::HasContext(key) => Some(Ok(Value::Bool(context.contains_key(key.as_ref())))),
         _ => None,
     };
-    let mut binding = Binding { bound: vec![None; program.atoms.len()], is_unsupported: false };
-    let mut reduced: Vec<Tree> = Vec::with_capacity(program.rules.len());
-    for rule in &program.rules {
-        reduced.push(rule.tree.reduced(&mut |atom| binding.outcome(atom, program, &leaves, &world)));
+    let mut binding =
+        Binding { program, leaves: &leaves, world: &world, bound: HashMap::new(), is_unsupported: false };
+    let mut layout = Layout::default();
+    let mut rules = Vec::new();
+    let mut asked: Vec<Vec<u32>> = vec![Vec::new(); program.questions.len()];
+    for number in program.reach.rules(&asker.entity, &world.above) {
+        let (Some(rule), Some(asked_by)) =
+            (program.rules.get(number as usize), program.asked_by.get(number as usize))
+        else {
+            continue;
+        };
+        let tree = rule.tree.reduced(&mut |atom| binding.outcome(atom));
+        if tree == Tree::Known(Outcome::False) {
+            continue;
+        }
+        for question in asked_by {
+            let place = u32::try_from(rules.len()).unwrap_or(u32::MAX);
+            asked.get_mut(*question).into_iter().for_each(|rules| rules.push(place));
+        }
+        let tree = tree.renumbered(&mut |atom| layout.slot(atom));
+        rules.push(Rule { policy: Arc::clone(&rule.policy), effect: rule.effect, tree });
     }
     if binding.is_unsupported {
         return Err(Stop::Unsupported);
     }
-    let mut layout = Layout::default();
-    let mut places = HashMap::new();
-    let mut rules = Vec::new();
-    for (number, (rule, tree)) in (0_u32..).zip(program.rules.iter().zip(&reduced)) {
-        if *tree != Tree::Known(Outcome::False) {
-            places.insert(number, u32::try_from(rules.len()).unwrap_or(u32::MAX));
-            let tree = tree.renumbered(&mut |atom| layout.slot(atom));
-            rules.push(Rule { policy: Arc::clone(&rule.policy), effect: rule.effect, tree });
-        }
-    }
-    let here = |rules: &[u32]| rules.iter().filter_map(|rule| places.get(rule).copied()).collect();
-    let question = |question: &Question| BoundQuestion {
-        shown: if question.action == "readField" { Visibility::Shown } else { Visibility::Masked },
-        fields: Arc::clone(&question.fields),
-        rules: here(&question.rules),
-    };
-    let mut bound = Bound {
-        number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-        view: here(&program.view),
-        questions: program.questions.iter().map(question).collect(),
-        rules,
-        moments: Vec::new(),
-        readings: program
-            .attributes
-            .iter()
-            .map(|attribute| Reading { attribute: *attribute, slots: Vec::new() })
-            .collect(),
-        others: Vec::new(),
-        slots: layout.slots.len(),
-        fields: record_type.fields.len() + 1,
-    };
+    let mut bound = Bound::new(program, record_type, rules, asked);
+    bound.slots = layout.slots.len();
     for (atom, slot) in layout.slots {
-        let Some(Some(Part::Rest(expression))) = binding.bound.get(atom as usize) else {
+        let Some(Part::Rest(expression)) = binding.bound.remove(&atom) else {
             return Err(Stop::Unsupported);
         };
-        bound.place(slot, expression.clone());
+        bound.place(slot, expression, record_type);
+    }
+    for reading in &mut bound.readings {
+        let spec = record_type.attributes.get(reading.attribute).ok_or(Stop::Unsupported)?;
+        reading.put_in_order(spec);
     }
     Ok(bound)
 }
@@ -171,28 +168,24 @@ fn context(
 }
 
 /// An atom as far as it is known.
-#[derive(Clone)]
 enum Part {
     Known(Outcome),
     Rest(Expression),
 }
 
-struct Binding {
-    bound: Vec<Option<Part>>,
+struct Binding<'a> {
+    program: &'a Program,
+    leaves: Leaves<'a>,
+    world: &'a dyn World,
+    bound: HashMap<u32, Part>,
     is_unsupported: bool,
 }
 
-impl Binding {
-    fn outcome(
-        &mut self,
-        atom: u32,
-        program: &Program,
-        leaves: crate::bundle::program::fold::Leaves<'_>,
-        world: &dyn World,
-    ) -> Option<Outcome> {
-        let place = self.bound.get_mut(atom as usize)?;
-        let part = place.get_or_insert_with(|| {
-            let folded = program.atoms.get(atom as usize).map(|atom| fold(atom, leaves, world));
+impl Binding<'_> {
+    fn outcome(&mut self, atom: u32) -> Option<Outcome> {
+        let (leaves, world) = (self.leaves, self.world);
+        let part = self.bound.entry(atom).or_insert_with(|| {
+            let folded = self.program.atoms.get(atom as usize).map(|atom| fold(atom, leaves, world));
             let folded = folded.unwrap_or_else(|| Expression::new(Op::Fail));
             match &folded.op {
                 Op::Value(Value::Bool(truth)) => Part::Known(Outcome::of(*truth)),
@@ -225,66 +218,101 @@ impl Layout {
 }
 
 impl Bound {
-    fn place(&mut self, slot: usize, expression: Expression) {
+    fn new(program: &Program, record_type: &RecordType, rules: Vec<Rule>, asked: Vec<Vec<u32>>) -> Self {
+        let (mut view, mut questions) = (Vec::new(), Vec::new());
+        for (question, rules) in program.questions.iter().zip(asked) {
+            let shown = match question.action {
+                "readField" => Visibility::Shown,
+                "readFieldMasked" => Visibility::Masked,
+                _ => {
+                    view = rules;
+                    continue;
+                }
+            };
+            questions.push(BoundQuestion { shown, fields: Arc::clone(&question.fields), rules });
+        }
+        let mut start = 0;
+        let reading = |attribute: &usize| {
+            let places = record_type.attributes.get(*attribute).map_or(0, |spec| spec.at.len());
+            let own = start..start + places;
+            start = own.end;
+            Reading::new(*attribute, own)
+        };
+        Self {
+            rules,
+            view,
+            questions,
+            moments: Vec::new(),
+            identity: Identity::default(),
+            readings: program.attributes.iter().map(reading).collect(),
+            others: Vec::new(),
+            slots: 0,
+            fields: record_type.fields.len() + 1,
+            learnt: Mutex::default(),
+            weighed: AtomicUsize::new(0),
+        }
+    }
+
+    fn place(&mut self, slot: usize, expression: Expression, record_type: &RecordType) {
         if !expression.reads.record {
             self.moments.push((slot, expression));
             return;
         }
-        let mut attributes = BTreeSet::new();
-        let is_by_attributes = attributes_of(&expression, &mut attributes);
-        let one = attributes.first().filter(|_| is_by_attributes && attributes.len() == 1);
+        let looks = Looks::of(&expression);
+        if looks.attributes.is_empty()
+            && let Some(ids) = named_records(&expression, &record_type.name)
+        {
+            for id in ids {
+                let next = self.identity.named.len();
+                self.identity.named.entry(id.to_owned()).or_insert(next);
+            }
+            self.identity.slots.push((slot, expression));
+            return;
+        }
+        let one = looks.attributes.first().filter(|_| !looks.at_identity && looks.attributes.len() == 1);
         let reading = one.and_then(|one| self.readings.iter_mut().find(|reading| reading.attribute == *one));
         match reading {
-            Some(reading) => reading.slots.push((slot, expression)),
+            Some(reading) => reading.add(slot, expression),
             None => self.others.push((slot, expression)),
         }
     }
 
-    /// About how much memory it takes, in bytes.
+    /// What former lists have learnt, if no other list is using it. Nobody waits here.
+    pub fn take_learnt(&self) -> Learnt {
+        self.learnt.try_lock().ok().and_then(|mut kept| kept.pop()).unwrap_or_default()
+    }
+
+    /// Keeps what a list has learnt. Says whether all that is kept has grown much since it was weighed.
+    pub fn keep_learnt(&self, learnt: Learnt) -> bool {
+        let Ok(mut kept) = self.learnt.try_lock() else { return false };
+        if kept.len() < KEPT_MAX {
+            kept.push(learnt);
+        }
+        let weight: usize = kept.iter().map(Learnt::weight).sum();
+        weight > 2 * self.weighed.load(Ordering::Relaxed).max(WORTH_WEIGHING)
+    }
+
+    /// About how much memory it takes, in bytes, with what is kept of what lists have learnt.
     pub fn weight(&self) -> usize {
+        let learnt = self.learnt.lock().map_or(0, |kept| kept.iter().map(Learnt::weight).sum());
+        self.weighed.store(learnt, Ordering::Relaxed);
         let trees: usize = self.rules.iter().map(|rule| rule.tree.size()).sum();
         let readings = self.readings.iter().flat_map(|reading| &reading.slots);
         let expressions: usize = self
             .moments
             .iter()
             .chain(&self.others)
+            .chain(&self.identity.slots)
             .chain(readings)
             .map(|(_, expression)| expression.size())
             .sum();
         let numbers: usize =
             self.view.len() + self.questions.iter().map(|question| question.rules.len() + 8).sum::<usize>();
-        size_of::<Self>() + 48 * trees + 96 * expressions + 4 * numbers + 64 * self.rules.len()
+        size_of::<Self>() + learnt + 48 * trees + 96 * expressions + 4 * numbers + 64 * self.rules.len()
     }
 }
 
-/// Collects the attributes that an expression looks at; `false` if it looks at the record in another way, or at the time.
-fn attributes_of(expression: &Expression, found: &mut BTreeSet<usize>) -> bool {
-    match &expression.op {
-        Op::Attribute(index) | Op::HasAttribute(index) => {
-            found.insert(*index);
-            true
-        }
-        Op::Record => false,
-        Op::Context(key) => key.as_ref() != NOW,
-        op => {
-            // Every part is looked at, also after one that settles the answer.
-            let alone: Vec<bool> = parts(op).into_iter().map(|part| attributes_of(part, found)).collect();
-            alone.into_iter().all(|alone| alone)
-        }
-    }
-}
-
-/// How many programs were bound since the start.
-static NUMBERS: AtomicU64 = AtomicU64::new(0);
-
-/// The comparison of one attribute with a value, if an expression is just that: attribute, operator, value.
-pub fn comparison(expression: &Expression) -> Option<(usize, &Value)> {
-    let Op::Two(Operator::Equal, two) = &expression.op else { return None };
-    match two.as_ref() {
-        [Expression { op: Op::Attribute(index), .. }, Expression { op: Op::Value(value), .. }]
-        | [Expression { op: Op::Value(value), .. }, Expression { op: Op::Attribute(index), .. }] => {
-            Some((*index, value))
-        }
-        _ => None,
-    }
-}
+/// Lists of one principal that are judged at once and still find what former ones have learnt.
+const KEPT_MAX: usize = 4;
+/// Bytes that were not weighed, below which a program is not weighed again.
+const WORTH_WEIGHING: usize = 4_096;

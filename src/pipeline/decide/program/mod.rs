@@ -5,4 +5,9 @@
 
 pub mod bind;
 pub mod run;
+mod reading;
+mod column;
+mod learnt;
+pub mod hash;
+pub mod teacher;
 mod world;

@@ -1,175 +1,214 @@
-//! Runs a bound program on records: slots are filled, and what follows from them is looked up or worked out once.
+//! Runs a bound program on records: each attribute's value becomes a code, and what follows from the codes is concluded once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::bind::{Bound, Reading, comparison};
-use super::world::Entities;
-use crate::bundle::current::Snapshot;
-use crate::bundle::instant;
+use super::bind::Bound;
+use super::column::{Code, Column};
+use super::learnt::{BYTES_MAX, Learnt};
+use super::reading::Reading;
+use super::teacher::Teacher;
+use crate::bundle::profile::types::{AttributeSpec, RecordType};
 use crate::bundle::program::compile::{Rule, RuleEffect};
-use crate::bundle::program::evaluate::{Scene, Stop};
-use crate::bundle::program::expression::{Expression, Op};
+use crate::bundle::program::evaluate::{Record, Stop};
 use crate::bundle::program::tree::Outcome;
-use crate::bundle::program::value::Value;
 use crate::model::decision::{Decision, Effect};
 use crate::model::reason::Reason;
-use crate::model::record::{Attribute, AttributeValue, RecordFacts};
-use crate::pipeline::decide::entities::{EntitiesError, Gathering};
+use crate::model::record::RecordFacts;
 use crate::pipeline::decide::gate::RecordVerdict;
+use crate::pipeline::hydrate::convert::{Lookups, plain_number};
+use crate::pipeline::hydrate::extract::{Completeness, Place, Reached, reach, read_raw};
 
-/// A bound program at one moment, with what the records so far have taught it. Lives for one list.
+/// A bound program at one moment, with what it has learnt from records. Lives for one list.
 pub struct Run<'s> {
-    snapshot: &'s Snapshot,
+    teacher: Teacher<'s>,
+    record_type: &'s RecordType,
     bound: Arc<Bound>,
-    now_ms: i64,
-    /// The slots of the moment, in their places; all others are empty.
-    moment: Vec<u64>,
-    slots: Vec<u64>,
-    verdicts: HashMap<Box<[u64]>, Arc<RecordVerdict>>,
-    known: &'s KnownValues,
-    seen: Vec<HashMap<AttributeValue, Arc<Known>>>,
+    learnt: Learnt,
+    moment: Code,
+    key: Vec<Code>,
+    judged: u32,
+    /// Counts how often everything was forgotten, and with it what the numbers of verdicts stand for.
+    age: u32,
 }
 
-/// What values mean to bound programs, kept between lists: the program's number, the attribute, the value.
-pub type KnownValues = moka::sync::Cache<(u64, usize, AttributeValue), Arc<Known>>;
-
-/// What a value of an attribute means.
-pub struct Known {
-    outcomes: Vec<(usize, Outcome)>,
-    problem: Option<Reason>,
+/// What a run says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The verdict of that number, while the age stays the same.
+    Verdict(u32),
+    /// An attribute that is needed cannot be used.
+    Unusable {
+        /// The attribute, by place.
+        attribute: usize,
+        /// Why.
+        reason: Reason,
+        /// Whether any needed attribute is not carried.
+        lacks: bool,
+    },
 }
 
 impl<'s> Run<'s> {
     /// Starts at a moment.
-    pub fn new(
-        snapshot: &'s Snapshot,
-        known: &'s KnownValues,
-        bound: Arc<Bound>,
-        now_ms: i64,
-    ) -> Result<Self, Stop> {
-        let words = bound.slots.div_ceil(SLOTS_A_WORD);
-        let seen = bound.readings.iter().map(|_| HashMap::new()).collect();
-        let mut run = Self {
-            snapshot,
-            now_ms,
-            moment: vec![0; words],
-            slots: vec![0; words],
-            verdicts: HashMap::new(),
-            known,
-            seen,
-            bound,
-        };
-        let bound = Arc::clone(&run.bound);
-        for (slot, expression) in &bound.moments {
-            let outcome = run.evaluate(expression, None)?;
-            set(&mut run.moment, *slot, outcome);
-        }
-        Ok(run)
+    pub fn new(teacher: Teacher<'s>, record_type: &'s RecordType, bound: Arc<Bound>) -> Result<Self, Stop> {
+        let mut learnt = bound.take_learnt();
+        let moment = learnt.start(&bound, &teacher)?;
+        let key = Vec::with_capacity(bound.readings.len() + bound.others.len() + 2);
+        Ok(Self { teacher, record_type, bound, learnt, moment, key, judged: 0, age: 0 })
     }
 
-    /// What may be seen of a record whose needed attributes can all be used. [`Stop::Unsupported`] where plain Cedar must say.
-    pub fn judge(&mut self, facts: &RecordFacts) -> Result<Arc<RecordVerdict>, Stop> {
-        let bound = Arc::clone(&self.bound);
-        let is_usable = |reading: &Reading| {
-            matches!(facts.attributes.get(reading.attribute), Some(Attribute::Present(_) | Attribute::Absent))
-        };
-        if !bound.readings.iter().all(is_usable) {
-            return Err(Stop::Unsupported);
+    /// What may be seen of a record. [`Stop::Unsupported`] where plain Cedar must say.
+    pub fn judge(&mut self, facts: &RecordFacts) -> Result<Seen, Stop> {
+        self.begin(&facts.id)?;
+        for (reading, column) in self.bound.readings.iter().zip(&mut self.learnt.columns) {
+            self.key.push(column.of(facts.attributes.get(reading.attribute), reading, &self.teacher));
         }
-        self.slots.clone_from(&self.moment);
-        for (place, reading) in bound.readings.iter().enumerate() {
-            if let Some(reason) = self.read(place, reading, facts)? {
-                return Ok(Arc::new(RecordVerdict::hidden(Decision::deny(reason), bound.fields)));
-            }
+        if let Some(seen) = self.unusable() {
+            return Ok(seen);
         }
-        for (slot, expression) in &bound.others {
-            let outcome = self.evaluate(expression, Some(facts))?;
-            set(&mut self.slots, *slot, outcome);
+        for (_, expression) in &self.bound.others {
+            let outcome = self.teacher.outcome(expression, Record::Whole(facts))?;
+            self.key.push(Code(u32::from(outcome.code())));
         }
-        if let Some(verdict) = self.verdicts.get(self.slots.as_slice()) {
-            return Ok(Arc::clone(verdict));
-        }
-        let verdict = Arc::new(self.conclude());
-        if self.verdicts.len() < VERDICTS_MAX {
-            self.verdicts.insert(self.slots.as_slice().into(), Arc::clone(&verdict));
-        }
-        Ok(verdict)
+        self.settle()
     }
 
-    /// Fills the slots that depend on one attribute; says why a record with such a value is denied outright.
-    fn read(&mut self, place: usize, reading: &Reading, facts: &RecordFacts) -> Result<Option<Reason>, Stop> {
-        let value = match facts.attributes.get(reading.attribute) {
-            Some(Attribute::Present(value)) => Some(value),
-            _ => None,
+    /// The same of a record whose attributes are as they are spelled. Not for programs that look at several attributes at
+    /// once, see [`Run::needs_facts`].
+    pub fn judge_raw(
+        &mut self,
+        id: &str,
+        completeness: Completeness,
+        places: &[Place<&[u8]>],
+    ) -> Result<Seen, Stop> {
+        self.begin(id)?;
+        let lookups = Lookups {
+            profile: &self.teacher.snapshot.bundle.profile,
+            directory: &self.teacher.snapshot.directory,
         };
-        let refers = matches!(value, Some(AttributeValue::Entity(_) | AttributeValue::Set(_)));
-        if !refers {
-            if let Some(AttributeValue::Datetime(millis)) = value
-                && !instant::is_in_range(*millis)
+        for (reading, column) in self.bound.readings.iter().zip(&mut self.learnt.columns) {
+            let spec = self.record_type.attributes.get(reading.attribute).ok_or(Stop::Unsupported)?;
+            let own = places.get(reading.places.clone()).ok_or(Stop::Unsupported)?;
+            // What was read at a first place before is read there again.
+            if let Some(Place::Found(raw)) = own.first()
+                && let Some(code) = column.of_raw(raw)
             {
-                return Ok(Some(Reason::AttributeNonconforming));
+                self.key.push(code);
+                continue;
             }
-            for (slot, expression) in &reading.slots {
-                let outcome = self.evaluate(expression, Some(facts))?;
-                set(&mut self.slots, *slot, outcome);
-            }
-            return Ok(None);
+            let code = match reach(spec, own.iter().copied()) {
+                Reached::Value(raw) => of_raw(raw, spec, column, reading, &self.teacher, lookups),
+                Reached::Absent => column.of_absent(reading, &self.teacher),
+                Reached::Missing if completeness == Completeness::Complete => {
+                    column.of_absent(reading, &self.teacher)
+                }
+                Reached::Missing => Code::NOT_CARRIED,
+                Reached::Misshapen => Code::NONCONFORMING,
+            };
+            self.key.push(code);
         }
-        let Some(value) = value else { return Ok(None) };
-        if let Some(known) = self.seen.get(place).and_then(|seen| seen.get(value)) {
-            return Ok(fill(&mut self.slots, known));
+        if let Some(seen) = self.unusable() {
+            return Ok(seen);
         }
-        let key = (self.bound.number, reading.attribute, value.clone());
-        let known = match self.known.get(&key) {
-            Some(known) => known,
-            None => {
-                let known = Arc::new(self.learn(value, reading, facts)?);
-                self.known.insert(key, Arc::clone(&known));
-                known
-            }
-        };
-        let problem = fill(&mut self.slots, &known);
-        let seen = self.seen.get_mut(place).ok_or(Stop::Unsupported)?;
-        if seen.len() == VALUES_MAX {
-            seen.clear();
-        }
-        seen.insert(value.clone(), known);
-        Ok(problem)
+        self.settle()
     }
 
-    fn learn(&self, value: &AttributeValue, reading: &Reading, facts: &RecordFacts) -> Result<Known, Stop> {
-        let mut gathering = Gathering::new(self.snapshot);
-        let problem = match gathering.expression(value) {
-            Ok(_) => None,
-            Err(EntitiesError::Unknown(_)) => Some(Reason::EntityUnknown),
-            Err(EntitiesError::Nonconforming(_)) => Some(Reason::AttributeNonconforming),
-        };
-        let mut outcomes = Vec::new();
-        if problem.is_none() {
-            for (slot, expression) in &reading.slots {
-                outcomes.push((*slot, self.evaluate(expression, Some(facts))?));
-            }
-        }
-        Ok(Known { outcomes, problem })
+    /// Whether something is asked that more than one attribute answers.
+    pub fn needs_facts(&self) -> bool {
+        !self.bound.others.is_empty()
     }
 
-    fn evaluate(&self, expression: &Expression, facts: Option<&RecordFacts>) -> Result<Outcome, Stop> {
-        if let Some(outcome) = facts.and_then(|facts| at_a_glance(expression, facts)) {
-            return Ok(outcome);
+    /// The verdict of a number.
+    pub fn verdict(&self, number: u32) -> Result<&Arc<RecordVerdict>, Stop> {
+        self.learnt.verdict(number).ok_or(Stop::Unsupported)
+    }
+
+    /// How often the numbers of verdicts have begun anew.
+    pub fn age(&self) -> u32 {
+        self.age
+    }
+
+    /// The program, and what it has learnt.
+    pub fn end(self) -> (Arc<Bound>, Learnt) {
+        (self.bound, self.learnt)
+    }
+
+    fn begin(&mut self, id: &str) -> Result<(), Stop> {
+        self.judged = self.judged.wrapping_add(1);
+        if self.judged.is_multiple_of(WEIGHED_EVERY) && self.learnt.weight() > BYTES_MAX {
+            self.learnt = Learnt::default();
+            self.moment = self.learnt.start(&self.bound, &self.teacher)?;
+            self.age = self.age.wrapping_add(1);
         }
-        let world = Entities(self.snapshot);
-        let scene = Scene { world: &world, now_ms: Some(self.now_ms), record: facts };
-        match scene.truth(expression) {
-            Ok(truth) => Ok(Outcome::of(truth)),
-            Err(Stop::Fails) => Ok(Outcome::Fails),
-            Err(Stop::Unsupported) => Err(Stop::Unsupported),
+        self.key.clear();
+        self.key.push(self.moment);
+        if !self.bound.identity.slots.is_empty() {
+            let identity = (self.record_type.name.as_str(), id);
+            self.key.push(self.learnt.of_identity(&self.bound, identity, &self.teacher));
         }
+        Ok(())
+    }
+
+    /// Where the codes of attributes begin in a key.
+    fn first_attribute(&self) -> usize {
+        1 + usize::from(!self.bound.identity.slots.is_empty())
+    }
+
+    /// What cannot be read outweighs what is not there.
+    fn unusable(&self) -> Option<Seen> {
+        if self.key.iter().all(|code| *code < Code::NONCONFORMING) {
+            return None;
+        }
+        let codes = self.key.get(self.first_attribute()..)?;
+        let first = |wanted: Code| codes.iter().position(|code| *code == wanted);
+        let (place, reason) = match (first(Code::NONCONFORMING), first(Code::NOT_CARRIED)) {
+            (Some(place), _) => (place, Reason::AttributeNonconforming),
+            (None, place) => (place?, Reason::AttributeNotCarried),
+        };
+        let attribute = self.bound.readings.get(place)?.attribute;
+        Some(Seen::Unusable { attribute, reason, lacks: first(Code::NOT_CARRIED).is_some() })
+    }
+
+    fn settle(&mut self) -> Result<Seen, Stop> {
+        if let Some(number) = self.learnt.concluded(&self.key) {
+            return Ok(Seen::Verdict(number));
+        }
+        let verdict = match self.key.iter().find(|code| !code.is_meaning()) {
+            Some(code) => {
+                let reason = code.denial().ok_or(Stop::Unsupported)?;
+                RecordVerdict::hidden(Decision::deny(reason), self.bound.fields)
+            }
+            None => self.conclude(),
+        };
+        Ok(Seen::Verdict(self.learnt.conclude(&self.key, verdict)))
+    }
+
+    /// The outcomes of all slots. One that nothing fills fails: it must not pass for an answer.
+    fn slots(&self) -> Vec<Outcome> {
+        let mut slots = vec![Outcome::Fails; self.bound.slots];
+        let mut fill = |places: &[(usize, _)], outcomes: &[Outcome]| {
+            for ((slot, _), outcome) in places.iter().zip(outcomes) {
+                if let Some(place) = slots.get_mut(*slot) {
+                    *place = *outcome;
+                }
+            }
+        };
+        let (bound, learnt) = (&self.bound, &self.learnt);
+        fill(&bound.moments, learnt.moments.outcomes(self.moment));
+        if let (false, Some(code)) = (bound.identity.slots.is_empty(), self.key.get(1)) {
+            fill(&bound.identity.slots, learnt.identity.outcomes(*code));
+        }
+        let mut codes = self.key.iter().skip(self.first_attribute());
+        for (reading, column) in bound.readings.iter().zip(&learnt.columns) {
+            fill(&reading.slots, codes.next().map_or(&[], |code| column.codes().outcomes(*code)));
+        }
+        let others: Vec<Outcome> = codes.map(|code| Outcome::from_code(code.0)).collect();
+        fill(&bound.others, &others);
+        slots
     }
 
     fn conclude(&self) -> RecordVerdict {
-        let bound = &self.bound;
-        let atoms = |slot: u32| get(&self.slots, slot as usize);
+        let (bound, slots) = (&self.bound, self.slots());
+        let atoms = |slot: u32| slots.get(slot as usize).copied().unwrap_or(Outcome::Fails);
         let outcomes: Vec<Outcome> = bound.rules.iter().map(|rule| rule.tree.outcome(&atoms)).collect();
         let decide = |rules: &[u32]| {
             let of =
@@ -185,6 +224,26 @@ impl<'s> Run<'s> {
         }
         verdict.in_order()
     }
+}
+
+/// The code of a value whose spelling is new: by the number that it is, else by what it converts to.
+fn of_raw(
+    raw: &[u8],
+    spec: &AttributeSpec,
+    column: &mut Column,
+    reading: &Reading,
+    teacher: &Teacher<'_>,
+    lookups: Lookups<'_>,
+) -> Code {
+    if let Some(order) = &reading.order
+        && order.is_plain
+        && let Some(value) = plain_number(raw, &spec.conversion)
+    {
+        return column.of_value(&value, reading, teacher);
+    }
+    let code = column.of(Some(&read_raw(raw, spec, lookups)), reading, teacher);
+    column.note(raw, code);
+    code
 }
 
 /// Decides as Cedar does: any failure denies, then any forbid, then any permit allows.
@@ -205,57 +264,5 @@ fn decision<'r>(rules: impl Iterator<Item = (&'r Rule, Outcome)>) -> Decision {
     }
 }
 
-/// The commonest expressions, without making values of what the record has.
-fn at_a_glance(expression: &Expression, facts: &RecordFacts) -> Option<Outcome> {
-    if let Op::HasAttribute(index) = &expression.op {
-        return match facts.attributes.get(*index)? {
-            Attribute::Present(_) => Some(Outcome::True),
-            Attribute::Absent => Some(Outcome::False),
-            Attribute::NotCarried | Attribute::Nonconforming(_) => None,
-        };
-    }
-    let (index, value) = comparison(expression)?;
-    match (facts.attributes.get(index)?, value) {
-        (Attribute::Absent, _) => Some(Outcome::Fails),
-        (Attribute::Present(AttributeValue::Entity(own)), Value::Entity(other)) => {
-            Some(Outcome::of(own == other.as_ref()))
-        }
-        _ => None,
-    }
-}
-
-/// Fills in what a value means; says why a record that has it is denied outright.
-fn fill(slots: &mut [u64], known: &Known) -> Option<Reason> {
-    for (slot, outcome) in &known.outcomes {
-        set(slots, *slot, *outcome);
-    }
-    known.problem
-}
-
-fn set(slots: &mut [u64], slot: usize, outcome: Outcome) {
-    if let Some(word) = slots.get_mut(slot / SLOTS_A_WORD) {
-        let code = match outcome {
-            Outcome::False => 1,
-            Outcome::True => 2,
-            Outcome::Fails => 3,
-        };
-        *word |= code << (2 * (slot % SLOTS_A_WORD));
-    }
-}
-
-fn get(slots: &[u64], slot: usize) -> Outcome {
-    let word = slots.get(slot / SLOTS_A_WORD).copied().unwrap_or_default();
-    match (word >> (2 * (slot % SLOTS_A_WORD))) & 3 {
-        1 => Outcome::False,
-        2 => Outcome::True,
-        // An empty slot is one that nobody filled: that must not pass for an answer.
-        _ => Outcome::Fails,
-    }
-}
-
-/// Two bits a slot.
-const SLOTS_A_WORD: usize = 32;
-/// Verdicts that one list keeps; further ones are worked out each time.
-const VERDICTS_MAX: usize = 4_096;
-/// Values of one attribute that one list keeps.
-const VALUES_MAX: usize = 65_536;
+/// Records after which it is looked again at how much was learnt.
+const WEIGHED_EVERY: u32 = 16;

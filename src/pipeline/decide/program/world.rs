@@ -28,7 +28,7 @@ impl Entities<'_> {
         }
         self.is_no_record(entity)?;
         // What nothing defines is never guessed at.
-        let found = self.0.directory.entity(entity).ok_or(Stop::Unsupported)?;
+        let found = self.0.directory.shared_entity(entity).ok_or(Stop::Unsupported)?;
         match read(&found) {
             None => Ok(None),
             Some(value) => {
