@@ -16,3 +16,4 @@ pub mod tls_client;
 pub mod connector;
 pub mod vitals;
 pub mod watched;
+pub mod coding;

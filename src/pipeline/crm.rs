@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::stream::Sending;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::coding::CodingLimits;
 use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain, rustls_error};
 use crate::net::remote::causes;
 use crate::net::renewed::{Made, Renewed, TlsError};
@@ -36,6 +37,8 @@ pub struct UpstreamOptions {
     pub times: UpstreamTimes,
     /// Bytes of an answer.
     pub answer_bytes_max: usize,
+    /// Limits on its codings.
+    pub coding: CodingLimits,
     /// Connections at once.
     pub connections_max: usize,
     /// Idle connections that are kept.

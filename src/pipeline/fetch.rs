@@ -205,7 +205,7 @@ impl Fetcher<'_> {
             passage: self.passage,
         };
         let response = probe.fetch(route, &parameters, &pairs).await?;
-        let document = match open(&response, route, &self.limits.json)? {
+        let document = match open(&response, route, &self.limits.answer)? {
             Answer::Success(document) => document,
             Answer::NotFound => return Err(Reason::NotFound.into()),
             Answer::Empty | Answer::Table(..) => {

@@ -22,6 +22,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::coding::CodingLimits;
 use crate::net::connector::Target;
 use crate::net::remote::causes;
 use crate::net::renewed::{Renew, Renewed, TlsError};
@@ -81,6 +82,11 @@ impl Upstream {
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         let client = Arc::new(crm::open(&options, now_ms)?);
         Ok(Self { client, authority: format!("{scheme}://{named}"), options })
+    }
+
+    /// Limits on the codings of its answers.
+    pub fn coding(&self) -> CodingLimits {
+        self.options.coding
     }
 
     /// What is made anew when certificate files change.

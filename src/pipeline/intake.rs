@@ -1,7 +1,7 @@
 //! Takes in request bodies: whole, for reading, or as a source that passes, where files are attached.
 //!
-//! Promises: a body that is not looked into has the one type that its route declares, in no coding; a form that passes has
-//! declared parts only.
+//! Promises: a body that is looked into is without codings from here on; one that is not has the one type that its route
+//! declares, in no coding; a form that passes has declared parts only.
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -12,7 +12,7 @@ use super::listen::read_body;
 use super::map::body::{has_charset_utf8_or_none, is_json, names_one_kind, refused};
 use super::map::form;
 use super::multipart::Scanner;
-use super::sidecar::Limits;
+use super::sidecar::{Limits, RouteLimits};
 use super::stream::{Sender, Source};
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::transit::{Transit, essence};
@@ -20,6 +20,7 @@ use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::coding;
 
 /// Takes in the body of a request by an identified caller: what is there of it, and what is still to come.
 pub async fn take(
@@ -41,6 +42,17 @@ pub async fn take(
         None => source,
     };
     Ok((Bytes::new(), Some(source)))
+}
+
+/// A body that is looked into, without its codings; from here on nothing says that it had any.
+pub fn undone(head: &mut CanonicalHead, body: &Bytes, limits: &RouteLimits) -> Result<Bytes, Problem> {
+    let body = coding::undone(&head.headers, body, limits.body_bytes_max, limits.coding);
+    let body = body.map_err(|error| {
+        let reason = if error.is_size() { Reason::BodyTooLarge } else { Reason::BodyCoding };
+        Problem::new(reason).detail(error.to_string())
+    })?;
+    head.headers.remove(CONTENT_ENCODING);
+    Ok(body)
 }
 
 /// Whether a body that passes would go through, for explaining.

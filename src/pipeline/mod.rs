@@ -139,6 +139,7 @@ async fn path(
     let limits = sidecar.limits.for_route(route);
     let (body, upload) = intake::take(exchange.body, route, &head, &sidecar.limits).await?;
     let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
+    let body = intake::undone(&mut head, &body, &limits)?;
     let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     note_mapped(&mapped, &head, trail);
@@ -373,7 +374,7 @@ impl Stage<'_> {
         match (self.mapped.action, self.mapped.record_type) {
             (Some(Action::Create), Some(record_type)) => {
                 let snapshot = &self.serving.snapshot;
-                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.json)?])
+                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.answer.json)?])
             }
             (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
             _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
@@ -389,8 +390,7 @@ impl Stage<'_> {
     }
 
     fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
-        answer::check_passing(response)?;
-        let released = Released::passed(response.body.clone());
+        let released = Released::passed(answer::passing(response, &self.limits.answer)?);
         let profile = &self.serving.snapshot.bundle.profile;
         Ok(respond::release(response.status, &response.headers, released, decision_id, profile))
     }
@@ -399,7 +399,7 @@ impl Stage<'_> {
         if let Some(reply) = self.in_one_pass(response, trail)? {
             return Ok(reply);
         }
-        match answer::describe(response, self.mapped.route, &self.limits.json)? {
+        match answer::describe(response, self.mapped.route, &self.limits.answer)? {
             Described::Empty => {
                 let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();

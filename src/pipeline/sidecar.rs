@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::age::DirectoryAge;
 use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
+use super::enforce::answer::AnswerLimits;
 use super::forward::Upstream;
 use super::map::{self, Mapped};
 use super::observe::Observing;
@@ -25,6 +26,7 @@ use crate::json::parse::JsonLimits;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::{Fault, Reason};
+use crate::net::coding::CodingLimits;
 use crate::net::renewed::{Renew, Renewal};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
@@ -82,6 +84,8 @@ pub struct Limits {
     pub json_values_max: usize,
     /// Bytes of an answer of the CRM.
     pub answer_bytes_max: usize,
+    /// Of codings, in both directions.
+    pub coding: CodingLimits,
     /// Records in one answer, embedded ones included.
     pub records_max: usize,
     /// Records that one request may name.
@@ -111,6 +115,7 @@ impl Default for Limits {
             json_depth_max: 64,
             json_values_max: 2_000_000,
             answer_bytes_max: 16 * 1024 * 1024,
+            coding: CodingLimits::default(),
             records_max: 20_000,
             ids_max: 100,
             fetches_max: 50,
@@ -128,8 +133,10 @@ impl Default for Limits {
 pub struct RouteLimits {
     /// Bytes of the request body.
     pub body_bytes_max: usize,
-    /// Of JSON in an answer.
-    pub json: JsonLimits,
+    /// Of codings in either direction.
+    pub coding: CodingLimits,
+    /// Of what an answer says.
+    pub answer: AnswerLimits,
     /// Records in the answer.
     pub records_max: usize,
     /// Of what the request names.
@@ -146,9 +153,11 @@ impl Limits {
             |bytes_max, depth_max| JsonLimits { bytes_max, depth_max, nodes_max: self.json_values_max };
         // What a caller may write deep must be readable wherever the CRM then puts it.
         let answer_depth_max = depth_max + ANSWER_DEPTH_EXTRA;
+        let answer = json(narrower(route.limits.answer_bytes, self.answer_bytes_max), answer_depth_max);
         RouteLimits {
             body_bytes_max,
-            json: json(narrower(route.limits.answer_bytes, self.answer_bytes_max), answer_depth_max),
+            coding: self.coding,
+            answer: AnswerLimits { json: answer, coding: self.coding },
             records_max: narrower(route.limits.records, self.records_max),
             map: map::Limits { json: json(body_bytes_max, depth_max), ids_max: self.ids_max },
         }

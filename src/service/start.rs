@@ -422,6 +422,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         body_timeout_ms: limits.body_timeout_ms,
         json_depth_max: limits.json_depth,
         answer_bytes_max: limits.answer_bytes,
+        coding: transport::coding_limits(limits),
         records_max: limits.records,
         ids_max: limits.ids,
         fetches_max: limits.fetches,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::service::{ListenTlsConfig, ServiceConfig};
+use crate::config::service::{LimitsConfig, ListenTlsConfig, ServiceConfig};
+use crate::net::coding::CodingLimits;
 use crate::net::descriptors::{self, Shares};
 use crate::net::renewed::{Renewed, TlsError};
 use crate::net::tls_client::ClientTlsOptions;
@@ -47,6 +48,11 @@ pub fn check(config: &ServiceConfig, now_ms: i64, problems: &mut Problems) {
     }
 }
 
+/// What a coding may cost, in either direction.
+pub fn coding_limits(limits: &LimitsConfig) -> CodingLimits {
+    CodingLimits { ratio_max: limits.coding_ratio, codings_max: limits.codings }
+}
+
 /// The way to the CRM.
 pub fn upstream_options(config: &ServiceConfig) -> UpstreamOptions {
     let upstream = &config.upstream;
@@ -74,6 +80,7 @@ pub fn upstream_options(config: &ServiceConfig) -> UpstreamOptions {
             idle: ms(upstream.times.idle_ms),
         },
         answer_bytes_max: config.limits.answer_bytes,
+        coding: coding_limits(&config.limits),
         connections_max: shares(config).upstream,
         idle_connections_max: upstream.idle_connections_max,
     }

@@ -15,6 +15,8 @@ mod hidden;
 mod writes;
 mod records;
 mod bad_input;
+mod any_crm;
+mod codings;
 mod framing;
 mod certificates;
 mod tokens;

@@ -99,6 +99,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "age",
             "canonical",
             "decide::gate",
+            "enforce::answer",
             "forward",
             "map",
             "observe",

@@ -14,6 +14,10 @@ pub struct LimitsConfig {
     pub body_timeout_ms: u64,
     /// Bytes of an answer of the CRM.
     pub answer_bytes: usize,
+    /// How many times as long as what came a body may be without its codings.
+    pub coding_ratio: u64,
+    /// Codings on top of each other.
+    pub codings: usize,
     /// Depth of JSON.
     pub json_depth: usize,
     /// Bytes of path and query.
@@ -63,6 +67,8 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         body_bytes: settings.size(&BODY_BYTES),
         body_timeout_ms: settings.integer(&BODY_TIMEOUT_MS),
         answer_bytes: settings.size(&ANSWER_BYTES),
+        coding_ratio: settings.integer(&CODING_RATIO),
+        codings: settings.size(&CODINGS),
         json_depth: settings.size(&JSON_DEPTH),
         target_bytes: settings.size(&TARGET_BYTES),
         query_parameters: settings.size(&QUERY_PARAMETERS),
@@ -94,6 +100,8 @@ impl Default for LimitsConfig {
             body_bytes: BODY_BYTES.default_size(),
             body_timeout_ms: BODY_TIMEOUT_MS.default_integer(),
             answer_bytes: ANSWER_BYTES.default_size(),
+            coding_ratio: CODING_RATIO.default_integer(),
+            codings: CODINGS.default_size(),
             json_depth: JSON_DEPTH.default_size(),
             target_bytes: TARGET_BYTES.default_size(),
             query_parameters: QUERY_PARAMETERS.default_size(),
@@ -128,6 +136,8 @@ pub const SECTION: Section = Section {
         &BODY_BYTES,
         &BODY_TIMEOUT_MS,
         &ANSWER_BYTES,
+        &CODING_RATIO,
+        &CODINGS,
         &JSON_DEPTH,
         &TARGET_BYTES,
         &QUERY_PARAMETERS,
@@ -155,6 +165,15 @@ const BODY_BYTES: Key = Key::integer("body_bytes", 1 << 20, 1, 1 << 30, "of a re
 const BODY_TIMEOUT_MS: Key =
     Key::integer("body_timeout_ms", 10_000, 100, 3_600_000, "for a request body to arrive");
 const ANSWER_BYTES: Key = Key::integer("answer_bytes", 16 << 20, 1, 1 << 30, "of an answer of the CRM");
+const CODING_RATIO: Key = Key::integer(
+    "coding_ratio",
+    200,
+    1,
+    1_000_000,
+    "how many times as long as what came a body may be once its gzip, deflate, br or zstd is undone; the first MiB is free, and `body_bytes` and `answer_bytes` hold for both",
+);
+const CODINGS: Key =
+    Key::integer("codings", 2, 0, 8, "codings on top of each other; with 0 whatever is coded is refused");
 const JSON_DEPTH: Key = Key::integer(
     "json_depth",
     64,

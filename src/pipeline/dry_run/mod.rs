@@ -114,7 +114,7 @@ impl DryRun<'_> {
     fn path(&self, told: &mut Explanation) -> Result<(), Stop> {
         let (snapshot, profile) = (self.snapshot, self.profile());
         let request = &self.request;
-        let head = canonical::read(
+        let mut head = canonical::read(
             request.method.clone(),
             &request.target,
             Version::HTTP_11,
@@ -136,7 +136,7 @@ impl DryRun<'_> {
         })?;
         told.route = Some(self.route_match(route));
         let limits = self.limits.for_route(route);
-        let body = self.body(route, &head)?;
+        let body = self.body(route, &mut head)?;
         let mut mapped = map::read(profile, route, parameters, &head, body, &limits.map)?;
         self.find_owner(&mut mapped, told)?;
         told.access = asked(&mapped);
@@ -236,7 +236,7 @@ impl Stage<'_> {
             return Ok(Vec::new());
         };
         if mapped.action == Some(Action::Create) {
-            return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.json)?]);
+            return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.answer.json)?]);
         }
         let label = mapped.route.before.as_ref().or(record_type.fetch.as_ref());
         let route = label.and_then(|label| dry.profile().route_labelled(&label.value));

@@ -44,10 +44,10 @@ impl DryRun<'_> {
     }
 
     /// The body as mapping reads it; one that passes is only looked through.
-    pub(super) fn body(&self, route: &Route, head: &CanonicalHead) -> Result<Bytes, Stop> {
+    pub(super) fn body(&self, route: &Route, head: &mut CanonicalHead) -> Result<Bytes, Stop> {
         let body = self.request.body.clone();
         match route.transit.as_ref().filter(|transit| !transit.accepts.is_empty()) {
-            None => Ok(body),
+            None => Ok(intake::undone(head, &body, &self.limits.for_route(route))?),
             Some(transit) => {
                 intake::check_passing(transit, head, &body)?;
                 Ok(Bytes::new())

@@ -56,11 +56,11 @@ impl Stage<'_> {
         let status = response.status;
         let answered = told.answer.insert(Answered { upstream_status: status, ..Answered::default() });
         if self.mapped.route.pass.is_some() {
-            answer::check_passing(response)?;
-            answered.body = Some(String::from_utf8_lossy(&response.body).into_owned());
+            let body = answer::passing(response, &self.limits.answer)?;
+            answered.body = Some(String::from_utf8_lossy(&body).into_owned());
             return Ok(());
         }
-        match answer::describe(response, self.mapped.route, &self.limits.json)? {
+        match answer::describe(response, self.mapped.route, &self.limits.answer)? {
             Described::Empty => Ok(()),
             Described::Body(document, shape) => told_of(self.filtered(&document, shape, None, told), status),
             Described::Table(document, shape, layout) => {

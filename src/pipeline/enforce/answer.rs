@@ -1,9 +1,10 @@
 //! Opens an answer of the CRM: what kind it is, and its body as JSON or not at all.
 //!
-//! Promises: an answer that cannot be read whole is a failure without any of its bytes; validators, redirects and
-//! partial contents never come through.
+//! Promises: an answer that cannot be read whole is a failure without any of its bytes; codings that the CRM was not asked
+//! for are undone within limits; validators, redirects and partial contents never come through.
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 
 use super::super::forward::UpstreamResponse;
 use super::super::map::body::{has_charset_utf8_or_none, is_json};
@@ -14,6 +15,16 @@ use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::coding::{self, CodingError, CodingLimits};
+
+/// Limits on reading an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerLimits {
+    /// Of what it says, undone codings included.
+    pub json: JsonLimits,
+    /// Of codings.
+    pub coding: CodingLimits,
+}
 
 /// An answer of the CRM, by kind.
 pub enum Answer {
@@ -30,7 +41,7 @@ pub enum Answer {
 }
 
 /// Opens an answer.
-pub fn open(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> Result<Answer, Problem> {
+pub fn open(response: &UpstreamResponse, route: &Route, limits: &AnswerLimits) -> Result<Answer, Problem> {
     // A record that is hidden from the service account, locked or in conflict is there, which a status must not tell.
     if tells_of_records(response.status) && route.reads_one_record() {
         return Ok(Answer::NotFound);
@@ -39,20 +50,20 @@ pub fn open(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> 
 }
 
 /// Opens the answer of a place that no route describes: JSON, whatever it says.
-pub fn open_json(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Answer, Problem> {
+pub fn open_json(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Answer, Problem> {
     open_as(response, limits, || document(response, limits).map(Answer::Success))
 }
 
 fn open_as(
     response: &UpstreamResponse,
-    limits: &JsonLimits,
-    success: impl FnOnce() -> Result<Answer, Reason>,
+    limits: &AnswerLimits,
+    success: impl FnOnce() -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
     let fail = |reason: Reason| Problem::new(reason).upstream(response.status);
     match response.status {
         200..=203 | 207 if response.body.is_empty() => Ok(Answer::Empty),
         204 | 205 => Ok(Answer::Empty),
-        200..=203 | 207 => success().map_err(fail),
+        200..=203 | 207 => success().map_err(|problem| problem.upstream(response.status)),
         404 | 410 => Ok(Answer::NotFound),
         400..=499 => Ok(Answer::Rejected(response.status, document(response, limits).ok())),
         300..=399 => Err(fail(Reason::UpstreamRedirect)),
@@ -62,18 +73,22 @@ fn open_as(
 }
 
 /// The body of an answer that one pass can judge; `None` if it must be read as a document, or needs no reading.
-pub fn scannable<'r>(response: &'r UpstreamResponse, route: &Route) -> Result<Option<&'r [u8]>, Problem> {
+pub fn scannable(
+    response: &UpstreamResponse,
+    route: &Route,
+    limits: &AnswerLimits,
+) -> Result<Option<Bytes>, Problem> {
     let is_success = matches!(response.status, 200..=203 | 207) && !response.body.is_empty();
     if !is_success || route.csv.is_some() || route.success.is_some() || !route.shape.is_plain {
         return Ok(None);
     }
-    let body = text_of(response, is_json);
-    body.map(Some).map_err(|reason| Problem::new(reason).upstream(response.status))
+    let body = text_of(response, is_json, limits);
+    body.map(Some).map_err(|problem| problem.upstream(response.status))
 }
 
-fn success(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> Result<Answer, Reason> {
+fn success(response: &UpstreamResponse, route: &Route, limits: &AnswerLimits) -> Result<Answer, Problem> {
     if let Some(spec) = &route.csv {
-        let table = text_of(response, is_csv).map(|bytes| csv::read(bytes, spec, limits))?;
+        let table = csv::read(&text_of(response, is_csv, limits)?, spec, &limits.json);
         let (document, layout) = table.ok_or(Reason::UpstreamMalformed)?;
         return Ok(Answer::Table(document, layout));
     }
@@ -87,13 +102,12 @@ fn success(response: &UpstreamResponse, route: &Route, limits: &JsonLimits) -> R
     }
 }
 
-/// Whether the answer of a route that passes may leave: a success that arrives as the CRM wrote it.
-pub fn check_passing(response: &UpstreamResponse) -> Result<(), Problem> {
+/// The body that leaves on a route that passes: that of a success, without the codings that nobody asked for.
+pub fn passing(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Bytes, Problem> {
     let fail = |reason: Reason| Err(Problem::new(reason).upstream(response.status));
     match response.status {
-        200..=205 | 207 if has_coding(&response.headers) => fail(Reason::UpstreamCoding),
         200..=203 | 207 if !response.body.is_empty() && !has_json(response) => fail(Reason::UpstreamType),
-        200..=205 | 207 => Ok(()),
+        200..=205 | 207 => undone(response, limits),
         300..=399 => fail(Reason::UpstreamRedirect),
         400..=499 => Err(rejected(response.status)),
         500..=599 => fail(Reason::UpstreamError),
@@ -115,7 +129,7 @@ pub enum Described<'r> {
 pub fn describe<'r>(
     response: &UpstreamResponse,
     route: &'r Route,
-    limits: &JsonLimits,
+    limits: &AnswerLimits,
 ) -> Result<Described<'r>, Problem> {
     match open(response, route, limits)? {
         Answer::Success(document) => Ok(Described::Body(document, &route.shape)),
@@ -163,21 +177,35 @@ pub fn rejected(status: u16) -> Problem {
     Problem::new(Reason::CrmRejected).upstream(status)
 }
 
-fn document(response: &UpstreamResponse, limits: &JsonLimits) -> Result<Document, Reason> {
-    text_of(response, is_json)?;
-    Document::parse(response.body.clone(), limits).map_err(|_| Reason::UpstreamMalformed)
+fn document(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Document, Problem> {
+    let body = text_of(response, is_json, limits)?;
+    Document::parse(body, &limits.json)
+        .map_err(|error| Problem::new(Reason::UpstreamMalformed).internal(error.to_string()))
 }
 
-/// The body, if it came as it was written and is of that type.
-fn text_of(response: &UpstreamResponse, is_type: fn(&str) -> bool) -> Result<&[u8], Reason> {
-    if has_coding(&response.headers) {
-        return Err(Reason::UpstreamCoding);
-    }
+/// The body as it was written, if it is of that type.
+fn text_of(
+    response: &UpstreamResponse,
+    is_type: fn(&str) -> bool,
+    limits: &AnswerLimits,
+) -> Result<Bytes, Problem> {
+    coding::named_in(&response.headers).map_err(|error| undecodable(&error, response.status))?;
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match content_type.is_some_and(is_type) {
-        true => Ok(&response.body),
-        false => Err(Reason::UpstreamType),
+        true => undone(response, limits),
+        false => Err(Reason::UpstreamType.into()),
     }
+}
+
+/// The body of an answer without its codings.
+pub fn undone(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Bytes, Problem> {
+    let body = coding::undone(&response.headers, &response.body, limits.json.bytes_max, limits.coding);
+    body.map_err(|error| undecodable(&error, response.status))
+}
+
+fn undecodable(error: &CodingError, status: u16) -> Problem {
+    let reason = if error.is_size() { Reason::UpstreamTooLarge } else { Reason::UpstreamCoding };
+    Problem::new(reason).upstream(status).internal(error.to_string())
 }
 
 fn is_csv(content_type: &str) -> bool {
@@ -187,10 +215,4 @@ fn is_csv(content_type: &str) -> bool {
 
 fn has_json(response: &UpstreamResponse) -> bool {
     response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json)
-}
-
-/// Whether the body is in a coding, or in one that is no text: an unreadable header is not the absence of one.
-pub fn has_coding(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
-    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

@@ -3,10 +3,12 @@
 //! Promises: a body leaves only under a type that the route declares, so that no page and no JSON stands in for a file; no
 //! place of the CRM's own leaves.
 
-use http::header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
 
 use super::super::forward::StreamedResponse;
-use super::answer::{has_coding, rejected};
+use super::answer::rejected;
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::transit::{IdentityNeed, Ranges, Redirects, Transit};
 use crate::model::problem::Problem;
@@ -91,6 +93,13 @@ fn check_body(headers: &HeaderMap, transit: &Transit) -> Result<(), Reason> {
         true => Ok(()),
         false => Err(Reason::UpstreamType),
     }
+}
+
+/// Whether the body is in a coding, or in one that is no text: an unreadable header is not the absence of one. What passes
+/// is not looked into, and would leave without the word on its coding.
+fn has_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The headers of the CRM that leave with a body that passes.

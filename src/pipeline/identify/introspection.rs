@@ -19,7 +19,7 @@ use crate::config::service::{IntrospectionConfig, Place};
 use crate::json::parse::JsonLimits;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::pipeline::enforce::answer::{self, Answer};
+use crate::pipeline::enforce::answer::{self, Answer, AnswerLimits};
 
 /// The CRM's own word on its credentials.
 pub struct IntrospectionSource {
@@ -118,11 +118,12 @@ impl IntrospectionSource {
         let shown = as_it_came(credential)?;
         let response =
             presented.crm.who_am_i(&self.config.path, &shown, self.config.answer_bytes_max).await?;
-        let limits = JsonLimits {
+        let json = JsonLimits {
             bytes_max: self.config.answer_bytes_max,
             depth_max: DEPTH_MAX,
             nodes_max: self.config.answer_bytes_max,
         };
+        let limits = AnswerLimits { json, coding: presented.crm.upstream.coding() };
         let why = |reason: Reason, why: &str| Problem::new(reason).internal(why).upstream(response.status);
         match answer::open_json(&response, &limits)? {
             Answer::Success(document) => match self.config.id.first(document.root()).and_then(name_of) {

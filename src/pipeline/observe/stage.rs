@@ -6,7 +6,7 @@ use http::header::CONTENT_TYPE;
 
 use super::super::Stage;
 use super::super::canonical::CanonicalHead;
-use super::super::enforce::answer::{Answer, open};
+use super::super::enforce::answer::{Answer, open, undone};
 use super::super::enforce::response::Released;
 use super::super::forward::UpstreamResponse;
 use super::super::map::body::is_json;
@@ -140,15 +140,15 @@ impl Stage<'_> {
         if route.refuse.is_some() || is_unread {
             seen.answer_type =
                 Some(content_type.map_or("none", names::content_type)).filter(|_| !response.body.is_empty());
-            if let Some(document) =
-                parse(content_type, &response.body, &self.limits.json).filter(|_| is_success)
+            let body = undone(response, &self.limits.answer).ok().filter(|_| is_success);
+            if let Some(document) = body.and_then(|body| parse(content_type, &body, &self.limits.answer.json))
             {
                 seen.note_answer_keys(&document);
             }
         } else if route.pass.is_none()
             && is_success
             && let Ok(Answer::Success(document) | Answer::Table(document, _)) =
-                open(response, route, &self.limits.json)
+                open(response, route, &self.limits.answer)
         {
             seen.note_records(&document, &route.shape, self.mapped.record_type, profile);
         }
