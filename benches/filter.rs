@@ -11,7 +11,6 @@
 )]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
@@ -163,7 +162,10 @@ fn row(shape: &Shape, profile: &Profile, layouts: &Layouts, rounds: usize) {
 }
 
 fn layouts(profile: &Profile) -> Layouts {
-    let needed = |_: &str| BTreeSet::from(["owner".to_owned(), "amount".to_owned(), "stage".to_owned()]);
+    let needed = |name: &str| {
+        let paths = profile.types[profile.type_named(name).unwrap().0].attributes.iter().flat_map(|of| of.at.clone());
+        &*paths.collect::<Vec<_>>().leak()
+    };
     Layouts::new(profile, needed).unwrap()
 }
 

@@ -102,6 +102,8 @@ impl Admin {
             ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
             ledger_queue: u64::try_from(self.sidecar.recorder.ledger().queued()).unwrap_or(u64::MAX),
             requests_open: u64::try_from(self.sidecar.requests_open()).unwrap_or(u64::MAX),
+            pool_busy: u64::try_from(self.sidecar.pool.busy()).unwrap_or(u64::MAX),
+            pool_waiting: u64::try_from(self.sidecar.pool.waiting()).unwrap_or(u64::MAX),
             generation: self.sidecar.current.snapshot().generation,
             observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
             is_ready: self.sidecar.readiness.is_ready(),

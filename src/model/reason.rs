@@ -176,6 +176,7 @@ reasons! {
     LedgerUnavailable "ledger-unavailable" Fail Ours 503 "The decision could not be recorded, so nothing was done.";
     DirectoryStale "directory-stale" Fail Ours 503 "The directory is too old to decide by.";
     Overloaded "overloaded" Fail Ours 503 "Lockkeeper is at its limit of concurrent requests.";
+    PoolSaturated "pool-saturated" Fail Ours 503 "Too many large bodies are being worked on.";
     RecordBusy "record-busy" Fail Ours 503 "Other changes of the same record are under way.";
     Internal "internal" Fail Ours 500 "Lockkeeper failed to handle the request.";
 }

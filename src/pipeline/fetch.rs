@@ -9,16 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::decide::gate::{RecordGate, RecordVerdict, Visibility};
+use super::decide::gate::{Judging, RecordGate, RecordVerdict, Visibility};
 use super::enforce::answer::{Answer, open};
 use super::enforce::response::Filter;
-use super::forward::{Passage, Probe};
+use super::forward::{Passage, Probe, UpstreamResponse};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
 use super::hydrate::records::{self, Asked, FoundRecord, Within};
 use super::map::query::{MappedProjection, default_projection};
 use super::map::selection::Selection;
 use super::map::{Mapped, can_be_fetched};
+use super::pool::{Entry, Work};
 use super::serving::Serving;
 use super::sidecar::{RouteLimits, Sidecar};
 use crate::bundle::current::Snapshot;
@@ -48,6 +49,21 @@ pub struct Fetcher<'a> {
     pub passage: &'a Passage,
     /// Limits of the route.
     pub limits: &'a RouteLimits,
+}
+
+/// Type and id of a record.
+type RecordKey = (String, String);
+
+/// The records of an answer while they are judged.
+struct Underway<'g> {
+    found: Vec<FoundRecord>,
+    /// The first one that was not looked at.
+    next: usize,
+    carried: HashMap<RecordKey, RecordFacts>,
+    /// What was fetched; `None` where nothing came.
+    fetched: HashMap<RecordKey, Option<RecordFacts>>,
+    judging: Judging<'g>,
+    judged: Judged,
 }
 
 /// The records of an answer with the verdict on each.
@@ -120,63 +136,75 @@ impl Fetcher<'_> {
         Ok(images)
     }
 
-    /// Judges every record of an answer, fetching what the answer does not carry.
+    /// Judges every record of an answer, fetching what the answer does not carry. Only between two fetches is there work.
     pub async fn judge_all(
         &self,
         document: &Document,
         shape: &Shape,
         mapped: &Mapped<'_>,
+        work: Work,
     ) -> Result<Judged, Problem> {
+        let pool = &self.sidecar.pool;
+        let begin = || {
+            let mut underway = self.begin(document, shape, mapped)?;
+            let lack = self.judge_on(&mut underway);
+            Ok::<_, Problem>((underway, lack))
+        };
+        let (mut underway, mut lack) = pool.run(work, begin).await??;
+        while let Some(key) = lack {
+            let image = self.fetch_record(&key).await;
+            underway.fetched.insert(key, image);
+            lack = pool.run(work, || self.judge_on(&mut underway)).await?;
+        }
+        Ok(underway.judged)
+    }
+
+    fn begin(
+        &self,
+        document: &Document,
+        shape: &Shape,
+        mapped: &Mapped<'_>,
+    ) -> Result<Underway<'_>, Problem> {
         let misshapen =
             |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
         let records_max = self.limits.records_max;
         let found =
             records::find(document, shape, asked(mapped), self.lookups(), records_max).map_err(misshapen)?;
         check_identity(&found, shape, mapped)?;
-        let mut fetched: HashMap<(String, String), Option<RecordFacts>> = HashMap::new();
         let carried = carried(&found);
-        let (mut judged, mut judging) = (Judged::default(), self.gate.judging());
-        for record in &found {
+        let (judged, judging, fetched) = (Judged::default(), self.gate.judging(), HashMap::new());
+        Ok(Underway { found, next: 0, carried, fetched, judging, judged })
+    }
+
+    /// Judges on to the next record that lacks something that may be fetched, and says which that is.
+    fn judge_on(&self, underway: &mut Underway<'_>) -> Option<RecordKey> {
+        while let Some(record) = underway.found.get(underway.next) {
             // What stands in a hidden place leaves with it, unjudged: it must not use up fetches that others need, else
             // hidden records would show in what is left.
-            if !judged.shows(record.within) {
-                continue;
+            if underway.judged.shows(record.within) {
+                let mut facts = complete_from(&record.facts, &underway.carried);
+                if lacking(self.profile(), self.gate, &facts).is_some() {
+                    let key = (facts.type_name.clone(), facts.id.clone());
+                    match underway.fetched.get(&key) {
+                        Some(Some(other)) => facts = complete(&facts, other),
+                        Some(None) => {}
+                        None if underway.fetched.len() < self.sidecar.limits.fetches_max => return Some(key),
+                        None => {}
+                    }
+                }
+                underway.judged.add(record, underway.judging.judge(&facts));
             }
-            let facts = self.completed(&complete_from(&record.facts, &carried), &mut fetched).await;
-            judged.add(record, judging.judge(&facts));
+            underway.next += 1;
         }
-        Ok(judged)
+        None
     }
 
-    /// The facts with what was not carried fetched, if the profile says how.
-    async fn completed(
-        &self,
-        facts: &RecordFacts,
-        fetched: &mut HashMap<(String, String), Option<RecordFacts>>,
-    ) -> RecordFacts {
-        let Some(record_type) = lacking(self.profile(), self.gate, facts) else { return facts.clone() };
-        let key = (facts.type_name.clone(), facts.id.clone());
-        if !fetched.contains_key(&key) {
-            let is_full = fetched.len() >= self.sidecar.limits.fetches_max;
-            let needed = self.gate.needed(&facts.type_name);
-            let image = if is_full { None } else { self.fetch_record(record_type, &facts.id, needed).await };
-            fetched.insert(key.clone(), image);
-        }
-        match fetched.get(&key) {
-            Some(Some(other)) => complete(facts, other),
-            _ => facts.clone(),
-        }
-    }
-
-    async fn fetch_record(
-        &self,
-        record_type: &RecordType,
-        id: &str,
-        needed: &BTreeSet<String>,
-    ) -> Option<RecordFacts> {
+    /// What the route of its type answers about a record, if the profile says how.
+    async fn fetch_record(&self, (type_name, id): &RecordKey) -> Option<RecordFacts> {
+        let (_, record_type) = self.profile().type_named(type_name)?;
         let label = record_type.fetch.as_ref()?;
         let (_, route) = self.profile().route_labelled(&label.value)?;
-        let names = select_names(self.profile(), &record_type.name, needed);
+        let names = select_names(self.profile(), type_name, self.gate.needed(type_name));
         let image = self.image(route, record_type, id, &Vec::new(), None, &names).await;
         image.ok().map(|image| image.facts)
     }
@@ -205,21 +233,32 @@ impl Fetcher<'_> {
             passage: self.passage,
         };
         let response = probe.fetch(route, &parameters, &pairs).await?;
-        let document = match open(&response, route, &self.limits.answer)? {
-            Answer::Success(document) => document,
-            Answer::NotFound => return Err(Reason::NotFound.into()),
+        let work = Work::on(&response.headers, &response.body, Entry::Begun);
+        let read = || {
+            let document = self.record_in(&response, route)?;
+            let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
+            image.map_err(|reason| match reason {
+                Reason::NotFound => other_record(),
+                reason => {
+                    Problem::new(reason).internal("the before image is not as the profile describes it")
+                }
+            })
+        };
+        self.sidecar.pool.run(work, read).await?
+    }
+
+    /// The answer about one record, as far as it has one.
+    fn record_in(&self, response: &UpstreamResponse, route: &Route) -> Result<Document, Problem> {
+        match open(response, route, &self.limits.answer)? {
+            Answer::Success(document) => Ok(document),
+            Answer::NotFound => Err(Reason::NotFound.into()),
             Answer::Empty | Answer::Table(..) => {
-                return Err(Problem::new(Reason::UpstreamShape).upstream(response.status));
+                Err(Problem::new(Reason::UpstreamShape).upstream(response.status))
             }
             // No inside of a success: there is no such record, as far as the caller may know.
-            Answer::Rejected(200..=299, _) => return Err(Reason::NotFound.into()),
-            Answer::Rejected(status, _) => return Err(Problem::new(Reason::CrmRejected).upstream(status)),
-        };
-        let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
-        image.map_err(|reason| match reason {
-            Reason::NotFound => other_record(),
-            reason => Problem::new(reason).internal("the before image is not as the profile describes it"),
-        })
+            Answer::Rejected(200..=299, _) => Err(Reason::NotFound.into()),
+            Answer::Rejected(status, _) => Err(Problem::new(Reason::CrmRejected).upstream(status)),
+        }
     }
 
     /// What a before image must carry: attributes for every decision, and the fields that are written.

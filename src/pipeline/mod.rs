@@ -37,6 +37,7 @@ pub mod sidecar;
 pub mod fetch;
 mod onepass;
 pub mod files;
+pub mod pool;
 pub mod intake;
 pub mod open;
 mod passing;
@@ -61,13 +62,14 @@ use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, clear, clear_observed};
-use enforce::response::{Filtered, Released};
+use enforce::response::{Filter, Filtered, Released};
 use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
 use origins::Voucher;
+use pool::{Entry, Work};
 use respond::Reply;
 use serving::Serving;
 use sidecar::Sidecar;
@@ -139,8 +141,12 @@ async fn path(
     let limits = sidecar.limits.for_route(route);
     let (body, upload) = intake::take(exchange.body, route, &head, &sidecar.limits).await?;
     let passage = Passage { watch: trail.watch.clone(), ..exchange.passage.with(route) };
-    let body = intake::undone(&mut head, &body, &limits)?;
-    let mapped = map::read(profile, route, parameters, &head, body.clone(), &limits.map);
+    let work = Work::on(&head.headers, &body, Entry::Refusable);
+    let read = || {
+        let body = intake::undone(&mut head, &body, &limits)?;
+        Ok::<_, Problem>((map::read(profile, route, parameters, &head, body.clone(), &limits.map), body))
+    };
+    let (mapped, body) = sidecar.pool.run(work, read).await??;
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     note_mapped(&mapped, &head, trail);
 
@@ -384,33 +390,39 @@ impl Stage<'_> {
 
     async fn reply(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
         match self.mapped.route.pass.is_some() {
-            true => self.pass(response, &trail.id),
+            true => self.pass(response, trail).await,
             false => self.answer(response, trail).await,
         }
     }
 
-    fn pass(&self, response: &UpstreamResponse, decision_id: &str) -> Result<Reply, Problem> {
-        let released = Released::passed(answer::passing(response, &self.limits.answer)?);
+    async fn pass(&self, response: &UpstreamResponse, trail: &Trail) -> Result<Reply, Problem> {
+        let (pool, limits) = (&self.sidecar.pool, &self.limits.answer);
+        let body = pool.run(work_on(response, trail), || answer::passing(response, limits)).await??;
         let profile = &self.serving.snapshot.bundle.profile;
-        Ok(respond::release(response.status, &response.headers, released, decision_id, profile))
+        let released = Released::passed(body);
+        Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        if let Some(reply) = self.in_one_pass(response, trail)? {
-            return Ok(reply);
+        let work = work_on(response, trail);
+        let pool = &self.sidecar.pool;
+        if let Some(filtered) = pool.run(work, || self.in_one_pass(response)).await?? {
+            return self.release(response, filtered, trail);
         }
-        match answer::describe(response, self.mapped.route, &self.limits.answer)? {
+        let (work, limits) = (work.begun(), &self.limits.answer);
+        let described = pool.run(work, || answer::describe(response, self.mapped.route, limits)).await?;
+        match described? {
             Described::Empty => {
                 let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
             }
             Described::Body(document, shape) => {
-                let filtered = self.filtered(response, &document, shape, None, trail).await;
+                let filtered = self.filtered(response, &document, shape, None, work, trail).await;
                 filtered.map_err(|problem| answer::unreleased(problem, response.status))
             }
             Described::Table(document, shape, layout) => {
-                let filtered = self.filtered(response, &document, shape, Some(&layout), trail).await;
+                let filtered = self.filtered(response, &document, shape, Some(&layout), work, trail).await;
                 filtered.map_err(|problem| answer::unreleased(problem, response.status))
             }
         }
@@ -422,13 +434,17 @@ impl Stage<'_> {
         document: &Document,
         shape: &crate::bundle::profile::shape::Shape,
         layout: Option<&enforce::csv::Layout>,
+        work: Work,
         trail: &mut Trail,
     ) -> Result<Reply, Problem> {
         let profile = &self.serving.snapshot.bundle.profile;
-        let judged = self.fetcher().judge_all(document, shape, self.mapped).await?;
-        let mut filter = judged.filter(profile, shape, self.mapped);
-        filter.layout = layout;
-        self.release(response, enforce::response::filter(document, &filter), trail)
+        let judged = self.fetcher().judge_all(document, shape, self.mapped, work).await?;
+        let filter = || {
+            let filter = Filter { layout, ..judged.filter(profile, shape, self.mapped) };
+            enforce::response::filter(document, &filter)
+        };
+        let filtered = self.sidecar.pool.run(work, filter).await?;
+        self.release(response, filtered, trail)
     }
 
     /// What may leave of an answer, as a reply.
@@ -450,6 +466,13 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+/// Work on an answer. What the CRM has taken, or what is only observed, must not be refused for lack of a thread.
+fn work_on(response: &UpstreamResponse, trail: &Trail) -> Work {
+    let may_wait = trail.is_write || trail.observed.is_some();
+    let entry = if may_wait { Entry::Begun } else { Entry::Refusable };
+    Work::on(&response.headers, &response.body, entry)
 }
 
 fn is_write(mapped: &Mapped<'_>) -> bool {

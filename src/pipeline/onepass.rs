@@ -5,40 +5,34 @@
 
 use super::Stage;
 use super::enforce::answer;
-use super::enforce::response::scanned;
+use super::enforce::response::{Filtered, scanned};
 use super::enforce::scan::Halt;
 use super::enforce::scan::envelope::{Envelope, ScanLimits, Task};
 use super::enforce::scan::judge::{GateJudge, Lack};
 use super::fetch::{asked, expected_id, other_record};
 use super::forward::UpstreamResponse;
-use super::hydrate::convert::Lookups;
-use super::respond::Reply;
-use super::trail::Trail;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
 impl Stage<'_> {
-    /// The reply, if one pass can make it.
+    /// What may leave, if one pass can tell.
     pub(super) fn in_one_pass(
         &self,
         response: &UpstreamResponse,
-        trail: &mut Trail,
-    ) -> Result<Option<Reply>, Problem> {
+    ) -> Result<Option<Result<Filtered, Reason>>, Problem> {
         let route = self.mapped.route;
         let Some(layouts) = &self.serving.layouts else { return Ok(None) };
-        let Some(body) = answer::scannable(response, route)? else { return Ok(None) };
+        let Some(body) = answer::scannable(response, route, &self.limits.answer)? else { return Ok(None) };
         let task = self.task(layouts);
-        let snapshot = &self.serving.snapshot;
-        let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
-        let judge = GateJudge::new(self.gate, lookups, layouts, self.limits.json, Lack::Stops);
+        let judge = GateJudge::new(self.gate, Lack::Stops);
         let scanner = self.serving.scanners.take();
-        let (scanning, scanner) = match Envelope::new(task, judge, scanner).whole(body) {
+        let (scanning, scanner) = match Envelope::new(task, judge, scanner).whole(&body) {
             Ok(done) => done,
             Err(Halt::Lacking) => return Ok(None),
             Err(halt) => return Err(unreleased(halt, response.status)),
         };
         self.serving.scanners.give(scanner);
-        self.release(response, scanned(scanning), trail).map(Some)
+        Ok(Some(scanned(scanning)))
     }
 
     fn task<'t>(&'t self, layouts: &'t super::enforce::scan::layout::Layouts) -> Task<'t> {
@@ -56,9 +50,9 @@ impl Stage<'_> {
             expected: expected_id(&self.mapped.route.shape, self.mapped).map(|id| (route_type, id)),
             selection: projection.map(|projection| &projection.selection),
             limits: ScanLimits {
-                depth: self.limits.json.depth_max,
+                depth: self.limits.answer.json.depth_max,
                 records: self.limits.records_max,
-                step_bytes: self.limits.json.bytes_max,
+                step_bytes: self.limits.answer.json.bytes_max,
             },
         }
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::decide::gate::GATE_ACTIONS;
 use super::enforce::scan::layout::Layouts;
 use super::enforce::scan::learned::Idle;
 use super::identify::Sources;
@@ -30,8 +29,7 @@ pub struct Serving {
 impl Serving {
     fn new(snapshot: Arc<Snapshot>, identity: Arc<IdentitySources>) -> Self {
         let slices = &snapshot.bundle.slices;
-        let layouts =
-            Layouts::new(&snapshot.bundle.profile, |name| slices.attributes_needed(GATE_ACTIONS, name));
+        let layouts = Layouts::new(&snapshot.bundle.profile, |name| slices.needs(name).places.as_slice());
         Self { snapshot, identity, layouts, scanners: Idle::default() }
     }
 }

@@ -15,6 +15,7 @@ use super::forward::Upstream;
 use super::map::{self, Mapped};
 use super::observe::Observing;
 use super::origins::Browsers;
+use super::pool::{Pool, PoolLimits};
 use super::record::Recorder;
 use super::serving::{Current, Serving};
 use super::standing::Standing;
@@ -49,6 +50,8 @@ pub struct Sidecar {
     pub clock: Clock,
     /// Limits.
     pub limits: Limits,
+    /// Where large bodies are worked on.
+    pub pool: Pool,
     /// What is not enforced yet.
     pub observing: Observing,
     /// Counters.
@@ -86,6 +89,8 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// Of codings, in both directions.
     pub coding: CodingLimits,
+    /// Of work on large bodies.
+    pub pool: PoolLimits,
     /// Records in one answer, embedded ones included.
     pub records_max: usize,
     /// Records that one request may name.
@@ -116,6 +121,7 @@ impl Default for Limits {
             json_values_max: 2_000_000,
             answer_bytes_max: 16 * 1024 * 1024,
             coding: CodingLimits::default(),
+            pool: PoolLimits::default(),
             records_max: 20_000,
             ids_max: 100,
             fetches_max: 50,
@@ -202,6 +208,7 @@ impl Sidecar {
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
         let (observing, browsers) = (Observing::default(), Browsers::default());
         let readiness = Readiness::default();
+        let pool = Pool::new(limits.pool);
         Self {
             current,
             directory_age: Arc::new(directory_age),
@@ -210,6 +217,7 @@ impl Sidecar {
             cache,
             clock,
             limits,
+            pool,
             observing,
             metrics,
             traces,

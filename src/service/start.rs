@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "edge: binds the listeners")]
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::door;
 use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
+use crate::pipeline::pool::PoolLimits;
 use crate::pipeline::record::Recorder;
 use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
@@ -423,6 +425,14 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         json_depth_max: limits.json_depth,
         answer_bytes_max: limits.answer_bytes,
         coding: transport::coding_limits(limits),
+        pool: PoolLimits {
+            threads: match limits.pool_threads {
+                0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+                threads => threads,
+            },
+            queue_max: limits.pool_queue,
+            bytes_min: limits.pool_bytes,
+        },
         records_max: limits.records,
         ids_max: limits.ids,
         fetches_max: limits.fetches,

@@ -87,6 +87,8 @@ struct Gauges {
     ledger_writable: Gauge,
     ledger_queue: Gauge,
     requests_open: Gauge,
+    pool_busy: Gauge,
+    pool_waiting: Gauge,
     generation: Gauge,
     ready: Gauge,
 }
@@ -129,6 +131,10 @@ pub struct Readings {
     pub ledger_queue: u64,
     /// Requests under way.
     pub requests_open: u64,
+    /// Large bodies that are worked on.
+    pub pool_busy: u64,
+    /// Large bodies that wait for that.
+    pub pool_waiting: u64,
     /// The generation that serves.
     pub generation: u64,
     /// Seconds until each group of `[[observe]]` is enforced; 0 from then on.
@@ -305,6 +311,8 @@ impl Gauges {
             ledger_writable: add(r, "ledger_writable", "1 if the ledger takes entries", Gauge::default()),
             ledger_queue: add(r, "ledger_queue_entries", "Entries that wait to be written", Gauge::default()),
             requests_open: add(r, "requests_open", "Requests under way", Gauge::default()),
+            pool_busy: add(r, "pool_busy", "Large bodies that are worked on", Gauge::default()),
+            pool_waiting: add(r, "pool_waiting", "Large bodies that wait for that", Gauge::default()),
             generation: add(r, "generation", "Counts up with every reload", Gauge::default()),
             ready: add(r, "ready", "1 if every condition of readiness holds", Gauge::default()),
         }
@@ -422,6 +430,8 @@ impl Metrics {
         set(&self.read.generation, readings.generation);
         set(&self.read.ledger_queue, readings.ledger_queue);
         set(&self.read.requests_open, readings.requests_open);
+        set(&self.read.pool_busy, readings.pool_busy);
+        set(&self.read.pool_waiting, readings.pool_waiting);
         self.read.ledger_writable.set(i64::from(readings.ledger_is_writable));
         self.read.ready.set(i64::from(readings.is_ready));
         for (group, seconds) in &readings.observe_until {

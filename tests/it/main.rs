@@ -17,6 +17,7 @@ mod records;
 mod bad_input;
 mod any_crm;
 mod codings;
+mod pool;
 mod framing;
 mod certificates;
 mod tokens;

@@ -58,6 +58,12 @@ pub struct LimitsConfig {
     pub streams: usize,
     /// Requests under way for which nobody is identified.
     pub open_requests: usize,
+    /// Large bodies that are worked on at once; 0 is one for each core.
+    pub pool_threads: usize,
+    /// Large bodies that wait for that.
+    pub pool_queue: usize,
+    /// Bytes from which on a body is large.
+    pub pool_bytes: usize,
 }
 
 /// Reads the section; without it every default holds.
@@ -89,6 +95,9 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         stream_time_ms: settings.integer(&STREAM_TIME_MS),
         streams: settings.size(&STREAMS),
         open_requests: settings.size(&OPEN_REQUESTS),
+        pool_threads: settings.size(&POOL_THREADS),
+        pool_queue: settings.size(&POOL_QUEUE),
+        pool_bytes: settings.size(&POOL_BYTES),
     };
     settings.finish();
     Some(limits)
@@ -122,6 +131,9 @@ impl Default for LimitsConfig {
             stream_time_ms: STREAM_TIME_MS.default_integer(),
             streams: STREAMS.default_size(),
             open_requests: OPEN_REQUESTS.default_size(),
+            pool_threads: POOL_THREADS.default_size(),
+            pool_queue: POOL_QUEUE.default_size(),
+            pool_bytes: POOL_BYTES.default_size(),
         }
     }
 }
@@ -158,6 +170,9 @@ pub const SECTION: Section = Section {
         &STREAM_TIME_MS,
         &STREAMS,
         &OPEN_REQUESTS,
+        &POOL_THREADS,
+        &POOL_QUEUE,
+        &POOL_BYTES,
     ],
     inner: &[],
 };
@@ -236,3 +251,19 @@ const STREAMS: Key =
     Key::integer("streams", 256, 1, 100_000, "files that pass at once to identified callers");
 const OPEN_REQUESTS: Key =
     Key::integer("open_requests", 128, 1, 100_000, "requests under way for which nobody is identified");
+const POOL_THREADS: Key = Key::integer(
+    "pool_threads",
+    0,
+    0,
+    1_024,
+    "large bodies that are worked on at once; 0 is one for each core",
+);
+const POOL_QUEUE: Key =
+    Key::integer("pool_queue", 128, 0, 100_000, "large bodies that wait for that; one more is refused");
+const POOL_BYTES: Key = Key::integer(
+    "pool_bytes",
+    64 * 1024,
+    1,
+    1 << 30,
+    "from which on a body is large; whatever came in a coding is",
+);

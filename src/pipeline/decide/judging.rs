@@ -129,6 +129,18 @@ impl<'g> Judging<'g> {
         judgement
     }
 
+    /// The same for a record of which nothing can be found elsewhere: it is denied for what it lacks.
+    pub fn judge_lacking(
+        &mut self,
+        index: usize,
+        id: &str,
+        completeness: Completeness,
+        places: &[Place<&[u8]>],
+    ) -> RawJudgement {
+        let facts = facts(self.gate, Spelled { index, id, completeness, places });
+        self.number(self.gate.judge_plainly(&facts))
+    }
+
     /// The verdict of a number that this judging gave.
     pub fn verdict(&self, number: u32) -> Option<&Arc<RecordVerdict>> {
         self.verdicts.get(number as usize)

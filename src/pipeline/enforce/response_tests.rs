@@ -1,7 +1,5 @@
 //! What of an answer leaves: hidden, masked, embedded and undescribed parts, rows and totals.
 
-use std::collections::BTreeSet;
-
 use super::super::scan::envelope::{Envelope, ScanLimits, Scanning, Task};
 use super::super::scan::layout::Layouts;
 use super::super::scan::{Judge, Judgement, RawRecord};
@@ -169,7 +167,7 @@ fn scan(
     selection: Option<&Selection>,
     body: &str,
 ) -> Scanning {
-    let layouts = Layouts::new(profile, |_| BTreeSet::new()).unwrap();
+    let layouts = Layouts::new(profile, |_| &[]).unwrap();
     let task = Task {
         profile,
         layouts: &layouts,

@@ -12,6 +12,7 @@ use super::super::forward::UpstreamResponse;
 use super::super::map::body::is_json;
 use super::super::map::query::is_declared;
 use super::super::map::{self, Limits, Mapped};
+use super::super::pool::{Entry, Work};
 use super::super::respond::{self, Reply};
 use super::super::sidecar::Sidecar;
 use super::super::trail::Trail;
@@ -120,7 +121,9 @@ impl Stage<'_> {
                 Problem::new(Reason::Internal).internal("an answer is observed of a request that is not")
             );
         };
-        self.see_answer(observed, response, problem.as_ref());
+        let work = Work::on(&response.headers, &response.body, Entry::Begun);
+        let see = || self.see_answer(observed, response, problem.as_ref());
+        self.sidecar.pool.run(work, see).await?;
         observed.note(problem);
         if response.status < 200 {
             return Err(Problem::new(Reason::UpstreamShape).upstream(response.status));

@@ -10,7 +10,7 @@ mod twin;
 use std::collections::BTreeMap;
 
 use lockkeeper::bundle::profile::Profile;
-use lockkeeper::bundle::profile::types::RecordType;
+use lockkeeper::bundle::profile::types::{KeyPath, RecordType};
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::json::scan::object::Scanner;
 use lockkeeper::model::decision::Decision;
@@ -191,17 +191,10 @@ impl Rig {
     fn new() -> Self {
         let mut problems = Problems::default();
         let profile = Profile::load(&SourceFile::new("p", PROFILE), &mut problems).ok_or(problems).unwrap();
-        let needed = |name: &str| {
-            profile
-                .type_named(name)
-                .unwrap()
-                .1
-                .attributes
-                .iter()
-                .map(|attribute| attribute.name.clone())
-                .collect()
-        };
-        let layouts = Layouts::new(&profile, needed).unwrap();
+        let places: BTreeMap<String, Vec<KeyPath>> = profile.types.iter().map(|of| {
+            (of.name.clone(), of.attributes.iter().flat_map(|attribute| attribute.at.clone()).collect())
+        }).collect();
+        let layouts = Layouts::new(&profile, |name| places[name].as_slice()).unwrap();
         Self { profile, layouts }
     }
 

@@ -1,6 +1,6 @@
 //! How the records of each type lie in an answer, as tables for the scanner: made once for what serves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::shown::FieldNames;
 use crate::bundle::profile::Profile;
@@ -22,8 +22,8 @@ pub struct Layouts {
 pub struct TypeLayout {
     /// The level of its records.
     pub level: LevelId,
-    /// Where attributes that decisions need may be, by attribute and by the number of its path: places 1 and up. Place 0 is the id.
-    pub places: Vec<(usize, usize)>,
+    /// How many places there are: the id's, and those where attributes may be that decisions need.
+    pub places: usize,
     /// Whether what a record shows depends on more than which fields it has, and what its verdict is.
     pub is_irregular: bool,
     /// The full names of its fields.
@@ -73,25 +73,21 @@ pub enum SlotMeaning {
 type Way<'w> = (usize, &'w [String]);
 
 impl Layouts {
-    /// The tables of a profile, with the attributes that decisions on a type need. `None` if it is too large for tables.
-    pub fn new(profile: &Profile, needed: impl Fn(&str) -> BTreeSet<String>) -> Option<Self> {
+    /// The tables of a profile, with the places of what decisions on a type need. `None` if it is too large for tables.
+    pub fn new<'n>(profile: &Profile, needed: impl Fn(&str) -> &'n [KeyPath]) -> Option<Self> {
         let mut layouts = Layouts::default();
         for _ in &profile.types {
             layouts.reserve()?;
         }
         for (index, (record_type, tree)) in profile.types.iter().zip(&profile.trees).enumerate() {
             let needed = needed(&record_type.name);
-            let places = places(record_type, &needed);
-            let mut ways: Vec<Way<'_>> = vec![(0, record_type.id.as_slice())];
-            for (place, (attribute, path)) in places.iter().enumerate() {
-                let path = record_type.attributes.get(*attribute).and_then(|spec| spec.at.get(*path));
-                ways.extend(path.map(|path| (place + 1, path.as_slice())));
-            }
+            let paths = std::iter::once(&record_type.id).chain(needed).map(KeyPath::as_slice);
+            let ways: Vec<Way<'_>> = paths.enumerate().collect();
             let level = LevelId::try_from(index).ok()?;
             layouts.define(profile, record_type, tree, level, &ways)?;
             let is_irregular = record_type.fields.iter().any(|field| field.hide == Hide::Branch);
             let names = FieldNames::of(record_type);
-            layouts.types.push(TypeLayout { level, places, is_irregular, names });
+            layouts.types.push(TypeLayout { level, places: ways.len(), is_irregular, names });
         }
         Some(layouts)
     }
@@ -203,13 +199,6 @@ impl SlotSpec {
     fn has_places(&self) -> bool {
         !self.here.is_empty() || !self.below.is_empty()
     }
-}
-
-/// Where the attributes may be that decisions need.
-fn places(record_type: &RecordType, needed: &BTreeSet<String>) -> Vec<(usize, usize)> {
-    let attributes = record_type.attributes.iter().enumerate();
-    let attributes = attributes.filter(|(_, attribute)| needed.contains(&attribute.name));
-    attributes.flat_map(|(index, attribute)| (0..attribute.at.len()).map(move |path| (index, path))).collect()
 }
 
 /// What is left of a way behind a key.

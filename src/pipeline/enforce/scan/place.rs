@@ -10,18 +10,8 @@ use crate::json::scan::lex::{byte, key_and_value, skip_space, value_end};
 use crate::json::scan::object::{NO_OBJECT, Node, decoded};
 use crate::json::token;
 
-/// What stands at a place where an attribute may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place<'b> {
-    /// There is no such key.
-    Missing,
-    /// `null`, there or on the way.
-    Null,
-    /// Something else than an object is on the way.
-    Misshapen,
-    /// The exact text of the value.
-    Found(&'b [u8]),
-}
+/// What stands at a place where an attribute may be: the exact text of the value.
+pub type Place<'b> = super::super::super::hydrate::extract::Place<&'b [u8]>;
 
 /// What the places are read from.
 #[derive(Clone, Copy)]

@@ -88,7 +88,7 @@ impl<'p, J: Judge> Writer<'p, J> {
         let record_type = profile.types.get(record.type_index).ok_or(Halt::Internal)?;
         let mut few = [Place::Missing; PLACES_FEW];
         let mut many = Vec::new();
-        let count = layout.places.len() + 1;
+        let count = layout.places;
         let places = match few.get_mut(..count) {
             Some(few) => few,
             None => {
