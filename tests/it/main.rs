@@ -16,6 +16,7 @@ mod writes;
 mod records;
 mod bad_input;
 mod any_crm;
+mod bad_json;
 mod codings;
 mod pool;
 mod framing;
