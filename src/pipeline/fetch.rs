@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::decide::gate::{Judging, RecordGate, RecordVerdict, Visibility};
+use super::decide::gate::{RecordGate, RecordVerdict, Visibility};
+use super::decide::judging::Judging;
 use super::enforce::answer::{Answer, open};
 use super::enforce::response::Filter;
 use super::forward::{Passage, Probe, UpstreamResponse};
