@@ -5,14 +5,15 @@ import math
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 776, 400
-LEFT, RIGHT, TOP, BOTTOM = 80, 216, 44, 52
+WIDTH, HEIGHT = 776, 416
+LEFT, RIGHT, TOP, BOTTOM = 80, 216, 44, 68
 LABEL_HEIGHT = 15
 # Every colour here can be read on white and on the dark grey of code hosts: a picture is not told which page it stands on.
 COLOURS = ("#2f7ed8", "#d9622b", "#2e9e6b", "#a15fd0")
 STYLE = """
     text { font: 12px system-ui, sans-serif; fill: #6e7781 }
     .title { font-size: 14px; font-weight: 600 }
+    .note { font-size: 10px }
     .grid { stroke: #8c959f; stroke-opacity: .28 }
     .axis { stroke: #8c959f }
 """
@@ -31,7 +32,8 @@ class Chart:
     y_label: str
     curves: list
 
-    def svg(self):
+    def svg(self, note):
+        """The picture; the note says which run it is of."""
         # Nothing is drawn at zero on a logarithmic axis: what was below the bench's resolution is left out.
         curves = [Curve(curve.label, [(x, y) for x, y in curve.points if x > 0 and y > 0]) for curve in self.curves]
         curves = [curve for curve in curves if curve.points]
@@ -43,6 +45,7 @@ class Chart:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             f"<title>{escape(self.title)}</title>", f"<style>{STYLE}</style>",
             text(LEFT, 22, self.title, "start", "title"), *self.axes(),
+            text(WIDTH - 8, HEIGHT - 8, note, "end", "note"),
         ]
         labels = spread([(self.y.at(curve.points[-1][1]), number) for number, curve in enumerate(curves)])
         for number, curve in enumerate(curves):
@@ -61,7 +64,7 @@ class Chart:
             parts.append(text(x, HEIGHT - BOTTOM + 18, short(value), "middle"))
         base = HEIGHT - BOTTOM
         parts.append(f'<path class="axis" fill="none" d="M{LEFT} {TOP}V{base}H{WIDTH - RIGHT}"/>')
-        parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, self.x_label, "middle"))
+        parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 38, self.x_label, "middle"))
         parts.append(text(LEFT - 8, TOP - 10, self.y_label, "end"))
         return parts
 
