@@ -5,6 +5,7 @@ arrives and keeps none of it. Ledger on disk, as in production.
 """
 
 import argparse
+import multiprocessing
 import os
 import pathlib
 import shutil
@@ -21,6 +22,7 @@ from targets import AUTHORIZATION, write_keys
 CHUNK_BYTES = 64 * 1024
 READ_BYTES = 1024 * 1024
 RECORDS_PER_BLOCK = 1000
+MARK = b'{"id":'
 MEMORY_GOAL_MB, RATE_GOAL = 16, 300
 
 
@@ -54,13 +56,18 @@ def export(program, folder, megabytes):
     server = Process("lockkeeper", [program, "serve", "--config", folder / "lockkeeper.toml"], folder)
     server.wait_for(ports["port"])
     # What the first request brings into memory is not the export's.
-    upstream.blocks = 1
+    upstream.answer_with(1)
     ask(ports["port"])
-    upstream.blocks = blocks
+    upstream.answer_with(blocks)
     idle_mb, cpu_s = server.memory_mb("VmRSS"), server.cpu_s()
     start = time.perf_counter()
     answer = ask(ports["port"])
     seconds, cpu_s = time.perf_counter() - start, server.cpu_s() - cpu_s
+    start = time.perf_counter()
+    straight = ask(upstream.port)
+    straight_seconds = time.perf_counter() - start
+    if straight.body_bytes != upstream.length(blocks) or not straight.is_whole:
+        raise Refused("the export does not even come whole straight from the upstream")
     sent_mb = upstream.length(blocks) / 1e6
     passed = answer.status == 200 and answer.is_whole and answer.records == blocks * RECORDS_PER_BLOCK
     rows = [
@@ -70,6 +77,7 @@ def export(program, folder, megabytes):
                     + ("" if answer.is_whole else ", broken off")),
         ("resident when idle", f"{idle_mb:.1f} MB"),
         ("peak above idle", f"{server.memory_mb() - idle_mb:.1f} MB (goal: ≤ {MEMORY_GOAL_MB})"),
+        ("the same without Lockkeeper", f"{sent_mb / straight_seconds:,.0f} MB/s: upstream and caller allow no more"),
         ("load average", f"{os.getloadavg()[0]:.1f}"),
     ]
     if passed:
@@ -89,13 +97,19 @@ def export(program, folder, megabytes):
 
 
 class Upstream:
-    """A CRM that answers every request with the same export, in chunks."""
+    """A CRM that answers every request with the same export, in chunks. A process of its own, else it would wait for us."""
 
     def __init__(self, block, blocks):
-        self.block, self.blocks = block, blocks
+        self.block = block
+        self.first, self.later = chunked(block), chunked(b"," + block)
+        self.count = multiprocessing.Value("q", blocks)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
+        multiprocessing.get_context("fork").Process(target=self.serve, daemon=True).start()
+
+    def answer_with(self, blocks):
+        """From the next request on."""
+        self.count.value = blocks
 
     def length(self, blocks):
         return blocks * (len(self.block) + 1) - 1 + len(b'{"data":[') + len(b"]}")
@@ -113,9 +127,8 @@ class Upstream:
                 )
                 try:
                     connection.sendall(chunked(b'{"data":['))
-                    first, later = chunked(self.block), chunked(b"," + self.block)
-                    for number in range(self.blocks):
-                        connection.sendall(later if number else first)
+                    for number in range(self.count.value):
+                        connection.sendall(self.later if number else self.first)
                     connection.sendall(chunked(b"]}") + b"0\r\n\r\n")
                 except OSError:
                     return
@@ -148,10 +161,9 @@ class Answer:
     def take(self, part):
         self.body_bytes += len(part)
         self.start += part[:max(0, 2000 - len(self.start))]
-        seen = self.tail + part
-        # A mark that is cut in two is counted with the second part: the tail is one byte shorter than a mark.
-        self.records += seen.count(b'{"id":')
-        self.tail = seen[-5:]
+        # A mark may be cut in two; neither half is long enough to hold another.
+        self.records += part.count(MARK) + (self.tail + part[:len(MARK) - 1]).count(MARK)
+        self.tail = (self.tail + part[1 - len(MARK):])[1 - len(MARK):]
 
 
 def ask(port):
