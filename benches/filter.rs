@@ -163,7 +163,8 @@ fn row(shape: &Shape, profile: &Profile, layouts: &Layouts, rounds: usize) {
 
 fn layouts(profile: &Profile) -> Layouts {
     let needed = |name: &str| {
-        let paths = profile.types[profile.type_named(name).unwrap().0].attributes.iter().flat_map(|of| of.at.clone());
+        let paths =
+            profile.types[profile.type_named(name).unwrap().0].attributes.iter().flat_map(|of| of.at.clone());
         &*paths.collect::<Vec<_>>().leak()
     };
     Layouts::new(profile, needed).unwrap()
@@ -179,7 +180,7 @@ fn task<'t>(profile: &'t Profile, layouts: &'t Layouts, shape: &Shape) -> Task<'
         asked_id: None,
         expected: None,
         selection: None,
-        limits: ScanLimits { depth: 64, records: 100_000, step_bytes: 1 << 22 },
+        limits: ScanLimits { depth: 64, keys: 100_000, records: 100_000, step_bytes: 1 << 22 },
     }
 }
 

@@ -116,7 +116,7 @@ impl Collector {
         if let Some(last) = self.items.back_mut().filter(|last| last.continues_with(&kind, &entry)) {
             return last.join(&entry);
         }
-        if matches!(kind.as_str(), "outcome" | "delivery" | "alarm" | "observed") {
+        if matches!(kind.as_str(), "shown" | "outcome" | "delivery" | "alarm" | "observed") {
             let of = text(&entry, "of").to_owned();
             if let Some(item) = self.decision(&of) {
                 return item.add_later(entry);

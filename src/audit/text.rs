@@ -18,7 +18,7 @@ pub fn item(item: &Item, resolve: Resolve<'_>) -> String {
     let mut block = Block::default();
     match item.kind.as_str() {
         "decision" => block.decision(item, resolve),
-        "outcome" | "delivery" | "observed" => {
+        "shown" | "outcome" | "delivery" | "observed" => {
             block.head(&item.entry, &item.kind.to_uppercase(), item.id.as_deref().unwrap_or_default());
             block.later(&item.entry);
         }
@@ -164,6 +164,7 @@ impl Block {
                 self.line("answer", &outcome(entry));
                 self.sets(entry);
             }
+            "shown" => self.sets(entry),
             "delivery" => self.line("answer", "the caller had gone before it was delivered"),
             "observed" => self.observed(entry),
             "alarm" => self.line("ALARM", text(entry, "reason")),

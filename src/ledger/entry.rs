@@ -22,6 +22,8 @@ pub enum Entry {
     Start(Start),
     /// A request was decided. It stays open until an outcome names it.
     Decision(Box<Decision>),
+    /// What a part of a long answer showed; durable before that part leaves.
+    Shown(Box<Shown>),
     /// What became of a decided request.
     Outcome(Outcome),
     /// Names that an observed request showed and the profile does not have.
@@ -251,6 +253,30 @@ pub struct Part {
     pub n: u32,
     /// How many there are.
     pub of: u32,
+}
+
+/// What a part of a long answer showed, which leaves part by part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// The decision's id.
+    pub of: String,
+    /// The part's number, from 1.
+    pub n: u32,
+    /// Which fields of which records were shown, hidden and masked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Sets>,
+    /// Records that were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows_hidden: Vec<RowsHidden>,
+    /// The `@reason` of policies that left records out, by id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, String>,
+    /// The ids of policies that failed to evaluate.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// Set where the entry takes several lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 /// What became of a decided request; it closes the decision.

@@ -67,6 +67,12 @@ impl Entry {
                 sets: field_sets(&decision.sets),
                 effect: OpenEffect::Opens(decision.id.clone()),
             },
+            Self::Shown(shown) => Prepared {
+                kind: "shown",
+                objects: split::encode("shown", shown.as_ref())?,
+                sets: field_sets(&shown.sets),
+                effect: OpenEffect::None,
+            },
             Self::Outcome(outcome) => Prepared {
                 kind: OUTCOME,
                 objects: split::encode(OUTCOME, outcome)?,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::counts::{Passes, Refusals};
 use super::entry::revision::{PolicyChanges, Revision};
-use super::entry::{Access, Decision, Outcome, Part, RowsHidden, Sets};
+use super::entry::{Access, Decision, Outcome, Part, RowsHidden, Sets, Shown};
 use super::error::LedgerError;
 use super::line::OBJECT_BYTES_MAX;
 use super::own::SegmentHead;
@@ -111,21 +111,17 @@ impl Packer {
 impl Split for Decision {
     fn lists(&self) -> Result<Vec<List>, serde_json::Error> {
         let access = self.access.iter().map(|item| list(&Access { ids: vec![], ..item.clone() }, &item.ids));
-        let sets = self.sets.iter().map(|item| list(&Sets { ids: vec![], ..item.clone() }, &item.ids));
-        let rows =
-            self.rows_hidden.iter().map(|item| list(&RowsHidden { ids: vec![], ..item.clone() }, &item.ids));
-        access.chain(sets).chain(rows).collect()
+        access.chain(records(&self.sets, &self.rows_hidden)).collect()
     }
 
     fn part(&self, keep: &[Keep], part: Part) -> Self {
         let (access, keep) = keep.split_at(self.access.len().min(keep.len()));
         let (sets, rows) = keep.split_at(self.sets.len().min(keep.len()));
         let of_access = |(item, ids): (&Access, _)| Access { ids, ..item.clone() };
-        let of_rows = |(item, ids): (&RowsHidden, _)| RowsHidden { ids, ..item.clone() };
         Self {
             access: kept(&self.access, access, |item| &item.ids).map(of_access).collect(),
             sets: kept_sets(&self.sets, sets),
-            rows_hidden: kept(&self.rows_hidden, rows, |item| &item.ids).map(of_rows).collect(),
+            rows_hidden: kept_rows(&self.rows_hidden, rows),
             part: Some(part),
             ..self.without_lists()
         }
@@ -167,6 +163,25 @@ impl Decision {
             directory: directory.clone(),
             mode: *mode,
             part: None,
+        }
+    }
+}
+
+impl Split for Shown {
+    fn lists(&self) -> Result<Vec<List>, serde_json::Error> {
+        records(&self.sets, &self.rows_hidden).collect()
+    }
+
+    fn part(&self, keep: &[Keep], part: Part) -> Self {
+        let (sets, rows) = keep.split_at(self.sets.len().min(keep.len()));
+        Self {
+            of: self.of.clone(),
+            n: self.n,
+            sets: kept_sets(&self.sets, sets),
+            rows_hidden: kept_rows(&self.rows_hidden, rows),
+            reasons: self.reasons.clone(),
+            errors: self.errors.clone(),
+            part: Some(part),
         }
     }
 }
@@ -260,6 +275,19 @@ fn kept<'a, T>(
         .zip(keep)
         .filter(|(_, keep)| keep.is_some())
         .map(move |(item, keep)| (item, slice(ids(item), keep)))
+}
+
+/// The lists of what was shown and of what was left out.
+fn records<'e>(
+    sets: &'e [Sets],
+    rows: &'e [RowsHidden],
+) -> impl Iterator<Item = Result<List, serde_json::Error>> + 'e {
+    let sets = sets.iter().map(|item| list(&Sets { ids: vec![], ..item.clone() }, &item.ids));
+    sets.chain(rows.iter().map(|item| list(&RowsHidden { ids: vec![], ..item.clone() }, &item.ids)))
+}
+
+fn kept_rows(all: &[RowsHidden], keep: &[Keep]) -> Vec<RowsHidden> {
+    kept(all, keep, |item| &item.ids).map(|(item, ids)| RowsHidden { ids, ..item.clone() }).collect()
 }
 
 fn kept_sets(all: &[Sets], keep: &[Keep]) -> Vec<Sets> {

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::crm::{self, CrmClient, UpstreamOptions, diagnose, late};
+use super::enforce::answer::is_success;
 use super::enforce::request::{Clearance, UpstreamRequest, base_headers, target};
 use super::stream::{self, Sender, Sending, Source, StreamLimits};
 use crate::bundle::profile::Profile;
@@ -60,6 +61,36 @@ pub struct StreamedResponse {
     pub headers: HeaderMap,
     /// The body.
     pub body: Source,
+}
+
+/// An answer that may be too long to be held.
+pub enum Listing {
+    /// It is there as a whole.
+    Whole(UpstreamResponse),
+    /// It is a success, and longer than what is held back.
+    Long(Long),
+}
+
+/// A long answer of which the start is there.
+pub struct Long {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// What came so far.
+    pub held: Vec<Bytes>,
+    /// What is still to come.
+    pub rest: Source,
+}
+
+impl Listing {
+    /// The status.
+    pub fn status(&self) -> u16 {
+        match self {
+            Listing::Whole(response) => response.status,
+            Listing::Long(long) => long.status,
+        }
+    }
 }
 
 /// The CRM.
@@ -125,6 +156,61 @@ impl Upstream {
         let status = parts.status.as_u16();
         let body = Source::new(body, Sender::Crm, limits).map_err(|problem| problem.upstream(status))?;
         Ok(StreamedResponse { status, headers: parts.headers, body })
+    }
+
+    /// Forwards what was cleared, and hands back the answer once it is there, or is longer than what is held back.
+    pub async fn forward_listing(
+        &self,
+        clearance: Clearance,
+        passage: &Passage,
+        limits: StreamLimits,
+        held_max: usize,
+    ) -> Result<Listing, Problem> {
+        let mut request = clearance.into_request();
+        let asked = passage.watch.as_ref().map(|watch| watch.ask(&request.method, &mut request.headers));
+        let limit = self.whole(passage);
+        let result = match timeout(limit, self.begin(request, passage, limits, held_max)).await {
+            Ok(result) => result,
+            Err(_) => Err(late("the whole answer", limit)),
+        };
+        if let Some((watch, asked)) = passage.watch.as_ref().zip(asked) {
+            let told = result.as_ref().map(Listing::status).map_err(|problem| problem.reason);
+            watch.answered(asked, told);
+        }
+        result
+    }
+
+    async fn begin(
+        &self,
+        request: UpstreamRequest,
+        passage: &Passage,
+        limits: StreamLimits,
+        held_max: usize,
+    ) -> Result<Listing, Problem> {
+        let limit = self.head(passage);
+        let sent = timeout(limit, self.ask(&request, passage)).await;
+        let response = sent.map_err(|_| late("the head of the answer", limit))??;
+        let status = response.status().as_u16();
+        if !is_success(status) {
+            return self.collect(response, passage).await.map(Listing::Whole);
+        }
+        let (parts, body) = response.into_parts();
+        let headers = parts.headers;
+        let idle_ms = u64::try_from(self.options.times.body_idle.as_millis()).unwrap_or(u64::MAX);
+        let limits = StreamLimits { idle_ms, ..limits };
+        let failed = |problem: Problem| problem.upstream(status);
+        let mut rest = Source::new(body, Sender::Crm, limits).map_err(failed)?;
+        let (mut held, mut bytes) = (Vec::new(), 0);
+        while let Some(piece) = rest.next().await.map_err(failed)? {
+            bytes += piece.len();
+            held.push(piece);
+            if bytes > held_max {
+                return Ok(Listing::Long(Long { status, headers, held, rest }));
+            }
+        }
+        let mut whole = BytesMut::with_capacity(bytes);
+        held.iter().for_each(|piece| whole.extend_from_slice(piece));
+        Ok(Listing::Whole(UpstreamResponse { status, headers, body: whole.freeze() }))
     }
 
     /// Forwards what was cleared with a body that still comes in, and hands back the whole answer.

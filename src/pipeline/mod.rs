@@ -36,6 +36,7 @@ pub mod age;
 pub mod sidecar;
 pub mod fetch;
 mod onepass;
+mod listing;
 pub mod files;
 pub mod pool;
 pub mod intake;
@@ -63,7 +64,7 @@ use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
-use forward::{Asking, Passage, UpstreamResponse};
+use forward::{Asking, Listing, Passage, UpstreamResponse};
 use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
@@ -108,7 +109,7 @@ struct Asked {
 /// The path itself, on one screen.
 async fn path(
     sidecar: &Sidecar,
-    serving: &Serving,
+    serving: &Arc<Serving>,
     exchange: Exchange,
     trail: &mut Trail,
 ) -> Result<Reply, Problem> {
@@ -169,7 +170,16 @@ async fn path(
         return stage.stream(clearance, transit, trail).await;
     }
 
-    let response = stage.forward(clearance, upload, trail).await?;
+    let response = match stage.is_listing(trail) {
+        false => stage.forward(clearance, upload, trail).await?,
+        true => match stage.forward_listing(clearance, trail).await? {
+            Listing::Whole(response) => response,
+            Listing::Long(long) => {
+                stage.check_key(long.status)?;
+                return stage.pour(long, trail).await;
+            }
+        },
+    };
     stage.check_key(response.status)?;
     let reply = match trail.observed.is_some() {
         false => stage.reply(&response, trail).await,
@@ -292,7 +302,7 @@ fn withhold(trail: &Trail, unavailable: &Problem, reply_to: oneshot::Sender<outg
 /// What the stages after mapping work with.
 struct Stage<'a> {
     sidecar: &'a Sidecar,
-    serving: &'a Serving,
+    serving: &'a Arc<Serving>,
     identity: &'a Identity,
     mapped: &'a Mapped<'a>,
     gate: &'a RecordGate,

@@ -35,7 +35,7 @@ impl Stage<'_> {
         Ok(Some(scanned(scanning)))
     }
 
-    fn task<'t>(&'t self, layouts: &'t super::enforce::scan::layout::Layouts) -> Task<'t> {
+    pub(super) fn task<'t>(&'t self, layouts: &'t super::enforce::scan::layout::Layouts) -> Task<'t> {
         let profile = &self.serving.snapshot.bundle.profile;
         let type_index = |name: &str| profile.type_named(name).map(|(index, _)| index);
         let asked = asked(self.mapped);
@@ -52,13 +52,15 @@ impl Stage<'_> {
             limits: ScanLimits {
                 depth: self.limits.answer.json.depth_max,
                 records: self.limits.records_max,
+                keys: self.limits.records_max,
                 step_bytes: self.limits.answer.json.bytes_max,
             },
         }
     }
 }
 
-fn unreleased(halt: Halt, status: u16) -> Problem {
+/// Why an answer that one pass looked at may not leave.
+pub(super) fn unreleased(halt: Halt, status: u16) -> Problem {
     let shape = |why: String| Problem::new(Reason::UpstreamShape).internal(why);
     match halt {
         Halt::Malformed => Problem::new(Reason::UpstreamMalformed).upstream(status),
@@ -67,7 +69,11 @@ fn unreleased(halt: Halt, status: u16) -> Problem {
         }
         Halt::TooMany(limit) => shape(format!("the answer has more than {limit} records")),
         Halt::TooLarge(_) => Problem::new(Reason::UpstreamTooLarge).upstream(status),
+        Halt::Refused => Reason::Forbidden.into(),
         Halt::OtherRecord => other_record(),
-        Halt::Lacking | Halt::EarlyTotal | Halt::Internal => Reason::Internal.into(),
+        Halt::EarlyTotal => {
+            shape("a count of what is shown stands before the rows of a long list".to_owned())
+        }
+        Halt::Lacking | Halt::Internal => Reason::Internal.into(),
     }
 }

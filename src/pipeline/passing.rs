@@ -11,7 +11,7 @@ use super::enforce::transit::{self, CrmPlace, Passable};
 use super::outgoing::Outgoing;
 use super::respond::{self, Reply};
 use super::sidecar::Sidecar;
-use super::stream::{PumpEnd, flow};
+use super::stream::PumpEnd;
 use super::trail::{End, Trail};
 use crate::bundle::profile::transit::Transit;
 use crate::ledger::entry::Delivered;
@@ -66,10 +66,10 @@ pub async fn deliver(
     reply_to: oneshot::Sender<Outgoing>,
 ) {
     let (status, kind) = (reply.status, reply.body.kind());
-    let (sink, flow) = flow(stream.length());
+    let (flow, feeding) = stream.start();
     let (outgoing, delivered) = Outgoing::flowing(status, reply.headers, flow);
     let _ = reply_to.send(outgoing);
-    let pumped = stream.pump(sink).await;
+    let pumped = feeding.await;
     // What was not handed on whole cannot have arrived whole, and its connection may hang for long.
     let arrived = match pumped.end == PumpEnd::Whole {
         true => delivered.await.unwrap_or(Delivered::Abandoned),

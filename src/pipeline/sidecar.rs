@@ -43,7 +43,7 @@ pub struct Sidecar {
     /// The CRM.
     pub upstream: Upstream,
     /// The ledger.
-    pub recorder: Recorder,
+    pub recorder: Arc<Recorder>,
     /// Verdicts on records.
     pub cache: Arc<VerdictCache>,
     /// The time and the ids made of it.
@@ -91,6 +91,8 @@ pub struct Limits {
     pub coding: CodingLimits,
     /// Of work on large bodies.
     pub pool: PoolLimits,
+    /// Bytes of a list that are held back until it is whole; a longer one leaves while it comes in.
+    pub hold_bytes: usize,
     /// Records in one answer, embedded ones included.
     pub records_max: usize,
     /// Records that one request may name.
@@ -120,6 +122,7 @@ impl Default for Limits {
             json_depth_max: 64,
             json_values_max: 2_000_000,
             answer_bytes_max: 16 * 1024 * 1024,
+            hold_bytes: 4 * 1024 * 1024,
             coding: CodingLimits::default(),
             pool: PoolLimits::default(),
             records_max: 20_000,
@@ -213,7 +216,7 @@ impl Sidecar {
             current,
             directory_age: Arc::new(directory_age),
             upstream,
-            recorder,
+            recorder: Arc::new(recorder),
             cache,
             clock,
             limits,

@@ -130,7 +130,7 @@ impl Source {
         };
         if end == PumpEnd::Whole {
             // Where the length was announced, nobody may wait for the end any more.
-            let _ = sink.0.send(Piece::End).await;
+            sink.end().await;
         }
         Pumped { bytes, end, problem }
     }
@@ -160,7 +160,8 @@ impl Source {
         Ok(if sink.take(waiting, bytes, idle).await { PumpEnd::Whole } else { PumpEnd::Left })
     }
 
-    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             let frame = timeout(Duration::from_millis(self.limits.idle_ms), self.body.frame()).await;
             match frame {
@@ -181,8 +182,13 @@ impl Source {
 }
 
 impl Sink {
+    /// Says that this was all.
+    pub(super) async fn end(&self) {
+        let _ = self.0.send(Piece::End).await;
+    }
+
     /// Hands on a piece; `false` if nobody takes it any more, or takes nothing for too long.
-    async fn take(&self, piece: Bytes, bytes: &mut u64, idle: Duration) -> bool {
+    pub(super) async fn take(&self, piece: Bytes, bytes: &mut u64, idle: Duration) -> bool {
         let length = length(&piece);
         if length == 0 {
             return true;

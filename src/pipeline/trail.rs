@@ -115,16 +115,10 @@ impl Trail {
 
     /// What the policies that denied something say for themselves.
     fn reasons_of(&self, sets: &ShownSets) -> BTreeMap<String, String> {
-        let Some(bundle) = self.serving.as_ref().map(|serving| &serving.bundle) else {
-            return BTreeMap::new();
-        };
+        let Some(serving) = &self.serving else { return BTreeMap::new() };
         let denied = self.verdict.all_accesses().filter(|access| !access.decision.is_allow());
         let denied = denied.flat_map(|access| &access.decision.determining);
-        let hidden = sets.rows_hidden.keys().flat_map(|why| &why.policies);
-        let said = denied
-            .chain(hidden)
-            .filter_map(|id| Some((id.clone(), bundle.policies.reasons.get(id)?.clone())));
-        said.collect()
+        reasons(serving, denied.chain(hiding(sets)))
     }
 
     /// What the counters need to know.
@@ -319,6 +313,30 @@ fn view_access(sets: &ShownSets) -> Vec<Access> {
             attribute: None,
         }],
     }
+}
+
+/// What a part of a long answer showed.
+pub fn shown(of: &str, n: u32, sets: &ShownSets, serving: &Snapshot) -> entry::Shown {
+    entry::Shown {
+        of: of.to_owned(),
+        n,
+        sets: to_sets(sets),
+        rows_hidden: to_rows_hidden(sets),
+        reasons: reasons(serving, hiding(sets)),
+        errors: sets.errors.clone(),
+        part: None,
+    }
+}
+
+/// The policies that left records out.
+fn hiding(sets: &ShownSets) -> impl Iterator<Item = &String> {
+    sets.rows_hidden.keys().flat_map(|why| &why.policies)
+}
+
+/// What policies say of themselves.
+fn reasons<'i>(serving: &Snapshot, ids: impl Iterator<Item = &'i String>) -> BTreeMap<String, String> {
+    let reasons = &serving.bundle.policies.reasons;
+    ids.filter_map(|id| Some((id.clone(), reasons.get(id)?.clone()))).collect()
 }
 
 fn to_sets(sets: &ShownSets) -> Vec<Sets> {

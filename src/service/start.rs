@@ -425,6 +425,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         json_depth_max: limits.json_depth,
         answer_bytes_max: limits.answer_bytes,
         coding: transport::coding_limits(limits),
+        hold_bytes: limits.hold_bytes,
         pool: PoolLimits {
             threads: match limits.pool_threads {
                 0 => std::thread::available_parallelism().map_or(1, NonZero::get),

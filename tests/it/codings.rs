@@ -34,7 +34,7 @@ fn plain(body: &[u8]) -> Vec<u8> {
     body.to_vec()
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).unwrap();
     encoder.finish().unwrap()

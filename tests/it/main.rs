@@ -11,6 +11,7 @@ mod filter;
 mod proposed;
 mod reads;
 mod lists;
+mod long_lists;
 mod hidden;
 mod writes;
 mod records;

@@ -14,6 +14,8 @@ pub struct LimitsConfig {
     pub body_timeout_ms: u64,
     /// Bytes of an answer of the CRM.
     pub answer_bytes: usize,
+    /// Bytes of a list that are held back until it is whole.
+    pub hold_bytes: usize,
     /// How many times as long as what came a body may be without its codings.
     pub coding_ratio: u64,
     /// Codings on top of each other.
@@ -73,6 +75,7 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         body_bytes: settings.size(&BODY_BYTES),
         body_timeout_ms: settings.integer(&BODY_TIMEOUT_MS),
         answer_bytes: settings.size(&ANSWER_BYTES),
+        hold_bytes: settings.size(&HOLD_BYTES),
         coding_ratio: settings.integer(&CODING_RATIO),
         codings: settings.size(&CODINGS),
         json_depth: settings.size(&JSON_DEPTH),
@@ -109,6 +112,7 @@ impl Default for LimitsConfig {
             body_bytes: BODY_BYTES.default_size(),
             body_timeout_ms: BODY_TIMEOUT_MS.default_integer(),
             answer_bytes: ANSWER_BYTES.default_size(),
+            hold_bytes: HOLD_BYTES.default_size(),
             coding_ratio: CODING_RATIO.default_integer(),
             codings: CODINGS.default_size(),
             json_depth: JSON_DEPTH.default_size(),
@@ -142,12 +146,13 @@ impl Default for LimitsConfig {
 pub const SECTION: Section = Section {
     name: "limits",
     meaning: "What one request may cost. Routes of the profile can narrow some of them.\n\n\
-              A JSON document has at most 2,000,000 values. Answers are held in memory whole: `requests` times `answer_bytes` bounds them.",
+              A JSON document has at most 2,000,000 values. Answers but for long lists are held in memory whole: `requests` times `answer_bytes` bounds them.",
     presence: Presence::Optional,
     keys: &[
         &BODY_BYTES,
         &BODY_TIMEOUT_MS,
         &ANSWER_BYTES,
+        &HOLD_BYTES,
         &CODING_RATIO,
         &CODINGS,
         &JSON_DEPTH,
@@ -180,6 +185,13 @@ const BODY_BYTES: Key = Key::integer("body_bytes", 1 << 20, 1, 1 << 30, "of a re
 const BODY_TIMEOUT_MS: Key =
     Key::integer("body_timeout_ms", 10_000, 100, 3_600_000, "for a request body to arrive");
 const ANSWER_BYTES: Key = Key::integer("answer_bytes", 16 << 20, 1, 1 << 30, "of an answer of the CRM");
+const HOLD_BYTES: Key = Key::integer(
+    "hold_bytes",
+    4 << 20,
+    1,
+    1 << 30,
+    "of a list that are held back until it is whole, so that what is wrong with it is said by a status. A longer list leaves while it comes in, each part recorded first, up to `stream_bytes`; of records that lack what their decision needs nothing is fetched then, they are denied. No record may be longer",
+);
 const CODING_RATIO: Key = Key::integer(
     "coding_ratio",
     200,

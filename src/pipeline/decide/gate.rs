@@ -167,6 +167,7 @@ impl VerdictCache {
 }
 
 /// A gate for one principal at one moment.
+#[derive(Clone)]
 pub struct RecordGate {
     snapshot: Arc<Snapshot>,
     asker: Asker,

@@ -72,14 +72,23 @@ fn open_as(
     }
 }
 
+/// Whether the status says that the CRM did what it was asked, and that a body says more.
+pub fn is_success(status: u16) -> bool {
+    matches!(status, 200..=203 | 207)
+}
+
+/// Whether one pass can judge the answers of a route.
+pub fn is_scannable(route: &Route) -> bool {
+    route.csv.is_none() && route.success.is_none() && route.shape.is_plain
+}
+
 /// The body of an answer that one pass can judge; `None` if it must be read as a document, or needs no reading.
 pub fn scannable(
     response: &UpstreamResponse,
     route: &Route,
     limits: &AnswerLimits,
 ) -> Result<Option<Bytes>, Problem> {
-    let is_success = matches!(response.status, 200..=203 | 207) && !response.body.is_empty();
-    if !is_success || route.csv.is_some() || route.success.is_some() || !route.shape.is_plain {
+    if !is_success(response.status) || response.body.is_empty() || !is_scannable(route) {
         return Ok(None);
     }
     let body = text_of(response, is_json, limits);
@@ -203,7 +212,8 @@ pub fn undone(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Byte
     body.map_err(|error| undecodable(&error, response.status))
 }
 
-fn undecodable(error: &CodingError, status: u16) -> Problem {
+/// Why a body in a coding cannot be read.
+pub fn undecodable(error: &CodingError, status: u16) -> Problem {
     let reason = if error.is_size() { Reason::UpstreamTooLarge } else { Reason::UpstreamCoding };
     Problem::new(reason).upstream(status).internal(error.to_string())
 }

@@ -13,15 +13,16 @@
 //! ```
 //!
 //! ```compile_fail,E0451
-//! use lockkeeper::pipeline::enforce::response::ReleasedStream;
-//! use lockkeeper::pipeline::stream::Source;
+//! use lockkeeper::pipeline::enforce::response::{Pumping, ReleasedStream};
+//! use lockkeeper::pipeline::stream::FlowBody;
 //! use tokio::sync::OwnedSemaphorePermit;
-//! fn forge(source: Source, place: OwnedSemaphorePermit) -> ReleasedStream {
-//!     ReleasedStream { source, place }
+//! fn forge(flow: FlowBody, pumping: Pumping, place: OwnedSemaphorePermit) -> ReleasedStream {
+//!     ReleasedStream { flow, pumping, place }
 //! }
 //! ```
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,7 +32,7 @@ use super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
 use super::super::observe::Observed;
-use super::super::stream::{Pumped, Sink, Source};
+use super::super::stream::{FlowBody, Pumped, Source, flow};
 use super::csv::{self, Layout};
 use super::scan::envelope::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
@@ -51,11 +52,15 @@ pub struct Released {
     kind: ReleaseKind,
 }
 
-/// A body of the CRM that may leave as it comes in.
+/// A body of the CRM that may leave while it comes in.
 pub struct ReleasedStream {
-    source: Source,
+    flow: FlowBody,
+    pumping: Pumping,
     place: OwnedSemaphorePermit,
 }
+
+/// What feeds a body, to its end.
+pub type Pumping = Pin<Box<dyn Future<Output = Pumped> + Send>>;
 
 /// How a body came to be released, for the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +103,11 @@ impl Released {
         Self { body, kind: ReleaseKind::Passed }
     }
 
+    /// What stands for a body that is filtered while it leaves.
+    pub(in crate::pipeline) fn poured() -> Self {
+        Self { body: Bytes::new(), kind: ReleaseKind::Filtered }
+    }
+
     /// The body of a route that the profile passes with a stated reason.
     pub(in crate::pipeline) fn passed(body: Bytes) -> Self {
         Self { body, kind: ReleaseKind::Passed }
@@ -106,7 +116,7 @@ impl Released {
 
 impl std::fmt::Debug for ReleasedStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReleasedStream").field("length", &self.length()).finish_non_exhaustive()
+        f.debug_struct("ReleasedStream").finish_non_exhaustive()
     }
 }
 
@@ -114,20 +124,24 @@ impl ReleasedStream {
     /// The body of a route that the profile passes, or of a file whose record was decided on. It holds its place among the
     /// bodies that pass until its end.
     pub(in crate::pipeline) fn new(source: Source, place: OwnedSemaphorePermit) -> Self {
-        Self { source, place }
+        let (sink, flow) = flow(source.length());
+        Self { flow, pumping: Box::pin(source.pump(sink)), place }
     }
 
-    /// Its length, if the CRM announced it.
-    pub fn length(&self) -> Option<u64> {
-        self.source.length()
+    /// A body that is filtered and recorded part by part.
+    pub(in crate::pipeline) fn poured(flow: FlowBody, pumping: Pumping, place: OwnedSemaphorePermit) -> Self {
+        Self { flow, pumping, place }
     }
 
-    /// Hands it on to its end.
-    pub async fn pump(self, sink: Sink) -> Pumped {
-        let Self { source, place } = self;
-        let pumped = source.pump(sink).await;
-        drop(place);
-        pumped
+    /// The body, and what feeds it to its end.
+    pub fn start(self) -> (FlowBody, impl Future<Output = Pumped>) {
+        let Self { flow, pumping, place } = self;
+        let feeding = async move {
+            let pumped = pumping.await;
+            drop(place);
+            pumped
+        };
+        (flow, feeding)
     }
 }
 

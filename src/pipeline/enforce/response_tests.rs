@@ -176,7 +176,7 @@ fn scan(
         asked_id: None,
         expected: None,
         selection,
-        limits: ScanLimits { depth: 64, records: 100, step_bytes: 1 << 20 },
+        limits: ScanLimits { depth: 64, keys: 100, records: 100, step_bytes: 1 << 20 },
     };
     let viewer = || Viewer { profile, view, verdicts: Vec::new() };
     let (whole, scanner) = Envelope::new(task, viewer(), Scanner::default()).whole(body.as_bytes()).unwrap();

@@ -191,9 +191,13 @@ impl Rig {
     fn new() -> Self {
         let mut problems = Problems::default();
         let profile = Profile::load(&SourceFile::new("p", PROFILE), &mut problems).ok_or(problems).unwrap();
-        let places: BTreeMap<String, Vec<KeyPath>> = profile.types.iter().map(|of| {
-            (of.name.clone(), of.attributes.iter().flat_map(|attribute| attribute.at.clone()).collect())
-        }).collect();
+        let places: BTreeMap<String, Vec<KeyPath>> = profile
+            .types
+            .iter()
+            .map(|of| {
+                (of.name.clone(), of.attributes.iter().flat_map(|attribute| attribute.at.clone()).collect())
+            })
+            .collect();
         let layouts = Layouts::new(&profile, |name| places[name].as_slice()).unwrap();
         Self { profile, layouts }
     }
@@ -209,7 +213,7 @@ impl Rig {
             asked_id: None,
             expected: None,
             selection: None,
-            limits: ScanLimits { depth: DEPTH, records: 1_000, step_bytes: 1 << 20 },
+            limits: ScanLimits { depth: DEPTH, keys: 1_000, records: 1_000, step_bytes: 1 << 20 },
         };
         let mut judged = Vec::new();
         let viewer = Viewer { profile: &self.profile, view, verdicts: Vec::new(), judged: &mut judged };

@@ -17,6 +17,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::places::{Place, PlaceTree, Step};
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
 use crate::bundle::profile::source::TypeSource;
+use crate::json::path::Segment;
 use crate::json::scan::lex::{byte, key_and_value, skip_space, value_end};
 use crate::json::scan::object::{Scan, Scanner, decoded};
 use crate::json::scan::{PADDING, Stop};
@@ -56,6 +57,8 @@ impl<'p> Task<'p> {
 pub struct ScanLimits {
     /// Containers open at once.
     pub depth: usize,
+    /// Members of one object around the records.
+    pub keys: usize,
     /// Records, embedded ones included.
     pub records: usize,
     /// Bytes of one record, or of another part that is taken at once.
@@ -96,6 +99,10 @@ pub struct Envelope<'p, J> {
     records: usize,
     rows_shown: u64,
     is_primary_there: bool,
+    /// Whether the first location begins with a key of the root.
+    is_primary_below_a_key: bool,
+    /// Whether no more records of the first location can come.
+    is_primary_over: bool,
     /// Where counts of what is shown belong.
     counts: Vec<usize>,
 }
@@ -142,6 +149,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
             TypeSource::Route | TypeSource::Named(_) => task.route_type,
             TypeSource::Discriminator(_) => None,
         });
+        let primary = task.shape.records.first().map(|location| location.at.segments());
         Self {
             types: types.collect(),
             task,
@@ -156,6 +164,8 @@ impl<'p, J: Judge> Envelope<'p, J> {
             records: 0,
             rows_shown: 0,
             is_primary_there: false,
+            is_primary_below_a_key: primary.is_some_and(|at| matches!(at.first(), Some(Segment::Key(_)))),
+            is_primary_over: false,
             counts: Vec::new(),
         }
     }
@@ -194,6 +204,21 @@ impl<'p, J: Judge> Envelope<'p, J> {
         // A long record is tried again when twice as much is there, so that all tries together take linear time.
         self.wanted = if done > 0 { left + 1 } else { left * 2 };
         Ok(())
+    }
+
+    /// How much was written and not yet taken.
+    pub fn written(&self) -> usize {
+        self.output.waiting()
+    }
+
+    /// Takes what was written so far, with what it shows.
+    pub fn take_part(&mut self) -> Result<(Vec<u8>, ShownSets), Halt> {
+        // A count of what is shown cannot be put in any more where it has left.
+        match self.counts.is_empty() && !self.writer.is_refused {
+            true => Ok((self.output.take(), self.writer.take_sets())),
+            false if self.writer.is_refused => Err(Halt::Refused),
+            false => Err(Halt::EarlyTotal),
+        }
     }
 
     /// Ends an answer of which all pieces came.
@@ -279,6 +304,9 @@ impl<'p, J: Judge> Envelope<'p, J> {
         let key = decoded(source, start, key_end)?;
         if frame.keys.contains(key.as_ref()) {
             return Err(Pause::Stop(Stop::Flaw));
+        }
+        if frame.keys.len() >= self.task.limits.keys {
+            return Err(Pause::Halt(Halt::TooMany(self.task.limits.keys)));
         }
         let text = std::str::from_utf8(&key).map_err(|_| Pause::Stop(Stop::Flaw))?;
         let spot = Spot { key: Some((start, key_end)), value, first };
@@ -371,6 +399,9 @@ impl<'p, J: Judge> Envelope<'p, J> {
                 return Err(Pause::Halt(self.misshapen(next)));
             }
         }
+        // A key of the root stands once, so what is below it is over with it.
+        let is_outer = self.frames.len() == 1 && self.is_primary_below_a_key;
+        self.is_primary_over |= is_outer && frame.places.locations().contains(&0);
         self.output.byte(if frame.is_object { b'}' } else { b']' }, IsWanted::YES);
         if self.frames.is_empty() {
             self.progress = Progress::After;
@@ -468,8 +499,12 @@ impl<'p, J: Judge> Envelope<'p, J> {
         };
         self.lead(source, spot);
         self.output.text(text.as_bytes());
-        if *treatment == TotalTreatment::CountShown {
-            self.counts.push(self.output.length());
+        match treatment {
+            TotalTreatment::CountShown if self.is_primary_over => {
+                self.output.text(self.rows_shown.to_string().as_bytes());
+            }
+            TotalTreatment::CountShown => self.counts.push(self.output.length()),
+            TotalTreatment::Remove | TotalTreatment::Null | TotalTreatment::Unknown(_) => {}
         }
     }
 

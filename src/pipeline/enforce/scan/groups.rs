@@ -43,7 +43,13 @@ impl Groups {
     }
 
     /// Adds a record that was shown, by the numbers of its type and verdict; others of that fingerprint are like it.
-    pub fn add(&mut self, fingerprint: Option<&[u64]>, (type_index, number): (usize, u32), id: &str, seen: Seen) {
+    pub fn add(
+        &mut self,
+        fingerprint: Option<&[u64]>,
+        (type_index, number): (usize, u32),
+        id: &str,
+        seen: Seen,
+    ) {
         let next = self.ids.len();
         let group = *self.numbers.entry((type_index, number, seen)).or_insert(next);
         if group == next {

@@ -63,6 +63,8 @@ pub enum Halt {
     TooLarge(usize),
     /// It is about another record than the one that was asked for.
     OtherRecord,
+    /// A field was met where the profile refuses the whole answer.
+    Refused,
     /// A total that counts what is shown stands before it can be known.
     EarlyTotal,
     /// A mistake of ours.

@@ -6,20 +6,27 @@ pub struct Output {
     /// What was written, and then room of no meaning.
     bytes: Vec<u8>,
     length: usize,
+    /// How much was taken already.
+    taken: usize,
 }
 
 /// Bytes that are copied at once.
 const COPIED: usize = 32;
 
 impl Output {
-    /// How much was written.
+    /// How much was written, what was taken included.
     pub fn length(&self) -> usize {
+        self.taken + self.length
+    }
+
+    /// How much was written and not taken.
+    pub fn waiting(&self) -> usize {
         self.length
     }
 
     /// Takes back what was written past a length.
     pub fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
+        self.length = self.length.min(length.saturating_sub(self.taken));
     }
 
     /// Makes room for so many more bytes.
@@ -73,16 +80,18 @@ impl Output {
     pub fn finish(mut self, inserted: &[(usize, String)]) -> Vec<u8> {
         self.bytes.truncate(self.length);
         for (place, text) in inserted.iter().rev() {
-            self.bytes.splice(*place..*place, text.bytes());
+            let place = place.saturating_sub(self.taken);
+            self.bytes.splice(place..place, text.bytes());
         }
         self.bytes
     }
 
     /// Hands over what was written so far, and goes on behind it.
     pub fn take(&mut self) -> Vec<u8> {
-        let taken = self.bytes.get(..self.length).unwrap_or_default().to_vec();
+        let part = self.bytes.get(..self.length).unwrap_or_default().to_vec();
+        self.taken += self.length;
         self.length = 0;
-        taken
+        part
     }
 }
 

@@ -410,7 +410,7 @@ enum Selected<'s> {
 }
 
 fn selected<'s>(selection: &'s Selection, source: &[u8], node: &Node) -> Result<Selected<'s>, Halt> {
-    let key = decoded(source, node.start as usize, node.key_end as usize)?;
+    let key = decoded(source, node.start, node.key_end)?;
     let key = std::str::from_utf8(&key).map_err(|_| Halt::Malformed)?;
     Ok(selection.below(key).map_or(Selected::Not, Selected::Below))
 }
