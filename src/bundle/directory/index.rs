@@ -129,6 +129,11 @@ impl Index {
         })
     }
 
+    /// Whether any entity of a type is there or referred to as one above.
+    pub fn knows_type(&self, type_name: &str) -> bool {
+        self.type_number(type_name).is_some()
+    }
+
     /// How many entities there are, those that are only referred to included.
     pub fn len(&self) -> usize {
         self.entities.len()

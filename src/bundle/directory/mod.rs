@@ -154,6 +154,11 @@ impl Directory {
         Some(wanted.is_some_and(|wanted| self.index.ancestors(number).contains(&wanted)))
     }
 
+    /// Whether it has, or refers to, entities of a type.
+    pub fn knows_type(&self, type_name: &str) -> bool {
+        self.index.knows_type(type_name)
+    }
+
     /// How many people there are.
     pub fn people_count(&self) -> usize {
         self.index.people_count()
