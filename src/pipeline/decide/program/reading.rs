@@ -47,6 +47,11 @@ impl Reading {
         self.slots.push((slot, expression));
     }
 
+    /// Whether a plain number on the wire is the value, as it stands there, and only its place in an order matters.
+    pub fn is_plain(&self) -> bool {
+        self.order.as_ref().is_some_and(|order| order.is_plain)
+    }
+
     /// Looks for an order once all expressions are there.
     pub fn put_in_order(&mut self, spec: &AttributeSpec) {
         if spec.conversion.is_set {

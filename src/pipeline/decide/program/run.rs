@@ -89,7 +89,8 @@ impl<'s> Run<'s> {
             let spec = self.record_type.attributes.get(reading.attribute).ok_or(Stop::Unsupported)?;
             let own = places.get(reading.places.clone()).ok_or(Stop::Unsupported)?;
             // What was read at a first place before is read there again.
-            if let Some(Place::Found(raw)) = own.first()
+            if !reading.is_plain()
+                && let Some(Place::Found(raw)) = own.first()
                 && let Some(code) = column.of_raw(raw)
             {
                 self.key.push(code);
@@ -235,11 +236,14 @@ fn of_raw(
     teacher: &Teacher<'_>,
     lookups: Lookups<'_>,
 ) -> Code {
-    if let Some(order) = &reading.order
-        && order.is_plain
+    if reading.is_plain()
         && let Some(value) = plain_number(raw, &spec.conversion)
     {
         return column.of_value(&value, reading, teacher);
+    }
+    // Other spellings of a number are kept as those of any value.
+    if let Some(code) = column.of_raw(raw) {
+        return code;
     }
     let code = column.of(Some(&read_raw(raw, spec, lookups)), reading, teacher);
     column.note(raw, code);
