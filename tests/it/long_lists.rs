@@ -71,7 +71,7 @@ async fn a_long_list_is_the_same_list() {
     for answer in [Answer::json(body.clone().into_bytes()), Answer::json(gzip(body.as_bytes())).coded("gzip")]
     {
         crm.answers(answer);
-        for person in ["rep-east", "finance"] {
+        for person in ["rep-east", "admin"] {
             let expected = held.as_person(person).get("/api/deals").await;
             let reply = Poured::of(&poured, person).await;
             assert!(reply.is_whole && reply.status.starts_with("HTTP/1.1 200"), "{}", reply.status);
@@ -108,7 +108,7 @@ async fn what_is_wrong_with_the_start_is_said_by_a_status() {
     let sidecar = holding(&crm, 100_000).await;
     let body = list(20).await;
     let cases = [
-        (body.replacen("\"data\":", "\"rows\":", 1), "upstream-shape"),
+        (body.replacen("{\"id\"", "5,{\"id\"", 1), "upstream-shape"),
         (body.replacen("{\"id\"", "{,\"id\"", 1), "upstream-malformed"),
         (format!("{{\"data\":[{{\"id\":1,\"title\":\"{}\"}}]}}", "x".repeat(400_000)), "upstream-too-large"),
     ];
@@ -123,7 +123,7 @@ async fn what_is_wrong_with_the_start_is_said_by_a_status() {
 async fn what_is_wrong_later_breaks_the_answer_off() {
     let crm = AnyCrm::start().await;
     let sidecar = holding(&crm, 100_000).await;
-    let body = list(160).await;
+    let body = list(400).await;
     let middle = body.len() / 2;
     let cut = body.get(..middle).unwrap().to_owned();
     let after = body.get(middle..).unwrap().replacen("\"title\":", "\"title\"", 1);

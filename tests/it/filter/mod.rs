@@ -232,7 +232,8 @@ impl Rig {
 
 fn told(scanning: Scanning, judged: Vec<String>) -> Twin {
     let mut shown: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for (outcome, ids) in scanning.sets.sets {
+    for (outcome, mut ids) in scanning.sets.sets {
+        ids.sort();
         shown.insert((outcome.shown, outcome.hidden, outcome.masked), ids);
     }
     let mut hidden: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -165,6 +165,7 @@ pub fn filter(profile: &Profile, shape: &Shape, view: &View, text: &str, depth: 
             .is_none_or(|value| matches!(value.kind, Kind::Null));
     pass.twin.is_hidden = !is_many && pass.rows == 0 && !is_absent;
     pass.twin.body = body;
+    pass.twin.shown.values_mut().for_each(|ids| ids.sort());
     Some(pass.twin)
 }
 
