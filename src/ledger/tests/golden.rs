@@ -1,5 +1,7 @@
 //! Every kind of entry, byte for byte: the format must not change.
 
+use std::collections::BTreeMap;
+
 use crate::ledger::counts::*;
 use crate::ledger::entry::revision::*;
 use crate::ledger::entry::*;
@@ -94,6 +96,37 @@ fn decisions() {
     check_entry(
         &Entry::Decision(Box::new(full)),
         r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"],"reason":"attribute-not-carried","attribute":"amount"}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"attribute-nonconforming","attribute":"owner"}],"reasons":{"r":"Not yours."},"write":{"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
+    );
+}
+
+#[test]
+fn parts_of_long_lists() {
+    let part = |n| Shown {
+        of: "d1".into(),
+        n,
+        sets: Vec::new(),
+        rows_hidden: Vec::new(),
+        reasons: BTreeMap::new(),
+        errors: Vec::new(),
+        part: None,
+    };
+    check_entry(&Entry::Shown(Box::new(part(1))), r#","of":"d1","n":1"#);
+    let full = Shown {
+        sets: vec![shown(&["Deal.title", "Deal.amount"], vec!["42".into()])],
+        rows_hidden: vec![RowsHidden {
+            record_type: "Deal".into(),
+            ids: vec!["43".into()],
+            policies: vec!["r".into()],
+            reason: None,
+            attribute: None,
+        }],
+        reasons: [("r".into(), "Not yours.".into())].into(),
+        errors: vec!["q".into()],
+        ..part(2)
+    };
+    check_entry(
+        &Entry::Shown(Box::new(full)),
+        r#","of":"d1","n":2,"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"]}],"reasons":{"r":"Not yours."},"errors":["q"]"#,
     );
 }
 
