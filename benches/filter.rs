@@ -21,9 +21,10 @@ use lockkeeper::json::scan::object::Scanner;
 use lockkeeper::model::decision::Decision;
 use lockkeeper::model::reason::Reason;
 use lockkeeper::pipeline::decide::gate::{RecordVerdict, Visibility};
-use lockkeeper::pipeline::enforce::scan::envelope::{Envelope, ScanLimits, Scanning, Task};
+use lockkeeper::pipeline::enforce::scan::envelope::Envelope;
 use lockkeeper::pipeline::enforce::scan::layout::Layouts;
 use lockkeeper::pipeline::enforce::scan::place::Place;
+use lockkeeper::pipeline::enforce::scan::task::{ScanLimits, Scanning, Task};
 use lockkeeper::pipeline::enforce::scan::{Judge, Judgement, RawRecord};
 
 fn main() {

@@ -16,7 +16,6 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::crm::{self, CrmClient, UpstreamOptions, diagnose, late};
-use super::enforce::answer::is_success;
 use super::enforce::request::{Clearance, UpstreamRequest, base_headers, target};
 use super::stream::{self, Sender, Sending, Source, StreamLimits};
 use crate::bundle::profile::Profile;
@@ -377,6 +376,11 @@ impl Upstream {
         }
         Ok(built)
     }
+}
+
+/// Whether the status says that the CRM did what it was asked, and that a body says more.
+pub fn is_success(status: u16) -> bool {
+    matches!(status, 200..=203 | 207)
 }
 
 /// Asks the CRM whose credential something is, read-only.

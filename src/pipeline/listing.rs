@@ -17,8 +17,9 @@ use super::decide::gate::RecordGate;
 use super::enforce::answer::{is_scannable, undecodable};
 use super::enforce::request::Clearance;
 use super::enforce::response::{Released, ReleasedStream};
-use super::enforce::scan::envelope::{Envelope, ScanLimits, Scanning, Task};
+use super::enforce::scan::envelope::Envelope;
 use super::enforce::scan::judge::{GateJudge, Lack};
+use super::enforce::scan::task::{ScanLimits, Scanning, Task};
 use super::enforce::shown::ShownSets;
 use super::forward::{Listing, Long};
 use super::map::selection::Selection;
@@ -41,12 +42,18 @@ impl Stage<'_> {
         !trail.is_write && trail.observed.is_none() && route.pass.is_none() && is_many && is_scannable(route)
     }
 
-    /// Asks the CRM for a list.
-    pub(super) async fn forward_listing(
-        &self,
-        clearance: Clearance,
-        trail: &mut Trail,
-    ) -> Result<Listing, Problem> {
+    /// The reply to a request for a list.
+    pub(super) async fn list(&self, clearance: Clearance, trail: &mut Trail) -> Result<Reply, Problem> {
+        match self.forward_listing(clearance, trail).await? {
+            Listing::Whole(response) => self.release_whole(&response, trail).await,
+            Listing::Long(long) => {
+                self.check_key(long.status)?;
+                self.pour(long, trail).await
+            }
+        }
+    }
+
+    async fn forward_listing(&self, clearance: Clearance, trail: &mut Trail) -> Result<Listing, Problem> {
         trail.enter("forward");
         let limits = self.sidecar.limits.answer_stream(self.mapped.route);
         let held_max = self.sidecar.limits.hold_bytes.min(self.limits.answer.json.bytes_max);
@@ -58,7 +65,7 @@ impl Stage<'_> {
     }
 
     /// The reply to a request for a list that is longer than what is held back.
-    pub(super) async fn pour(&self, long: Long, trail: &mut Trail) -> Result<Reply, Problem> {
+    async fn pour(&self, long: Long, trail: &mut Trail) -> Result<Reply, Problem> {
         let place = self.sidecar.stream_place()?;
         let Long { status, headers, held, rest } = long;
         let pouring = self.pouring(held, rest, status, &headers, &trail.id)?;

@@ -64,7 +64,7 @@ use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
-use forward::{Asking, Listing, Passage, UpstreamResponse};
+use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
@@ -168,28 +168,11 @@ async fn path(
         trail.is_forwarded = true;
     } else if let Some(transit) = &mapped.route.transit {
         return stage.stream(clearance, transit, trail).await;
+    } else if stage.is_listing(trail) {
+        return stage.list(clearance, trail).await;
     }
-
-    let response = match stage.is_listing(trail) {
-        false => stage.forward(clearance, upload, trail).await?,
-        true => match stage.forward_listing(clearance, trail).await? {
-            Listing::Whole(response) => response,
-            Listing::Long(long) => {
-                stage.check_key(long.status)?;
-                return stage.pour(long, trail).await;
-            }
-        },
-    };
-    stage.check_key(response.status)?;
-    let reply = match trail.observed.is_some() {
-        false => stage.reply(&response, trail).await,
-        true => stage.observe(&response, trail).await,
-    };
-    let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
-    if !trail.is_write {
-        sidecar.recorder.decide(trail, None).await?;
-    }
-    Ok(reply)
+    let response = stage.forward(clearance, upload, trail).await?;
+    stage.release_whole(&response, trail).await
 }
 
 fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {
@@ -371,6 +354,20 @@ impl Stage<'_> {
         trail.upstream_status = Some(response.status);
         trail.enter("enforce");
         Ok(response)
+    }
+
+    /// The reply to an answer that is there as a whole. A read is on the record before it.
+    async fn release_whole(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        self.check_key(response.status)?;
+        let reply = match trail.observed.is_some() {
+            false => self.reply(response, trail).await,
+            true => self.observe(response, trail).await,
+        };
+        let reply = reply.map_err(|problem| answer::withheld(problem, trail.is_write, response.status))?;
+        if !trail.is_write {
+            self.sidecar.recorder.decide(trail, None).await?;
+        }
+        Ok(reply)
     }
 
     /// The caller's own credential is known: a CRM that says otherwise does not take the one that is kept for them.

@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["dry_run", "open", "passing"];
+const CALLERS: &[&str] = &["dry_run", "listing", "onepass", "open", "passing"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -35,8 +35,10 @@ const STAGES: &[(&str, &[&str])] = &[
         &[
             "canonical",
             "decide::gate",
+            "decide::judging",
             "decide::request",
             "forward",
+            "hydrate::extract",
             "hydrate::records",
             "map",
             "map::body",
@@ -51,6 +53,7 @@ const STAGES: &[(&str, &[&str])] = &[
         "fetch",
         &[
             "decide::gate",
+            "decide::judging",
             "enforce::answer",
             "enforce::response",
             "forward",
@@ -94,7 +97,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("outgoing", &["stream"]),
     ("record", &["trail"]),
     ("respond", &["enforce::response"]),
-    ("serving", &["identify"]),
+    ("serving", &["enforce", "identify"]),
     (
         "sidecar",
         &[

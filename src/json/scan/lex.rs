@@ -98,6 +98,8 @@ fn escape_end(source: &[u8], at: usize) -> Result<usize, Stop> {
     if source.get(at) != Some(&b'\\') {
         return Err(Stop::Flaw);
     }
+    // A pair of surrogates that is cut in between looks like half of one.
+    window::<ESCAPE_BYTES_MAX>(source, at)?;
     settle(token::escape_end(source, at), source)
 }
 
@@ -280,6 +282,9 @@ fn settle(result: Result<usize, Flaw>, source: &[u8]) -> Result<usize, Stop> {
         Err(_) => Err(Stop::Flaw),
     }
 }
+
+/// The longest escape: a pair of surrogates.
+const ESCAPE_BYTES_MAX: usize = 12;
 
 /// Words of the depth's bits: [`crate::json::parse::DEPTH_CEILING`] levels.
 const DEPTH_WORDS: usize = crate::json::parse::DEPTH_CEILING / 64;

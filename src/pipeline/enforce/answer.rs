@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
-use super::super::forward::UpstreamResponse;
+use super::super::forward::{UpstreamResponse, is_success};
 use super::super::map::body::{has_charset_utf8_or_none, is_json};
 use super::csv::{self, Layout};
 use crate::bundle::profile::route::{Route, tells_of_records};
@@ -70,11 +70,6 @@ fn open_as(
         500..=599 => Err(fail(Reason::UpstreamError)),
         _ => Err(fail(Reason::UpstreamShape)),
     }
-}
-
-/// Whether the status says that the CRM did what it was asked, and that a body says more.
-pub fn is_success(status: u16) -> bool {
-    matches!(status, 200..=203 | 207)
 }
 
 /// Whether one pass can judge the answers of a route.

@@ -34,7 +34,7 @@ use super::super::map::selection::Selection;
 use super::super::observe::Observed;
 use super::super::stream::{FlowBody, Pumped, Source, flow};
 use super::csv::{self, Layout};
-use super::scan::envelope::Scanning;
+use super::scan::task::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::places::{Place, PlaceTree};

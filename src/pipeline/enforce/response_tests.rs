@@ -1,7 +1,8 @@
 //! What of an answer leaves: hidden, masked, embedded and undescribed parts, rows and totals.
 
-use super::super::scan::envelope::{Envelope, ScanLimits, Scanning, Task};
+use super::super::scan::envelope::Envelope;
 use super::super::scan::layout::Layouts;
+use super::super::scan::task::{ScanLimits, Scanning, Task};
 use super::super::scan::{Judge, Judgement, RawRecord};
 use super::*;
 use crate::config::author::{Problems, SourceFile};

@@ -6,79 +6,20 @@
 use std::collections::HashSet;
 
 use super::super::super::hydrate::extract::Completeness;
-use super::super::super::map::selection::Selection;
 use super::super::shown::ShownSets;
-use super::layout::Layouts;
 use super::output::{IsWanted, Output};
 use super::place::{Place as AttributePlace, Reading, seek};
 use super::record::{IsShown, Scanned, Writer};
+use super::task::{Scanning, Task};
 use super::{Halt, Judge};
-use crate::bundle::profile::Profile;
 use crate::bundle::profile::places::{Place, PlaceTree, Step};
-use crate::bundle::profile::shape::{Shape, TotalTreatment};
+use crate::bundle::profile::shape::TotalTreatment;
 use crate::bundle::profile::source::TypeSource;
 use crate::json::path::Segment;
 use crate::json::scan::lex::{byte, key_and_value, skip_space, value_end};
 use crate::json::scan::object::{Scan, Scanner, decoded};
 use crate::json::scan::{PADDING, Stop};
 use crate::json::token;
-
-/// What an answer is filtered by.
-#[derive(Clone, Copy)]
-pub struct Task<'p> {
-    /// The profile.
-    pub profile: &'p Profile,
-    /// Its tables.
-    pub layouts: &'p Layouts,
-    /// What may leave.
-    pub shape: &'p Shape,
-    /// The number of the type that the route is about.
-    pub route_type: Option<usize>,
-    /// The id of the record that the request names.
-    pub asked_id: Option<&'p str>,
-    /// Id of the record that the answer must be about, if it is of that type.
-    pub expected: Option<(Option<usize>, &'p str)>,
-    /// What the caller asked for, if the CRM answers a selection.
-    pub selection: Option<&'p Selection>,
-    /// The largest answer.
-    pub limits: ScanLimits,
-}
-
-impl<'p> Task<'p> {
-    /// The id that the record at a location must have.
-    fn expected_id(&self, location: usize, type_index: usize) -> Option<&'p str> {
-        let (expected_type, id) = self.expected.filter(|_| location == 0)?;
-        expected_type.is_none_or(|expected| expected == type_index).then_some(id)
-    }
-}
-
-/// How much an answer may be.
-#[derive(Clone, Copy, Debug)]
-pub struct ScanLimits {
-    /// Containers open at once.
-    pub depth: usize,
-    /// Members of one object around the records.
-    pub keys: usize,
-    /// Records, embedded ones included.
-    pub records: usize,
-    /// Bytes of one record, or of another part that is taken at once.
-    pub step_bytes: usize,
-}
-
-/// What came of an answer.
-#[derive(Debug)]
-pub struct Scanning {
-    /// What may leave.
-    pub body: Vec<u8>,
-    /// Whether something was held back.
-    pub is_cut: bool,
-    /// Whether the one record that it is about may not be seen.
-    pub is_hidden: bool,
-    /// Whether a field was met where the profile refuses the whole answer.
-    pub is_refused: bool,
-    /// What was shown and held back.
-    pub sets: ShownSets,
-}
 
 /// An answer on its way.
 pub struct Envelope<'p, J> {

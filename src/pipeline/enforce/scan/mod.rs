@@ -9,6 +9,7 @@ pub mod acts;
 pub mod groups;
 pub mod output;
 pub mod record;
+pub mod task;
 pub mod envelope;
 pub mod judge;
 pub mod learned;
@@ -76,6 +77,3 @@ impl From<Stop> for Halt {
         Halt::Malformed
     }
 }
-
-#[cfg(test)]
-mod tests;
