@@ -37,6 +37,12 @@ type UserAttributes = { limit?: decimal };
 ";
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [mode, policies, times] = arguments.as_slice()
+        && mode == "count"
+    {
+        return count(policies.parse().unwrap(), times.parse().unwrap());
+    }
     println!(
         "| policies | compile, ms | bind, µs | first list of 1000 × 40, µs | warm, µs | one record, ns | spelled: first list, µs | nothing learnt, µs | warm, µs | one record, ns | plain Cedar, per record, µs | × |"
     );
@@ -88,6 +94,21 @@ fn row(count: usize) {
     );
 }
 
+/// Decides a spelled list so many times and prints how many records it has, for `callgrind`: two runs with different numbers
+/// tell what one costs.
+fn count(policies: usize, times: usize) {
+    let asker = Asker::plain(EntityRef::new("User", "u0"), 1_780_000_000_000);
+    let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
+    let gate = RecordGate::new(snapshot(policies), asker, cache);
+    let spelled = Spelled::new();
+    let records = spelled.records();
+    for _ in 0..times {
+        let mut judging = gate.judging();
+        assert!(records.iter().all(|record| judge(&mut judging, record)));
+    }
+    println!("{RECORDS}");
+}
+
 /// Times in nanoseconds.
 struct Times {
     /// The first list, with what it takes to bind.
@@ -120,18 +141,8 @@ fn of_read((gate, cache): &(RecordGate, Arc<VerdictCache>)) -> Times {
 }
 
 fn of_spelled((gate, cache): &(RecordGate, Arc<VerdictCache>), policies: usize) -> (Times, f64) {
-    let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
-    let spellings: Vec<Vec<Option<String>>> = facts.iter().map(spelling).collect();
-    let records: Vec<(&str, Vec<Place<&[u8]>>)> = facts
-        .iter()
-        .zip(&spellings)
-        .map(|(facts, spelling)| {
-            (facts.id.as_str(), spelling.iter().map(|text| place(text.as_deref())).collect())
-        })
-        .collect();
-    let judge = |judging: &mut Judging<'_>, (id, places): &(&str, Vec<Place<&[u8]>>)| {
-        matches!(judging.judge_raw(0, id, Completeness::Complete, places), RawJudgement::Verdict(_))
-    };
+    let spelled = Spelled::new();
+    let records = spelled.records();
     let list = |judging: &mut Judging<'_>| records.iter().filter(|record| judge(judging, record)).count();
     let first = median(1, || assert_eq!(list(&mut gate.judging()), RECORDS));
     let warm = median(201, || {
@@ -149,12 +160,41 @@ fn of_spelled((gate, cache): &(RecordGate, Arc<VerdictCache>), policies: usize) 
     });
     let checked = if policies > 1_000 { 3 } else { 20 };
     let plain = median(1, || {
-        for facts in facts.iter().take(checked) {
+        for facts in spelled.facts.iter().take(checked) {
             black_box(gate.judge_afresh(facts));
         }
     }) / checked as f64;
     assert_eq!(cache.counts().plain, 0, "every verdict is a program's");
     (Times { first, unlearnt, warm, one }, plain)
+}
+
+/// Records by their spelling: id, and what stands where attributes may be.
+type Record<'s> = (&'s str, Vec<Place<&'s [u8]>>);
+
+struct Spelled {
+    facts: Vec<RecordFacts>,
+    spellings: Vec<Vec<Option<String>>>,
+}
+
+impl Spelled {
+    fn new() -> Self {
+        let facts: Vec<RecordFacts> = (0..RECORDS).map(record).collect();
+        let spellings = facts.iter().map(spelling).collect();
+        Self { facts, spellings }
+    }
+
+    fn records(&self) -> Vec<Record<'_>> {
+        let pairs = self.facts.iter().zip(&self.spellings);
+        pairs
+            .map(|(facts, spelling)| {
+                (facts.id.as_str(), spelling.iter().map(|text| place(text.as_deref())).collect())
+            })
+            .collect()
+    }
+}
+
+fn judge(judging: &mut Judging<'_>, (id, places): &Record<'_>) -> bool {
+    matches!(judging.judge_raw(0, id, Completeness::Complete, places), RawJudgement::Verdict(_))
 }
 
 fn place(text: Option<&str>) -> Place<&[u8]> {

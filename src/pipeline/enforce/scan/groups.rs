@@ -10,8 +10,8 @@ use super::super::shown::{FieldNames, HiddenRow, Outcome, Seen, ShownSets};
 pub struct Groups {
     /// By what a record has and what it got: the number of its group.
     known: HashMap<Vec<u64>, usize>,
-    /// The last record's, as most are like the one before.
-    last: Option<(Vec<u64>, usize)>,
+    /// The last record's of each type, as most are like the one before.
+    last: Vec<(Vec<u64>, usize)>,
     numbers: HashMap<Group, usize>,
     ids: Vec<Vec<String>>,
     /// Of records that were not shown, by type and verdict.
@@ -23,13 +23,20 @@ pub struct Groups {
 type Group = (usize, u32, Seen);
 
 impl Groups {
-    /// The number of the outcome of records with a fingerprint.
-    pub fn known(&mut self, fingerprint: &[u64]) -> Option<usize> {
-        match &self.last {
+    /// The number of the outcome of records of a type with a fingerprint.
+    pub fn known(&mut self, type_index: usize, fingerprint: &[u64]) -> Option<usize> {
+        match self.last.get(type_index) {
             Some((last, number)) if last == fingerprint => Some(*number),
             _ => {
                 let number = self.known.get(fingerprint).copied()?;
-                self.last = Some((fingerprint.to_vec(), number));
+                if self.last.len() <= type_index {
+                    self.last.resize(type_index + 1, (Vec::new(), 0));
+                }
+                if let Some(last) = self.last.get_mut(type_index) {
+                    last.0.clear();
+                    last.0.extend_from_slice(fingerprint);
+                    last.1 = number;
+                }
                 Some(number)
             }
         }

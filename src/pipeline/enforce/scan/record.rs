@@ -118,7 +118,7 @@ impl<'p, J: Judge> Writer<'p, J> {
         let mut print = std::mem::take(&mut self.print);
         let is_regular = selection.is_none() && !layout.is_irregular;
         let has_print = is_regular && self.fingerprint(&mut print, record, number).is_some();
-        let group = if has_print { self.groups.known(&print) } else { None };
+        let group = if has_print { self.groups.known(record.type_index, &print) } else { None };
         let judged = Judged { record, record_type, number };
         let part = Part { level: layout.level, members: record.members };
         let (mut seen, start) = (Seen::default(), output.length());
