@@ -39,7 +39,14 @@ impl Stage<'_> {
     pub(super) fn is_listing(&self, trail: &Trail) -> bool {
         let route = self.mapped.route;
         let is_many = route.shape.records.first().is_some_and(|location| location.is_many());
-        !trail.is_write && trail.observed.is_none() && route.pass.is_none() && is_many && is_scannable(route)
+        // Whoever holds back as much as an answer may have wants no list to be longer.
+        let may_be_long = self.sidecar.limits.hold_bytes < self.limits.answer.json.bytes_max;
+        may_be_long
+            && !trail.is_write
+            && trail.observed.is_none()
+            && route.pass.is_none()
+            && is_many
+            && is_scannable(route)
     }
 
     /// The reply to a request for a list.
@@ -56,7 +63,7 @@ impl Stage<'_> {
     async fn forward_listing(&self, clearance: Clearance, trail: &mut Trail) -> Result<Listing, Problem> {
         trail.enter("forward");
         let limits = self.sidecar.limits.answer_stream(self.mapped.route);
-        let held_max = self.sidecar.limits.hold_bytes.min(self.limits.answer.json.bytes_max);
+        let held_max = self.sidecar.limits.hold_bytes;
         let listing = self.sidecar.upstream.forward_listing(clearance, self.passage, limits, held_max).await;
         let listing = listing.inspect_err(|problem| trail.upstream_status = problem.upstream_status)?;
         trail.upstream_status = Some(listing.status());

@@ -66,28 +66,30 @@ fn ids(entry: &Value, list: &str) -> BTreeSet<String> {
 async fn a_long_list_is_the_same_list() {
     let crm = AnyCrm::start().await;
     let (held, poured) = (holding(&crm, 64 << 20).await, holding(&crm, 100_000).await);
-    let body = list(160).await;
-    assert!(body.len() > 3 << 20, "several parts");
-    for answer in [Answer::json(body.clone().into_bytes()), Answer::json(gzip(body.as_bytes())).coded("gzip")]
-    {
+    let body = list(80).await;
+    let plain = Answer::json(body.clone().into_bytes());
+    let coded = Answer::json(gzip(body.as_bytes())).coded("gzip");
+    for (answer, person, parts) in [(plain, "admin", 2), (coded, "rep-east", 1)] {
         crm.answers(answer);
-        for person in ["rep-east", "admin"] {
-            let expected = held.as_person(person).get("/api/deals").await;
-            let reply = Poured::of(&poured, person).await;
-            assert!(reply.is_whole && reply.status.starts_with("HTTP/1.1 200"), "{}", reply.status);
-            assert_eq!(reply.body, expected.text(), "{person}");
-            compare_entries(&held, &expected, &poured, &reply).await;
-        }
+        let expected = held.as_person(person).get("/api/deals").await;
+        let reply = Poured::of(&poured, person).await;
+        assert!(reply.is_whole && reply.status.starts_with("HTTP/1.1 200"), "{}", reply.status);
+        assert_eq!(reply.body, expected.text(), "{person}");
+        assert!(compare_entries(&held, &expected, &poured, &reply).await >= parts, "{person}");
     }
 }
 
-/// What the parts say together is what one entry says.
-async fn compare_entries(held: &TestSidecar, expected: &TestReply, poured: &TestSidecar, reply: &Poured) {
+/// What the parts say together is what one entry says; how many parts there are.
+async fn compare_entries(
+    held: &TestSidecar,
+    expected: &TestReply,
+    poured: &TestSidecar,
+    reply: &Poured,
+) -> usize {
     let one = held.ledger_when("the outcome", |entries| entries.outcome(expected.decision()).is_some()).await;
     let parts = poured.ledger_when("the outcome", |entries| entries.outcome(&reply.decision).is_some()).await;
     let shown: Vec<&Value> =
         parts.of_kind("shown").into_iter().filter(|entry| entry["of"] == reply.decision).collect();
-    assert!(shown.len() >= 2, "{} parts", shown.len());
     let numbers: BTreeSet<u64> = shown.iter().map(|entry| entry["n"].as_u64().unwrap()).collect();
     assert_eq!(numbers.len() as u64, *numbers.last().unwrap(), "none is missing");
     let lines = one.of_kind("decision").into_iter().filter(|entry| entry["id"] == expected.decision());
@@ -100,6 +102,7 @@ async fn compare_entries(held: &TestSidecar, expected: &TestReply, poured: &Test
     let outcome = parts.outcome(&reply.decision).unwrap();
     assert_eq!((&outcome["released"], &outcome["status"]), (&"filtered".into(), &200.into()));
     assert_eq!(outcome["bytes"], reply.body.len());
+    numbers.len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,13 +126,13 @@ async fn what_is_wrong_with_the_start_is_said_by_a_status() {
 async fn what_is_wrong_later_breaks_the_answer_off() {
     let crm = AnyCrm::start().await;
     let sidecar = holding(&crm, 100_000).await;
-    let body = list(400).await;
+    let body = list(160).await;
     let middle = body.len() / 2;
     let cut = body.get(..middle).unwrap().to_owned();
     let after = body.get(middle..).unwrap().replacen("\"title\":", "\"title\"", 1);
     for (body, reason) in [(cut.clone(), "upstream-malformed"), (cut + &after, "upstream-malformed")] {
         crm.answers(Answer::json(body.into_bytes()));
-        let reply = Poured::of(&sidecar, "rep-east").await;
+        let reply = Poured::of(&sidecar, "admin").await;
         assert!(reply.status.starts_with("HTTP/1.1 200") && !reply.is_whole, "it begins, and does not end");
         let decision = reply.decision.as_str();
         let entries = sidecar.ledger_when("the outcome", |entries| entries.outcome(decision).is_some()).await;

@@ -190,7 +190,7 @@ const HOLD_BYTES: Key = Key::integer(
     4 << 20,
     1,
     1 << 30,
-    "of a list that are held back until it is whole, so that what is wrong with it is said by a status. A longer list leaves while it comes in, each part recorded first, up to `stream_bytes`; of records that lack what their decision needs nothing is fetched then, they are denied. No record may be longer",
+    "of a list that are held back until it is whole, so that what is wrong with it is said by a status. A longer list leaves while it comes in, each part recorded first, up to `stream_bytes`; of records that lack what their decision needs nothing is fetched then, they are denied. No record may be longer. With as much as `answer_bytes` or more, no list may be longer than that",
 );
 const CODING_RATIO: Key = Key::integer(
     "coding_ratio",
