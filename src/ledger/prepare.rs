@@ -3,6 +3,8 @@
 //! Promises: what is prepared fits; the writer can place it without a further error.
 //! Never numbers, times or checksums anything.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::entry::{Entry, Sets};
@@ -110,11 +112,7 @@ pub(super) fn within_limits(prepared: Prepared) -> Result<Prepared, LedgerError>
 
 /// The sets that the entry names, each once.
 fn field_sets(sets: &[Sets]) -> Vec<FieldSet> {
-    let mut named: Vec<FieldSet> = Vec::new();
-    for set in sets.iter().flat_map(|sets| [&sets.shown, &sets.hidden, &sets.masked]) {
-        if !set.is_empty() && !named.iter().any(|other| other.id() == set.id()) {
-            named.push(set.clone());
-        }
-    }
-    named
+    let mut ids = HashSet::new();
+    let named = sets.iter().flat_map(|sets| [&sets.shown, &sets.hidden, &sets.masked]);
+    named.filter(|set| !set.is_empty() && ids.insert(set.id())).cloned().collect()
 }
