@@ -60,13 +60,8 @@ impl Levels {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.levels.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.levels.is_empty()
     }
 
     pub(super) fn of(&self, id: LevelId) -> Option<&Level> {
@@ -97,11 +92,6 @@ impl Level {
         let slot = Slot::try_from(self.inside.len()).ok()?;
         self.inside.push(inside);
         Some(slot)
-    }
-
-    /// How many slots there are, the unknown one included.
-    pub fn slots(&self) -> usize {
-        self.inside.len()
     }
 
     pub(super) fn inside(&self, slot: Slot) -> Inside {

@@ -47,6 +47,9 @@ pub type Slots = [u64; SLOT_WORDS];
 /// Words of [`Slots`].
 pub const SLOT_WORDS: usize = 4;
 
+/// Members, objects and keys for which memory is kept between bodies.
+const NODES_KEPT: usize = 2_048;
+
 /// What a scan needs to know besides a place.
 #[derive(Clone, Copy)]
 pub struct Scan<'s> {
@@ -77,14 +80,32 @@ struct Member {
 impl Scanner {
     /// Walks the object at a place and says where it ends. What it has is there until the next scan.
     pub fn object(&mut self, scan: Scan<'_>, at: usize, level: LevelId) -> Result<usize, Stop> {
-        if self.chains.len() < scan.levels.len() {
-            self.chains.resize(scan.levels.len(), Chain::default());
+        if self.chains.len() < scan.levels.count() {
+            self.chains.resize(scan.levels.count(), Chain::default());
         }
         self.nodes.clear();
         self.odd.clear();
         self.slots.clear();
         self.embedded = 0;
         self.walk(scan, at, level)
+    }
+
+    /// Gives memory back that only a very large object needs. What was learned stays.
+    pub fn shrink(&mut self) {
+        self.nodes.clear();
+        self.nodes.shrink_to(NODES_KEPT);
+        self.slots.clear();
+        self.slots.shrink_to(NODES_KEPT);
+        self.odd.clear();
+        self.odd.shrink_to(NODES_KEPT);
+    }
+
+    /// Bytes that it takes beside what was learned.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.slots.capacity() * size_of::<Slots>()
+            + self.odd.capacity() * size_of::<(usize, usize)>()
     }
 
     /// The members of the object that was walked, in source order, each followed by what is inside of it.

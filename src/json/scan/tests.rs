@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
+use super::levels::Levels;
 use super::lex::value_end;
+use super::object::{Scan, Scanner};
 use super::{PADDING, Stop};
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
@@ -156,4 +158,21 @@ fn composites_end_where_the_grammar_says() {
     ] {
         check(composite);
     }
+}
+
+/// One huge object must not cost memory for as long as the program runs.
+#[test]
+fn a_scanner_that_rests_keeps_little() {
+    let mut levels = Levels::default();
+    let id = levels.reserve().unwrap();
+    let members: Vec<String> = (0..50_000).map(|number| format!("\"k{number}\":0")).collect();
+    let mut body = format!("{{{}}}", members.join(",")).into_bytes();
+    let end = body.len();
+    body.resize(end + PADDING, 0);
+    let mut scanner = Scanner::default();
+    assert_eq!(scanner.object(Scan { levels: &levels, source: &body, depth: DEPTH }, 0, id), Ok(end));
+    assert!(scanner.memory() > 2 << 20, "{}", scanner.memory());
+    scanner.shrink();
+    assert!(scanner.memory() < 1 << 18, "{}", scanner.memory());
+    assert!(scanner.nodes().is_empty(), "nothing of the object is left");
 }

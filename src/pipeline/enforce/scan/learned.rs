@@ -23,7 +23,8 @@ impl Idle {
     }
 
     /// Gives a scanner back.
-    pub fn give(&self, scanner: Scanner) {
+    pub fn give(&self, mut scanner: Scanner) {
+        scanner.shrink();
         if let Some(place) = self.places.iter().find(|place| place.load().is_none()) {
             place.store(Some(Arc::new(scanner)));
         }

@@ -306,7 +306,7 @@ impl<'p, J: Judge> Writer<'p, J> {
         level: LevelId,
         spec: &LevelSpec,
     ) -> Result<Arc<[Act<'p>]>, Halt> {
-        let place = judged.number as usize * self.layouts.levels.len() + usize::from(level);
+        let place = judged.number as usize * self.layouts.levels.count() + usize::from(level);
         if self.acts.len() <= place {
             self.acts.resize(place + 1, None);
         }
