@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Stage;
 use super::decide::gate::RecordGate;
-use super::enforce::answer::{is_scannable, undecodable};
+use super::enforce::answer::{self, is_scannable, undecodable};
 use super::enforce::request::Clearance;
 use super::enforce::response::{Released, ReleasedStream};
 use super::enforce::scan::envelope::Envelope;
@@ -32,7 +33,7 @@ use super::trail::{self, Trail};
 use crate::ledger::entry::Entry;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::net::coding::{self, Coding, CodingLimits, Decoder};
+use crate::net::coding::{Coding, CodingLimits, Decoder};
 
 impl Stage<'_> {
     /// Whether the answer may leave part by part: a list that one pass can judge.
@@ -108,14 +109,16 @@ impl Stage<'_> {
         let routes = &self.serving.snapshot.bundle.profile.routes;
         let route = routes.iter().position(|route| std::ptr::eq(route, self.mapped.route));
         let layouts = self.serving.layouts.as_ref().ok_or(Reason::UpstreamTooLarge)?;
-        let codings = coding::named_in(headers).map_err(|error| undecodable(&error, status))?;
+        let codings = answer::codings_of_json(headers, status)?;
+        let task = self.task(layouts);
         Ok(Pouring {
             serving: Arc::clone(self.serving),
             gate: self.gate.clone(),
             recorder: Arc::clone(&self.sidecar.recorder),
             id: id.to_owned(),
             route: route.ok_or(Reason::Internal)?,
-            route_type: self.task(layouts).route_type,
+            route_type: task.route_type,
+            asked_id: task.asked_id.map(str::to_owned),
             selection: self.mapped.query.projection.as_ref().map(|projection| projection.selection.clone()),
             limits: ScanLimits {
                 depth: self.limits.answer.json.depth_max,
@@ -142,6 +145,7 @@ struct Pouring {
     id: String,
     route: usize,
     route_type: Option<usize>,
+    asked_id: Option<String>,
     selection: Option<Selection>,
     limits: ScanLimits,
     stream: StreamLimits,
@@ -157,6 +161,8 @@ struct Exit<'p> {
     sink: &'p Sink,
     bytes: &'p mut u64,
     parts: u32,
+    /// How long one piece may wait for whoever takes it.
+    idle: Duration,
 }
 
 type Pass<'p> = Envelope<'p, GateJudge<'p>>;
@@ -166,7 +172,8 @@ impl Pouring {
     async fn pump(self, sink: Sink, told: oneshot::Sender<()>, may_go: oneshot::Receiver<()>) -> Pumped {
         let mut bytes = 0;
         let time = Duration::from_millis(self.stream.time_ms);
-        let exit = Exit { sink: &sink, bytes: &mut bytes, parts: 0 };
+        let idle = Duration::from_millis(self.stream.idle_ms);
+        let exit = Exit { sink: &sink, bytes: &mut bytes, parts: 0, idle };
         let ended = timeout(time, self.hand_on(exit, told, may_go)).await;
         let (end, problem) = match ended.unwrap_or_else(|_| Err(Reason::UpstreamTimeout.into())) {
             Ok(end) => (end, None),
@@ -184,7 +191,8 @@ impl Pouring {
         told: oneshot::Sender<()>,
         may_go: oneshot::Receiver<()>,
     ) -> Result<PumpEnd, Problem> {
-        let Self { serving, gate, recorder, id, selection, held, mut rest, status, .. } = self;
+        let Self { serving, gate, recorder, id, asked_id, selection, held, mut rest, status, .. } = self;
+        let mut feed = Feed::new(&self.codings, self.stream, self.coding, status)?;
         let record = Record { recorder: &recorder, id: &id, serving: &serving };
         let profile = &serving.snapshot.bundle.profile;
         let route = profile.routes.get(self.route).ok_or(Reason::Internal)?;
@@ -194,33 +202,31 @@ impl Pouring {
             layouts,
             shape: &route.shape,
             route_type: self.route_type,
-            asked_id: None,
+            asked_id: asked_id.as_deref(),
             expected: None,
             selection: selection.as_ref(),
             limits: self.limits,
         };
         let judge = GateJudge::new(&gate, Lack::Denies);
         let mut pass: Pass<'_> = Envelope::new(task, judge, serving.scanners.take());
-        let decoder = Decoder::new(&self.codings, self.stream.bytes_max, self.coding);
-        let decoder = decoder.map_err(|error| undecodable(&error, status))?;
-        let mut feed = Feed { decoder: (!self.codings.is_empty()).then_some(decoder), status };
-        for piece in held {
-            feed.take(&mut pass, &piece)?;
-        }
-        if told.send(()).is_err() || may_go.await.is_err() {
-            return Ok(PumpEnd::Left);
-        }
-        let idle = Duration::from_millis(self.stream.idle_ms);
-        loop {
-            if pass.written() >= PART_BYTES {
-                let (body, sets) = pass.take_part().map_err(|halt| unreleased(halt, status))?;
-                if !exit.release(&record, body, sets, idle).await? {
+        let held_bytes: usize = held.iter().map(Bytes::len).sum();
+        let (mut held, mut begin) = (held.into_iter(), Some(Begin { told, may_go }));
+        while let Some(piece) = next(&mut held, &mut rest).await? {
+            feed.bring(piece)?;
+            while feed.step(&mut pass)? {
+                if feed.made >= held_bytes
+                    && let Some(begin) = begin.take()
+                {
+                    pass.check_part(PART_BYTES).map_err(|halt| unreleased(halt, status))?;
+                    if !begin.wait().await {
+                        return Ok(PumpEnd::Left);
+                    }
+                }
+                if begin.is_none() && !exit.relieve(&record, &mut pass, status).await? {
                     return Ok(PumpEnd::Left);
                 }
-            }
-            match rest.next().await? {
-                Some(piece) => feed.take(&mut pass, &piece)?,
-                None => break,
+                // What is coded, or hidden, may be long without anything to wait for.
+                tokio::task::yield_now().await;
             }
         }
         feed.finish()?;
@@ -230,30 +236,93 @@ impl Pouring {
         if is_refused {
             return Err(Reason::Forbidden.into());
         }
-        let is_taken = exit.release(&record, body, sets, idle).await?;
+        if let Some(begin) = begin
+            && !begin.wait().await
+        {
+            return Ok(PumpEnd::Left);
+        }
+        exit.record(&record, &sets).await?;
+        let is_taken = exit.release(Bytes::from(body)).await;
         Ok(if is_taken { PumpEnd::Whole } else { PumpEnd::Left })
     }
 }
 
-/// Hands pieces to the pass, without codings.
+/// The next piece: of what was held back, then of what still comes.
+async fn next(held: &mut vec::IntoIter<Bytes>, rest: &mut Source) -> Result<Option<Bytes>, Problem> {
+    match held.next() {
+        Some(piece) => Ok(Some(piece)),
+        None => rest.next().await,
+    }
+}
+
+/// What stands between an answer that is judged and one that leaves.
+struct Begin {
+    told: oneshot::Sender<()>,
+    may_go: oneshot::Receiver<()>,
+}
+
+impl Begin {
+    /// Tells that what is held back was judged; `false` if the answer must not begin.
+    async fn wait(self) -> bool {
+        self.told.send(()).is_ok() && self.may_go.await.is_ok()
+    }
+}
+
+/// Hands pieces to the pass, without codings and little by little.
 struct Feed {
     decoder: Option<Decoder>,
+    /// What is not coded and was not handed on.
+    waiting: Bytes,
+    decoded: Vec<u8>,
+    /// Bytes that came, and that were handed on.
+    came: u64,
+    made: usize,
+    bytes_max: u64,
     status: u16,
 }
 
 impl Feed {
-    fn take(&mut self, pass: &mut Pass<'_>, piece: &[u8]) -> Result<(), Problem> {
-        let status = self.status;
-        let Some(decoder) = &mut self.decoder else {
-            return pass.feed(piece).map_err(|halt| unreleased(halt, status));
-        };
-        decoder.feed(piece);
-        let mut decoded = Vec::new();
-        while decoder.read(&mut decoded).map_err(|error| undecodable(&error, status))? > 0 {
-            pass.feed(&decoded).map_err(|halt| unreleased(halt, status))?;
-            decoded.clear();
+    fn new(
+        codings: &[Coding],
+        stream: StreamLimits,
+        limits: CodingLimits,
+        status: u16,
+    ) -> Result<Self, Problem> {
+        let bytes_max = stream.bytes_max;
+        let decoder =
+            Decoder::new(codings, bytes_max, limits).map_err(|error| undecodable(&error, status))?;
+        let decoder = (!codings.is_empty()).then_some(decoder);
+        let (waiting, decoded) = (Bytes::new(), Vec::new());
+        Ok(Self { decoder, waiting, decoded, came: 0, made: 0, bytes_max, status })
+    }
+
+    /// Takes what came.
+    fn bring(&mut self, piece: Bytes) -> Result<(), Problem> {
+        self.came = self.came.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        if self.came > self.bytes_max {
+            return Err(Problem::new(Reason::UpstreamTooLarge).upstream(self.status));
+        }
+        match &mut self.decoder {
+            Some(decoder) => decoder.feed(&piece),
+            None => self.waiting = piece,
         }
         Ok(())
+    }
+
+    /// Hands some of it on; `false` if there is none.
+    fn step(&mut self, pass: &mut Pass<'_>) -> Result<bool, Problem> {
+        let status = self.status;
+        self.decoded.clear();
+        let slice = match &mut self.decoder {
+            Some(decoder) => {
+                decoder.read(&mut self.decoded).map_err(|error| undecodable(&error, status))?;
+                self.decoded.as_slice()
+            }
+            None => &self.waiting.split_to(self.waiting.len().min(SLICE_BYTES)),
+        };
+        self.made = self.made.saturating_add(slice.len());
+        pass.feed(slice).map_err(|halt| unreleased(halt, status))?;
+        Ok(!slice.is_empty())
     }
 
     fn finish(&self) -> Result<(), Problem> {
@@ -270,20 +339,49 @@ struct Record<'p> {
 }
 
 impl Exit<'_> {
-    /// Records a part and hands it on; `false` if nobody takes it any more.
-    async fn release(
+    /// Records and hands on what has become enough; `false` if nobody takes it any more.
+    async fn relieve(
         &mut self,
         record: &Record<'_>,
-        body: Vec<u8>,
-        sets: ShownSets,
-        idle: Duration,
+        pass: &mut Pass<'_>,
+        status: u16,
     ) -> Result<bool, Problem> {
+        let whole_bytes = pass.written() - pass.written() % PART_BYTES;
+        if whole_bytes == 0 {
+            // Records that are hidden leave entries and nothing else.
+            if pass.is_due(NOTED_BYTES) {
+                self.record(record, &pass.take_sets()).await?;
+            }
+            return Ok(true);
+        }
+        let (body, sets) = pass.take_part(whole_bytes).map_err(|halt| unreleased(halt, status))?;
+        self.record(record, &sets).await?;
+        Ok(self.release(Bytes::from(body)).await)
+    }
+
+    /// Records what a part shows.
+    async fn record(&mut self, record: &Record<'_>, sets: &ShownSets) -> Result<(), Problem> {
         self.parts += 1;
-        let shown = trail::shown(record.id, self.parts, &sets, &record.serving.snapshot);
-        record.recorder.append(Entry::Shown(Box::new(shown))).await?;
-        Ok(self.sink.take(Bytes::from(body), self.bytes, idle).await)
+        let shown = trail::shown(record.id, self.parts, sets, &record.serving.snapshot);
+        record.recorder.append(Entry::Shown(Box::new(shown))).await
+    }
+
+    /// Hands on what was recorded; `false` if nobody takes it any more. Each piece but the last is of one size, so that sizes
+    /// tell nothing of what was held back between.
+    async fn release(&mut self, mut body: Bytes) -> bool {
+        while !body.is_empty() {
+            let piece = body.split_to(body.len().min(PART_BYTES));
+            if !self.sink.take(piece, self.bytes, self.idle).await {
+                return false;
+            }
+        }
+        true
     }
 }
 
 /// Bytes of a part that leaves at once.
 const PART_BYTES: usize = 1 << 20;
+/// About how long an entry on a part may become.
+const NOTED_BYTES: usize = 1 << 20;
+/// Bytes that are judged before anything else is looked at.
+const SLICE_BYTES: usize = 1 << 15;

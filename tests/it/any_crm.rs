@@ -28,6 +28,7 @@ pub struct Answer {
     status: u16,
     headers: Vec<String>,
     body: Arc<Vec<u8>>,
+    is_announced: bool,
 }
 
 impl Default for Answer {
@@ -44,7 +45,12 @@ impl Answer {
 
     /// A success with a body of a type.
     pub fn of_type(content_type: &str, body: Vec<u8>) -> Self {
-        Self { status: 200, headers: vec![format!("Content-Type: {content_type}")], body: Arc::new(body) }
+        Self {
+            status: 200,
+            headers: vec![format!("Content-Type: {content_type}")],
+            body: Arc::new(body),
+            is_announced: true,
+        }
     }
 
     /// The same with another status.
@@ -58,10 +64,18 @@ impl Answer {
         self
     }
 
+    /// The same without its length: it ends with the connection.
+    pub fn unannounced(self) -> Self {
+        Self { is_announced: false, ..self }
+    }
+
     fn head(&self) -> String {
         let (status, length) = (self.status, self.body.len());
-        let lines: String = self.headers.iter().map(|line| format!("{line}\r\n")).collect();
-        format!("HTTP/1.1 {status} X\r\n{lines}Content-Length: {length}\r\nConnection: close\r\n\r\n")
+        let mut lines: String = self.headers.iter().map(|line| format!("{line}\r\n")).collect();
+        if self.is_announced {
+            lines.push_str(&format!("Content-Length: {length}\r\n"));
+        }
+        format!("HTTP/1.1 {status} X\r\n{lines}Connection: close\r\n\r\n")
     }
 }
 

@@ -26,30 +26,33 @@ async fn holding(crm: &AnyCrm, bytes: usize) -> TestSidecar {
 }
 
 /// A reply whose length was not announced.
-struct Poured {
-    status: String,
-    decision: String,
-    body: String,
-    is_whole: bool,
+pub struct Poured {
+    pub status: String,
+    pub decision: String,
+    pub body: String,
+    pub is_whole: bool,
+    /// The sizes of its pieces.
+    pub chunks: Vec<usize>,
 }
 
 impl Poured {
-    async fn of(sidecar: &TestSidecar, person: &str) -> Self {
+    pub async fn of(sidecar: &TestSidecar, person: &str) -> Self {
         let stream = sidecar.as_person(person).open("GET", "/api/deals", "").await;
         let bytes = read_to_end(stream).await;
         let text = String::from_utf8(bytes).unwrap();
         let (head, mut chunks) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("transfer-encoding: chunked"), "{head}");
-        let (mut body, mut is_whole) = (String::new(), false);
+        let (mut body, mut is_whole, mut sizes) = (String::new(), false, Vec::new());
         while let Some((size, rest)) = chunks.split_once("\r\n") {
             let size = usize::from_str_radix(size, 16).unwrap();
             is_whole = size == 0 && rest == "\r\n";
+            sizes.push(size);
             body.push_str(rest.get(..size).unwrap_or(rest));
             chunks = rest.get(size + 2..).unwrap_or_default();
         }
         let decision = head.lines().find_map(|line| line.strip_prefix("lockkeeper-decision: ")).unwrap();
         let status = head.lines().next().unwrap().to_owned();
-        Self { status, decision: decision.to_owned(), body, is_whole }
+        Self { status, decision: decision.to_owned(), body, is_whole, chunks: sizes }
     }
 }
 

@@ -30,6 +30,7 @@ mod proxy_protocol;
 mod slow_clients;
 mod drain;
 mod faults;
+mod hostile_lists;
 mod hostile_origin;
 mod hostile_calls;
 mod reload_storm;

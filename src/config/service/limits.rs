@@ -253,14 +253,14 @@ const STREAM_BYTES: Key = Key::integer(
     1 << 30,
     1,
     1 << 40,
-    "of a body that passes piece by piece: files, static files",
+    "of a body that passes piece by piece: files, static files, long lists",
 );
 const STREAM_IDLE_MS: Key =
     Key::integer("stream_idle_ms", 30_000, 100, 3_600_000, "between two pieces of it");
 const STREAM_TIME_MS: Key =
     Key::integer("stream_time_ms", 3_600_000, 1_000, 86_400_000, "for the whole of it");
 const STREAMS: Key =
-    Key::integer("streams", 256, 1, 100_000, "files that pass at once to identified callers");
+    Key::integer("streams", 256, 1, 100_000, "files and long lists that pass at once to identified callers");
 const OPEN_REQUESTS: Key =
     Key::integer("open_requests", 128, 1, 100_000, "requests under way for which nobody is identified");
 const POOL_THREADS: Key = Key::integer(

@@ -141,6 +141,11 @@ impl<'g> Judging<'g> {
         self.number(self.gate.judge_plainly(&facts))
     }
 
+    /// Whether half of the numbers are given.
+    pub fn is_filling(&self) -> bool {
+        self.verdicts.len() >= VERDICTS_MAX / 2
+    }
+
     /// The verdict of a number that this judging gave.
     pub fn verdict(&self, number: u32) -> Option<&Arc<RecordVerdict>> {
         self.verdicts.get(number as usize)

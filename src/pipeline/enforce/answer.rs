@@ -4,7 +4,7 @@
 //! for are undone within limits; validators, redirects and partial contents never come through.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderMap};
 
 use super::super::forward::{UpstreamResponse, is_success};
 use super::super::map::body::{has_charset_utf8_or_none, is_json};
@@ -15,7 +15,7 @@ use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::net::coding::{self, CodingError, CodingLimits};
+use crate::net::coding::{self, Coding, CodingError, CodingLimits};
 
 /// Limits on reading an answer.
 #[derive(Clone, Copy, Debug)]
@@ -187,18 +187,28 @@ fn document(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Docume
         .map_err(|error| Problem::new(Reason::UpstreamMalformed).internal(error.to_string()))
 }
 
+/// The codings of an answer that says that it is JSON.
+pub fn codings_of_json(headers: &HeaderMap, status: u16) -> Result<Vec<Coding>, Problem> {
+    codings_of(headers, is_json, status).map_err(|problem| problem.upstream(status))
+}
+
+fn codings_of(headers: &HeaderMap, is_type: fn(&str) -> bool, status: u16) -> Result<Vec<Coding>, Problem> {
+    let codings = coding::named_in(headers).map_err(|error| undecodable(&error, status))?;
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match content_type.is_some_and(is_type) {
+        true => Ok(codings),
+        false => Err(Reason::UpstreamType.into()),
+    }
+}
+
 /// The body as it was written, if it is of that type.
 fn text_of(
     response: &UpstreamResponse,
     is_type: fn(&str) -> bool,
     limits: &AnswerLimits,
 ) -> Result<Bytes, Problem> {
-    coding::named_in(&response.headers).map_err(|error| undecodable(&error, response.status))?;
-    let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match content_type.is_some_and(is_type) {
-        true => undone(response, limits),
-        false => Err(Reason::UpstreamType.into()),
-    }
+    codings_of(&response.headers, is_type, response.status)?;
+    undone(response, limits)
 }
 
 /// The body of an answer without its codings.

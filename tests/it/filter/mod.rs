@@ -21,6 +21,7 @@ use lockkeeper::pipeline::enforce::scan::layout::Layouts;
 use lockkeeper::pipeline::enforce::scan::place::Place;
 use lockkeeper::pipeline::enforce::scan::task::{ScanLimits, Scanning, Task};
 use lockkeeper::pipeline::enforce::scan::{Judge, Judgement, RawRecord};
+use lockkeeper::pipeline::enforce::shown::ShownSets;
 
 use crate::equality::Dice;
 use twin::Twin;
@@ -172,6 +173,14 @@ impl Judge for Viewer<'_> {
     fn verdict(&self, number: u32) -> &RecordVerdict {
         &self.verdicts[number as usize]
     }
+
+    fn is_filling(&self) -> bool {
+        self.verdicts.len() >= 3
+    }
+
+    fn renew(&mut self) {
+        self.verdicts.clear();
+    }
 }
 
 /// How the scanner is fed.
@@ -179,9 +188,12 @@ impl Judge for Viewer<'_> {
 enum Feed {
     Whole,
     Pieces(usize),
+    /// In pieces, and told and taken as soon as there is anything.
+    Parts(usize),
 }
 
 const DEPTH: usize = 24;
+const PART: usize = 50;
 
 struct Rig {
     profile: Profile,
@@ -219,16 +231,42 @@ impl Rig {
         let mut judged = Vec::new();
         let viewer = Viewer { profile: &self.profile, view, verdicts: Vec::new(), judged: &mut judged };
         let mut envelope = Envelope::new(task, viewer, std::mem::take(scanner));
+        let (mut taken, mut sets) = (Vec::new(), ShownSets::default());
         let ended = match feed {
             Feed::Whole => envelope.whole(body),
             Feed::Pieces(size) => {
                 body.chunks(size).try_for_each(|piece| envelope.feed(piece)).and_then(|()| envelope.finish())
             }
+            Feed::Parts(size) => {
+                let take = |piece: &[u8]| {
+                    envelope.feed(piece)?;
+                    if envelope.is_due(40) {
+                        join(&mut sets, envelope.take_sets());
+                    }
+                    if envelope.written() >= PART && envelope.check_part(PART).is_ok() {
+                        let (part, of_part) = envelope.take_part(PART)?;
+                        assert_eq!(part.len(), PART);
+                        taken.extend(part);
+                        join(&mut sets, of_part);
+                    }
+                    Ok(())
+                };
+                body.chunks(size).try_for_each(take).and_then(|()| envelope.finish())
+            }
         };
-        let (scanning, learned) = ended.ok()?;
+        let (mut scanning, learned) = ended.ok()?;
+        taken.append(&mut scanning.body);
+        join(&mut sets, std::mem::take(&mut scanning.sets));
+        (scanning.body, scanning.sets) = (taken, sets);
         *scanner = learned;
         Some(told(scanning, judged))
     }
+}
+
+fn join(sets: &mut ShownSets, others: ShownSets) {
+    others.sets.into_iter().for_each(|(outcome, ids)| sets.sets.entry(outcome).or_default().extend(ids));
+    let rows = others.rows_hidden.into_iter();
+    rows.for_each(|(why, ids)| sets.rows_hidden.entry(why).or_default().extend(ids));
 }
 
 fn told(scanning: Scanning, judged: Vec<String>) -> Twin {
@@ -297,7 +335,8 @@ fn check(
     let text = std::str::from_utf8(body).ok();
     let expected = text.and_then(|text| twin::filter(&rig.profile, shape, view, text, DEPTH));
     let shown = String::from_utf8_lossy(body);
-    for feed in [Feed::Whole, Feed::Pieces(1 + dice.below(70)), Feed::Pieces(1)] {
+    let size = 1 + dice.below(70);
+    for feed in [Feed::Whole, Feed::Pieces(size), Feed::Pieces(1), Feed::Parts(size)] {
         let found = rig.scan(route, view, body, feed, learned);
         assert_eq!(found, expected, "{route} {feed:?} {shown}");
     }
@@ -308,5 +347,27 @@ fn check(
         (Some(_), _) => tally.accepted += 1,
         (None, None) => tally.no_json += 1,
         (None, Some(_)) => tally.refused += 1,
+    }
+}
+
+/// However much comes in, what is kept of it has its limits: one record, and the keys around the records.
+#[test]
+fn what_is_kept_of_a_long_answer_is_bounded() {
+    let rig = Rig::new();
+    let view = View { seed: 1, hides: 8 };
+    let leaves = |body: &str, piece: usize| {
+        rig.scan("GET /list", &view, body.as_bytes(), Feed::Pieces(piece), &mut Scanner::default()).is_some()
+    };
+    let keys = |count: usize| {
+        let members = (0..count).map(|number| format!("\"{number:0>30000}\":0,"));
+        format!("{{{}\"data\":[]}}", members.collect::<String>())
+    };
+    let record = |length: usize| {
+        let few = "{\"id\":2},".repeat(900) + &" ".repeat(600_000);
+        format!("{{\"data\":[{{\"id\":1,\"title\":\"{}\"}},{few}{{\"id\":3}}]}}", "x".repeat(length))
+    };
+    for piece in [1_000, 10_000, 1 << 15] {
+        assert!(leaves(&keys(30), piece) && !leaves(&keys(40), piece));
+        assert!(leaves(&record(400_000), piece) && !leaves(&record(1_150_000), piece), "{piece}");
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 
 use super::super::super::hydrate::extract::Completeness;
-use super::super::shown::ShownSets;
 use super::output::{IsWanted, Output};
 use super::place::{Place as AttributePlace, Reading, seek};
 use super::record::{IsShown, Scanned, Writer};
@@ -23,20 +22,20 @@ use crate::json::token;
 
 /// An answer on its way.
 pub struct Envelope<'p, J> {
-    task: Task<'p>,
+    pub(super) task: Task<'p>,
     /// The numbers of the types at the shape's locations, where those do not depend on the record.
     types: Vec<Option<usize>>,
     scanner: Scanner,
-    writer: Writer<'p, J>,
-    output: Output,
+    pub(super) writer: Writer<'p, J>,
+    pub(super) output: Output,
     frames: Vec<Frame<'p>>,
     progress: Progress,
     /// What came in and is not done with.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// How much of that is known to be UTF-8: all but the start of a character that was cut.
-    checked: usize,
+    pub(super) checked: usize,
     /// How much must be pending before a step that lacked input is tried again.
-    wanted: usize,
+    pub(super) wanted: usize,
     records: usize,
     rows_shown: u64,
     is_primary_there: bool,
@@ -45,7 +44,9 @@ pub struct Envelope<'p, J> {
     /// Whether no more records of the first location can come.
     is_primary_over: bool,
     /// Where counts of what is shown belong.
-    counts: Vec<usize>,
+    pub(super) counts: Vec<usize>,
+    /// Bytes of the keys that are kept.
+    keys_bytes: usize,
 }
 
 /// A container that is open.
@@ -108,6 +109,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
             is_primary_below_a_key: primary.is_some_and(|at| matches!(at.first(), Some(Segment::Key(_)))),
             is_primary_over: false,
             counts: Vec::new(),
+            keys_bytes: 0,
         }
     }
 
@@ -121,56 +123,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
         self.end()
     }
 
-    /// Takes the next piece of an answer.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Halt> {
-        self.pending.extend_from_slice(piece);
-        match simdutf8::compat::from_utf8(self.pending.get(self.checked..).unwrap_or_default()) {
-            Ok(_) => self.checked = self.pending.len(),
-            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
-            Err(_) => return Err(Halt::Malformed),
-        }
-        if self.pending.len() < self.wanted {
-            return Ok(());
-        }
-        let pending = std::mem::take(&mut self.pending);
-        let done = self.run(&pending);
-        self.pending = pending;
-        let done = done?;
-        self.pending.drain(..done);
-        self.checked = self.checked.saturating_sub(done);
-        let left = self.pending.len();
-        if left > self.task.limits.step_bytes {
-            return Err(Halt::TooLarge(self.task.limits.step_bytes));
-        }
-        // A long record is tried again when twice as much is there, so that all tries together take linear time.
-        self.wanted = if done > 0 { left + 1 } else { left * 2 };
-        Ok(())
-    }
-
-    /// How much was written and not yet taken.
-    pub fn written(&self) -> usize {
-        self.output.waiting()
-    }
-
-    /// Takes what was written so far, with what it shows.
-    pub fn take_part(&mut self) -> Result<(Vec<u8>, ShownSets), Halt> {
-        // A count of what is shown cannot be put in any more where it has left.
-        match self.counts.is_empty() && !self.writer.is_refused {
-            true => Ok((self.output.take(), self.writer.take_sets())),
-            false if self.writer.is_refused => Err(Halt::Refused),
-            false => Err(Halt::EarlyTotal),
-        }
-    }
-
-    /// Ends an answer of which all pieces came.
-    pub fn finish(self) -> Result<(Scanning, Scanner), Halt> {
-        if self.checked < self.pending.len() {
-            return Err(Halt::Malformed);
-        }
-        self.end()
-    }
-
-    fn end(mut self) -> Result<(Scanning, Scanner), Halt> {
+    pub(super) fn end(mut self) -> Result<(Scanning, Scanner), Halt> {
         let length = self.pending.len();
         let mut rest = std::mem::take(&mut self.pending);
         rest.resize(length + PADDING, 0);
@@ -198,7 +151,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
     }
 
     /// Does as many steps as there is input for, and says how far it came.
-    fn run(&mut self, source: &[u8]) -> Result<usize, Halt> {
+    pub(super) fn run(&mut self, source: &[u8]) -> Result<usize, Halt> {
         let mut at = 0;
         while self.progress != Progress::After {
             match self.step(source, at) {
@@ -249,6 +202,9 @@ impl<'p, J: Judge> Envelope<'p, J> {
         if frame.keys.len() >= self.task.limits.keys {
             return Err(Pause::Halt(Halt::TooMany(self.task.limits.keys)));
         }
+        if self.keys_bytes + key.len() > self.task.limits.step_bytes {
+            return Err(Pause::Halt(Halt::TooLarge(self.task.limits.step_bytes)));
+        }
         let text = std::str::from_utf8(&key).map_err(|_| Pause::Stop(Stop::Flaw))?;
         let spot = Spot { key: Some((start, key_end)), value, first };
         let depth = self.frames.len();
@@ -262,6 +218,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
         if let Some(frame) = depth.checked_sub(1).and_then(|index| self.frames.get_mut(index)) {
             frame.count += 1;
             frame.keys.extend(key.map(Box::from));
+            self.keys_bytes += key.map_or(0, <[u8]>::len);
         }
     }
 
@@ -343,6 +300,8 @@ impl<'p, J: Judge> Envelope<'p, J> {
         // A key of the root stands once, so what is below it is over with it.
         let is_outer = self.frames.len() == 1 && self.is_primary_below_a_key;
         self.is_primary_over |= is_outer && frame.places.locations().contains(&0);
+        self.keys_bytes =
+            frame.keys.iter().fold(self.keys_bytes, |bytes, key| bytes.saturating_sub(key.len()));
         self.output.byte(if frame.is_object { b'}' } else { b']' }, IsWanted::YES);
         if self.frames.is_empty() {
             self.progress = Progress::After;

@@ -10,6 +10,7 @@ use crate::model::reason::Reason;
 
 /// Judges by a gate.
 pub struct GateJudge<'g> {
+    gate: &'g RecordGate,
     judging: Judging<'g>,
     lack: Lack,
 }
@@ -26,7 +27,7 @@ pub enum Lack {
 impl<'g> GateJudge<'g> {
     /// A judge that has judged nothing.
     pub fn new(gate: &'g RecordGate, lack: Lack) -> Self {
-        Self { judging: gate.judging(), lack }
+        Self { gate, judging: gate.judging(), lack }
     }
 }
 
@@ -48,6 +49,14 @@ impl Judge for GateJudge<'_> {
     fn verdict(&self, number: u32) -> &RecordVerdict {
         // Numbers come from the judging alone, so there is one; a judge that lost it shows nothing.
         self.judging.verdict(number).map_or(&NOTHING, |verdict| verdict)
+    }
+
+    fn is_filling(&self) -> bool {
+        self.judging.is_filling()
+    }
+
+    fn renew(&mut self) {
+        self.judging = self.gate.judging();
     }
 }
 

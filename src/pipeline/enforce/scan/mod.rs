@@ -11,6 +11,7 @@ pub mod output;
 pub mod record;
 pub mod task;
 pub mod envelope;
+pub mod pieces;
 pub mod judge;
 pub mod learned;
 
@@ -38,6 +39,12 @@ pub trait Judge {
     fn judge(&mut self, record: &RawRecord<'_>) -> Judgement;
     /// The verdict of that number.
     fn verdict(&self, number: u32) -> &RecordVerdict;
+    /// Whether it will soon have no more numbers to give.
+    fn is_filling(&self) -> bool {
+        false
+    }
+    /// Forgets all numbers that it gave.
+    fn renew(&mut self) {}
 }
 
 /// What a judge says.

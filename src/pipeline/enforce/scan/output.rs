@@ -86,11 +86,13 @@ impl Output {
         self.bytes
     }
 
-    /// Hands over what was written so far, and goes on behind it.
-    pub fn take(&mut self) -> Vec<u8> {
-        let part = self.bytes.get(..self.length).unwrap_or_default().to_vec();
-        self.taken += self.length;
-        self.length = 0;
+    /// Hands over the first so many bytes of what was written, or all if there are fewer, and goes on behind the rest.
+    pub fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let bytes = bytes.min(self.length);
+        let part = self.bytes.get(..bytes).unwrap_or_default().to_vec();
+        self.bytes.copy_within(bytes..self.length, 0);
+        self.taken += bytes;
+        self.length -= bytes;
         part
     }
 }

@@ -69,11 +69,27 @@ impl<'p, J: Judge> Writer<'p, J> {
         }
     }
 
+    /// About how many bytes it takes to record what was shown and held back and not yet told.
+    pub fn noted(&self) -> usize {
+        self.groups.noted()
+    }
+
+    /// Whether there are so many verdicts that what they were on should be told soon.
+    pub fn is_filling(&self) -> bool {
+        self.judge.is_filling()
+    }
+
     /// What was shown and held back of the records so far, told once.
     pub fn take_sets(&mut self) -> ShownSets {
         let (layouts, judge) = (self.layouts, &self.judge);
         let names = |type_index| layouts.of(type_index).map(|layout| &layout.names);
-        std::mem::take(&mut self.groups).finish(names, |number| judge.verdict(number))
+        let sets = std::mem::take(&mut self.groups).finish(names, |number| judge.verdict(number));
+        if self.judge.is_filling() {
+            // Now that all is told, nothing goes by the numbers of verdicts but what they mean for keys.
+            self.judge.renew();
+            self.acts.clear();
+        }
+        sets
     }
 
     /// Writes what may be seen of a record; `None` if it has no id.
@@ -128,7 +144,8 @@ impl<'p, J: Judge> Writer<'p, J> {
             Some(group) => self.groups.add_id(group, id),
             None => {
                 let print = has_print.then_some(print.as_slice());
-                self.groups.add(print, (record.type_index, number), id, seen);
+                let policies = &self.judge.verdict(number).policies;
+                self.groups.add(print, (record.type_index, number), policies, id, seen);
             }
         }
         self.print = print;
