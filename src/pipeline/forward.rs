@@ -186,9 +186,7 @@ impl Upstream {
         limits: StreamLimits,
         held_max: usize,
     ) -> Result<Listing, Problem> {
-        let limit = self.head(passage);
-        let sent = timeout(limit, self.ask(&request, passage)).await;
-        let response = sent.map_err(|_| late("the head of the answer", limit))??;
+        let response = self.answered(&request, passage).await?;
         let status = response.status().as_u16();
         if !is_success(status) {
             return self.collect(response, passage).await.map(Listing::Whole);
@@ -281,10 +279,19 @@ impl Upstream {
         request: UpstreamRequest,
         passage: &Passage,
     ) -> Result<UpstreamResponse, Problem> {
-        let limit = self.head(passage);
-        let sent = timeout(limit, self.ask(&request, passage)).await;
-        let response = sent.map_err(|_| late("the head of the answer", limit))??;
+        let response = self.answered(&request, passage).await?;
         self.collect(response, passage).await
+    }
+
+    /// The answer of which the head is there.
+    async fn answered(
+        &self,
+        request: &UpstreamRequest,
+        passage: &Passage,
+    ) -> Result<http::Response<Incoming>, Problem> {
+        let limit = self.head(passage);
+        let sent = timeout(limit, self.ask(request, passage)).await;
+        sent.map_err(|_| late("the head of the answer", limit))?
     }
 
     async fn collect(

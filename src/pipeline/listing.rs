@@ -175,14 +175,7 @@ impl Pouring {
         let idle = Duration::from_millis(self.stream.idle_ms);
         let exit = Exit { sink: &sink, bytes: &mut bytes, parts: 0, idle };
         let ended = timeout(time, self.hand_on(exit, told, may_go)).await;
-        let (end, problem) = match ended.unwrap_or_else(|_| Err(Reason::UpstreamTimeout.into())) {
-            Ok(end) => (end, None),
-            Err(problem) => (PumpEnd::Broken, Some(problem)),
-        };
-        if end == PumpEnd::Whole {
-            sink.end().await;
-        }
-        Pumped { bytes, end, problem }
+        sink.ended(ended.unwrap_or_else(|_| Err(Reason::UpstreamTimeout.into())), bytes).await
     }
 
     async fn hand_on(
@@ -208,11 +201,12 @@ impl Pouring {
             limits: self.limits,
         };
         let judge = GateJudge::new(&gate, Lack::Denies);
-        let mut pass: Pass<'_> = Envelope::new(task, judge, serving.scanners.take());
+        let mut pass: Pass<'_> = Envelope::new(task, judge, layouts.scanners.take());
         let held_bytes: usize = held.iter().map(Bytes::len).sum();
         let (mut held, mut begin) = (held.into_iter(), Some(Begin { told, may_go }));
-        while let Some(piece) = next(&mut held, &mut rest).await? {
-            feed.bring(piece)?;
+        let failed = |problem: Problem| problem.upstream(status);
+        while let Some(piece) = next(&mut held, &mut rest).await.map_err(failed)? {
+            feed.bring(piece);
             while feed.step(&mut pass)? {
                 if feed.made >= held_bytes
                     && let Some(begin) = begin.take()
@@ -231,7 +225,7 @@ impl Pouring {
         }
         feed.finish()?;
         let (scanning, scanner) = pass.finish().map_err(|halt| unreleased(halt, status))?;
-        serving.scanners.give(scanner);
+        layouts.scanners.give(scanner);
         let Scanning { body, sets, is_refused, .. } = scanning;
         if is_refused {
             return Err(Reason::Forbidden.into());
@@ -274,10 +268,8 @@ struct Feed {
     /// What is not coded and was not handed on.
     waiting: Bytes,
     decoded: Vec<u8>,
-    /// Bytes that came, and that were handed on.
-    came: u64,
+    /// Bytes that were handed on.
     made: usize,
-    bytes_max: u64,
     status: u16,
 }
 
@@ -288,25 +280,19 @@ impl Feed {
         limits: CodingLimits,
         status: u16,
     ) -> Result<Self, Problem> {
-        let bytes_max = stream.bytes_max;
         let decoder =
-            Decoder::new(codings, bytes_max, limits).map_err(|error| undecodable(&error, status))?;
+            Decoder::new(codings, stream.bytes_max, limits).map_err(|error| undecodable(&error, status))?;
         let decoder = (!codings.is_empty()).then_some(decoder);
         let (waiting, decoded) = (Bytes::new(), Vec::new());
-        Ok(Self { decoder, waiting, decoded, came: 0, made: 0, bytes_max, status })
+        Ok(Self { decoder, waiting, decoded, made: 0, status })
     }
 
     /// Takes what came.
-    fn bring(&mut self, piece: Bytes) -> Result<(), Problem> {
-        self.came = self.came.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        if self.came > self.bytes_max {
-            return Err(Problem::new(Reason::UpstreamTooLarge).upstream(self.status));
-        }
+    fn bring(&mut self, piece: Bytes) {
         match &mut self.decoder {
             Some(decoder) => decoder.feed(&piece),
             None => self.waiting = piece,
         }
-        Ok(())
     }
 
     /// Hands some of it on; `false` if there is none.

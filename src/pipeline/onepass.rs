@@ -26,13 +26,13 @@ impl Stage<'_> {
         let Some(body) = answer::scannable(response, route, &self.limits.answer)? else { return Ok(None) };
         let task = self.task(layouts);
         let judge = GateJudge::new(self.gate, Lack::Stops);
-        let scanner = self.serving.scanners.take();
+        let scanner = layouts.scanners.take();
         let (scanning, scanner) = match Envelope::new(task, judge, scanner).whole(&body) {
             Ok(done) => done,
             Err(Halt::Lacking) => return Ok(None),
             Err(halt) => return Err(unreleased(halt, response.status)),
         };
-        self.serving.scanners.give(scanner);
+        layouts.scanners.give(scanner);
         Ok(Some(scanned(scanning)))
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::enforce::scan::layout::Layouts;
-use super::enforce::scan::learned::Idle;
 use super::identify::Sources;
 use crate::bundle::compile::Bundle;
 use crate::bundle::current::Snapshot;
@@ -21,17 +20,13 @@ pub struct Serving {
     /// The ways of identifying callers.
     pub identity: Arc<IdentitySources>,
     /// How records lie in answers; `None` if there are too many keys for tables.
-    pub layouts: Option<Layouts>,
-    /// Scanners with what they learned of answers to this bundle.
-    pub scanners: Idle,
+    pub layouts: Option<Arc<Layouts>>,
 }
 
-impl Serving {
-    fn new(snapshot: Arc<Snapshot>, identity: Arc<IdentitySources>) -> Self {
-        let slices = &snapshot.bundle.slices;
-        let layouts = Layouts::new(&snapshot.bundle.profile, |name| slices.needs(name).places.as_slice());
-        Self { snapshot, identity, layouts, scanners: Idle::default() }
-    }
+/// How records lie in the answers that a bundle describes.
+fn layouts(bundle: &Bundle) -> Option<Arc<Layouts>> {
+    let places = |name: &str| bundle.slices.needs(name).places.as_slice();
+    Layouts::new(&bundle.profile, places).map(Arc::new)
 }
 
 /// The ways of identifying callers, as their files were read.
@@ -51,7 +46,8 @@ impl Current {
     /// Starts to serve.
     pub fn new(bundle: Bundle, directory: Directory, identity: IdentitySources) -> Self {
         let snapshot = Snapshot::first(bundle, directory);
-        Self { serving: ArcSwap::from_pointee(Serving::new(snapshot, Arc::new(identity))) }
+        let layouts = layouts(&snapshot.bundle);
+        Self { serving: ArcSwap::from_pointee(Serving { snapshot, identity: Arc::new(identity), layouts }) }
     }
 
     /// What serves now.
@@ -71,9 +67,15 @@ impl Current {
         directory: Arc<Directory>,
         identity: Arc<IdentitySources>,
     ) -> Arc<Serving> {
-        let generation = self.serving.load().snapshot.generation + 1;
+        let serving = self.serving.load();
+        let generation = serving.snapshot.generation + 1;
+        // People come and go more often than bundles, and change nothing of how records lie.
+        let layouts = match Arc::ptr_eq(&serving.snapshot.bundle, &bundle) {
+            true => serving.layouts.clone(),
+            false => layouts(&bundle),
+        };
         let snapshot = Arc::new(Snapshot { generation, bundle, directory });
-        let next = Arc::new(Serving::new(snapshot, identity));
+        let next = Arc::new(Serving { snapshot, identity, layouts });
         self.serving.store(Arc::clone(&next));
         next
     }

@@ -48,6 +48,8 @@ pub struct Source {
     body: Incoming,
     sender: Sender,
     limits: StreamLimits,
+    /// Bytes that came.
+    received: u64,
     scanner: Option<Scanner>,
 }
 
@@ -98,7 +100,7 @@ impl Source {
     pub fn new(body: Incoming, sender: Sender, limits: StreamLimits) -> Result<Self, Problem> {
         match body.size_hint().lower() > limits.bytes_max {
             true => Err(sender.too_large().into()),
-            false => Ok(Self { body, sender, limits, scanner: None }),
+            false => Ok(Self { body, sender, limits, received: 0, scanner: None }),
         }
     }
 
@@ -124,27 +126,14 @@ impl Source {
         let mut bytes = 0;
         let time = Duration::from_millis(self.limits.time_ms);
         let ended = timeout(time, self.hand_on(&sink, &mut bytes)).await;
-        let (end, problem) = match ended.unwrap_or_else(|_| Err(self.sender.too_slow().into())) {
-            Ok(end) => (end, None),
-            Err(problem) => (PumpEnd::Broken, Some(problem)),
-        };
-        if end == PumpEnd::Whole {
-            // Where the length was announced, nobody may wait for the end any more.
-            sink.end().await;
-        }
-        Pumped { bytes, end, problem }
+        sink.ended(ended.unwrap_or_else(|_| Err(self.sender.too_slow().into())), bytes).await
     }
 
     async fn hand_on(&mut self, sink: &Sink, bytes: &mut u64) -> Result<PumpEnd, Problem> {
         let idle = Duration::from_millis(self.limits.idle_ms);
-        let mut received = 0_u64;
         // What was scanned waits for what comes next: a form must not be whole for the CRM before it is for the scanner.
         let mut waiting = Bytes::new();
         while let Some(piece) = self.next().await? {
-            received = received.saturating_add(length(&piece));
-            if received > self.limits.bytes_max {
-                return Err(self.sender.too_large().into());
-            }
             let piece = match &mut self.scanner {
                 Some(scanner) => match scanner.feed(&piece)? {
                     ready if ready.is_empty() => continue,
@@ -160,7 +149,7 @@ impl Source {
         Ok(if sink.take(waiting, bytes, idle).await { PumpEnd::Whole } else { PumpEnd::Left })
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end. One that is over the limit is an error.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             let frame = timeout(Duration::from_millis(self.limits.idle_ms), self.body.frame()).await;
@@ -173,7 +162,11 @@ impl Source {
                 // Trailers are dropped.
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
+                        self.received = self.received.saturating_add(length(&data));
+                        return match self.received > self.limits.bytes_max {
+                            true => Err(self.sender.too_large().into()),
+                            false => Ok(Some(data)),
+                        };
                     }
                 }
             }
@@ -182,9 +175,16 @@ impl Source {
 }
 
 impl Sink {
-    /// Says that this was all.
-    pub(super) async fn end(&self) {
-        let _ = self.0.send(Piece::End).await;
+    /// Says that this was all, if it was, and what became of it.
+    pub(super) async fn ended(&self, ended: Result<PumpEnd, Problem>, bytes: u64) -> Pumped {
+        if let Ok(PumpEnd::Whole) = ended {
+            // Where the length was announced, nobody may wait for the end any more.
+            let _ = self.0.send(Piece::End).await;
+        }
+        match ended {
+            Ok(end) => Pumped { bytes, end, problem: None },
+            Err(problem) => Pumped { bytes, end: PumpEnd::Broken, problem: Some(problem) },
+        }
     }
 
     /// Hands on a piece; `false` if nobody takes it any more, or takes nothing for too long.

@@ -157,7 +157,7 @@ fn stripping_only_removes() {
     let snapshot = Snapshot::first(loaded.bundle, loaded.directory);
     let people = prop::sample::select(vec!["rep-east", "rep-west", "manager-east", "service", "admin"]);
     let lists = vec(deal(), 0..4);
-    let mut runner = TestRunner::new(Config { cases: 120, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 250, failure_persistence: None, ..Config::default() });
     let counted = std::cell::Cell::new(0);
     let ran = runner.run(&(lists, people), |(deals, person)| {
         let text = format!("{{\"total\": 9,\"data\": [{}], \"page\":1 }}", deals.join(" , "));

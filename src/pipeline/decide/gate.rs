@@ -423,6 +423,12 @@ impl RecordVerdict {
         self.fields.get(index).copied().unwrap_or(Visibility::Hidden)
     }
 
+    /// Whether anything may be seen of a composite that holds these fields.
+    pub fn shows_any(&self, fields: impl IntoIterator<Item = usize>) -> bool {
+        let shows_field = fields.into_iter().any(|index| self.field(index) != Visibility::Hidden);
+        shows_field || self.unclassified() == Visibility::Shown
+    }
+
     /// What may be seen of keys that no field claims.
     pub fn unclassified(&self) -> Visibility {
         self.fields.last().copied().unwrap_or(Visibility::Hidden)

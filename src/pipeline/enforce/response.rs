@@ -327,7 +327,7 @@ impl Pass<'_, '_> {
                 // Not asked for: it is here because policy needs it, and nobody misses it.
                 _ if below == Some(None) => continue,
                 // Whether there is a composite at all would tell of what is hidden inside.
-                Meaning::Container(inner) if !shows_any(inner, verdict) => {
+                Meaning::Container(inner) if !verdict.shows_any(inner.fields()) => {
                     inner.fields().into_iter().for_each(|index| seen.note(index, verdict.field(index)));
                     None
                 }
@@ -445,12 +445,6 @@ enum FieldKeep {
     Keep(Keep),
     Drop,
     DropBranch,
-}
-
-/// Whether anything inside of a composite may be seen.
-fn shows_any(tree: &FieldTree, verdict: &RecordVerdict) -> bool {
-    let shows_field = tree.fields().into_iter().any(|index| verdict.field(index) != Visibility::Hidden);
-    shows_field || verdict.unclassified() == Visibility::Shown
 }
 
 #[cfg(test)]

@@ -49,13 +49,15 @@ pub fn acts<'p>(
     spec: &LevelSpec,
     verdict: &RecordVerdict,
 ) -> Arc<[Act<'p>]> {
+    let shows_any =
+        |level| layouts.spec(level).is_some_and(|inner| verdict.shows_any(inner.fields.iter().copied()));
     let act = |meaning: SlotMeaning| match meaning {
         SlotMeaning::Meta => Act::Copy,
         SlotMeaning::Field(index) => match record_type.fields.get(index) {
             Some(field) => field_act(profile, field, verdict.field(index)),
             None => Act::Drop,
         },
-        SlotMeaning::Container(level) if shows_any(layouts.spec(level), verdict) => Act::Container(level),
+        SlotMeaning::Container(level) if shows_any(level) => Act::Container(level),
         SlotMeaning::Unknown if verdict.unclassified() == Visibility::Shown => Act::Copy,
         SlotMeaning::Container(_) | SlotMeaning::Unknown => Act::Drop,
     };
@@ -88,11 +90,4 @@ fn hide(field: &FieldSpec) -> Act<'_> {
         Hide::Branch => Act::Branch,
         Hide::Refuse => Act::Refuse,
     }
-}
-
-/// Whether anything inside of a composite may be seen.
-pub fn shows_any(spec: Option<&LevelSpec>, verdict: &RecordVerdict) -> bool {
-    let Some(spec) = spec else { return false };
-    let shows_field = spec.fields.iter().any(|index| verdict.field(*index) != Visibility::Hidden);
-    shows_field || verdict.unclassified() == Visibility::Shown
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::shown::FieldNames;
+use super::learned::Idle;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::tree::{FieldTree, Meaning};
 use crate::bundle::profile::types::{Hide, KeyPath, KeyPattern, RecordType};
@@ -13,6 +14,8 @@ use crate::json::scan::levels::{Affix, Inside, Level, LevelId, Levels, Slot};
 pub struct Layouts {
     /// What the scanner reads by.
     pub levels: Levels,
+    /// Scanners with what they learned of answers: it goes by the numbers of these levels.
+    pub scanners: Idle,
     specs: Vec<LevelSpec>,
     types: Vec<TypeLayout>,
 }

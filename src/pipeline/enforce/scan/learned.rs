@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use crate::json::scan::object::Scanner;
 
 /// Scanners that nobody uses at the moment. Taking and giving back never waits.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Idle {
     places: [ArcSwapOption<Scanner>; PLACES],
 }

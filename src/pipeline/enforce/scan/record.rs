@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::super::hydrate::extract::Completeness;
 use super::super::super::map::selection::Selection;
 use super::super::shown::{Seen, ShownSets};
-use super::acts::{Act, Embedded, acts, shows_any};
+use super::acts::{Act, Embedded, acts};
 use super::groups::Groups;
 use super::layout::{Layouts, LevelSpec, SlotMeaning};
 use super::output::{IsWanted, Output};
@@ -347,7 +347,8 @@ impl<'p, J: Judge> Writer<'p, J> {
             }
             // Whether there is a composite at all would tell of what is hidden inside.
             Some(SlotMeaning::Container(inner)) => {
-                let inner = self.layouts.spec(inner).filter(|inner| !shows_any(Some(inner), verdict));
+                let is_hidden = |inner: &&LevelSpec| !verdict.shows_any(inner.fields.iter().copied());
+                let inner = self.layouts.spec(inner).filter(is_hidden);
                 let hidden = inner.into_iter().flat_map(|inner| &inner.fields);
                 hidden.for_each(|index| seen.note(*index, verdict.field(*index)));
             }
