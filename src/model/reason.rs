@@ -142,6 +142,9 @@ reasons! {
     QueryRepeated "query-repeated" Refuse Client 400 "The query repeats a parameter that may occur once.";
     ReferenceRefused "reference-refused" Refuse Client 403 "The request refers to a field in a way that is not permitted.";
     HeaderRefused "header-refused" Refuse Client 400 "A request header is not accepted on this route.";
+    ConditionMalformed "condition-malformed" Refuse Client 400 "A conditional header is malformed.";
+    ConditionRefused "condition-refused" Refuse Client 400 "This condition cannot be checked on this request.";
+    PreconditionFailed "precondition-failed" Refuse Client 412 "The record is not in the state that the condition names.";
     StageUnknown "stage-unknown" Refuse Client 422 "The stage is not one of the profile's.";
     PutPartialView "put-partial-view" Deny Client 403 "A full replacement needs a full view of the record.";
     QuestionUnreadable "question-unreadable" Refuse Client 400 "The question cannot be read.";

@@ -37,6 +37,7 @@ pub mod sidecar;
 pub mod fetch;
 mod onepass;
 mod listing;
+mod conditional;
 pub mod files;
 pub mod pool;
 pub mod intake;
@@ -59,6 +60,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::telemetry::watch::{Watch, method_name};
 use canonical::CanonicalHead;
+use conditional::Conditions;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
@@ -150,6 +152,7 @@ async fn path(
     let (mapped, body) = sidecar.pool.run(work, read).await??;
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
     note_mapped(&mapped, &head, trail);
+    let conditions = Conditions::of(&head, trail)?;
 
     trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
@@ -162,6 +165,7 @@ async fn path(
     let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await?;
     let stage = Stage { sidecar, serving, identity: &identity, mapped: &mapped, gate, passage, limits };
     stage.decide(&asker, trail).await?;
+    stage.check_conditions(&conditions, &head, trail).await?;
     let clearance = stage.clear(&head, body, trail)?;
     if trail.is_write {
         sidecar.recorder.decide(trail, None).await?;
@@ -169,10 +173,14 @@ async fn path(
     } else if let Some(transit) = &mapped.route.transit {
         return stage.stream(clearance, transit, trail).await;
     } else if stage.is_listing(trail) {
-        return stage.list(clearance, trail).await;
+        return stage
+            .list(clearance, trail)
+            .await
+            .and_then(|reply| stage.conditionally(reply, &conditions, trail));
     }
     let response = stage.forward(clearance, upload, trail).await?;
-    stage.release_whole(&response, trail).await
+    let reply = stage.release_whole(&response, trail).await?;
+    stage.conditionally(reply, &conditions, trail)
 }
 
 fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {

@@ -19,6 +19,7 @@ mod bad_input;
 mod any_crm;
 mod bad_json;
 mod codings;
+mod conditional;
 mod pool;
 mod framing;
 mod certificates;

@@ -83,6 +83,11 @@ impl Released {
         self.body
     }
 
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// How it came to be released.
     pub fn kind(&self) -> ReleaseKind {
         self.kind

@@ -83,6 +83,11 @@ impl Carriers {
         &self.headers
     }
 
+    /// Whether a cookie may carry one.
+    pub fn has_cookies(&self) -> bool {
+        !self.cookies.is_empty()
+    }
+
     /// What carried a credential.
     pub fn carried_by(&self, credential: &Credential<'_>) -> CarriedBy {
         match credential {

@@ -130,6 +130,17 @@ impl Sources {
         self.carriers.headers()
     }
 
+    /// The headers by which answers differ from caller to caller, as `Vary` names them.
+    pub fn vary(&self) -> HeaderValue {
+        let mut names: Vec<&str> = self.carriers.headers().iter().map(HeaderName::as_str).collect();
+        names.extend(self.carriers.has_cookies().then_some("cookie"));
+        names.sort_unstable();
+        names.dedup();
+        // Whom a connection's certificate names stands in no header.
+        let text = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("*"))
+    }
+
     /// Takes away what carries identities, so that no later stage can hand it on.
     pub fn forget(&self, headers: &mut HeaderMap) {
         for name in self.carriers.headers() {
