@@ -243,7 +243,7 @@ const CACHED_VERDICTS: Key =
     Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "programs and verdicts that are kept");
 const CHECK_VERDICTS_EVERY: Key = Key::integer(
     "check_verdicts_every",
-    1_000,
+    10_000,
     1,
     1_000_000,
     "compiled verdicts of which plain Cedar checks one",

@@ -32,7 +32,10 @@ impl Output {
     /// Makes room for so many more bytes.
     pub fn reserve(&mut self, more: usize) {
         let wanted = self.length + more + COPIED;
-        if self.bytes.len() < wanted {
+        if self.bytes.is_empty() {
+            // New zeroed memory need not be written first.
+            self.bytes = vec![0; wanted];
+        } else if self.bytes.len() < wanted {
             self.bytes.resize(wanted.max(self.bytes.len() * 2), 0);
         }
     }
