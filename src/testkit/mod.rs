@@ -16,6 +16,7 @@
 
 pub mod archive;
 pub mod client;
+pub mod dice;
 pub mod http2;
 pub mod folder;
 pub mod issuer;

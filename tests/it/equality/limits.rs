@@ -9,11 +9,13 @@ use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::pipeline::decide::judging::{Judging, RawJudgement, VERDICTS_MAX};
 use lockkeeper::pipeline::hydrate::extract::{Completeness, Place};
 
-use super::{Dice, SEED, bundle, world};
+use lockkeeper::testkit::dice::Dice;
+
+use super::{SEED, bundle, world};
 
 fn gate(policies: &str) -> RecordGate {
     let bundle = bundle(policies).unwrap();
-    let directory = world::directory(&bundle.schema.schema, &mut Dice(SEED));
+    let directory = world::directory(&bundle.schema.schema, &mut Dice::new(SEED));
     let asker = Asker::plain(EntityRef::new("User", "u0"), 0);
     RecordGate::new(Snapshot::first(bundle, directory), asker, Arc::new(VerdictCache::new(100, u64::MAX)))
 }

@@ -23,46 +23,8 @@ use lockkeeper::model::reason::Reason;
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::decide::gate::{RecordGate, RecordVerdict, VerdictCache, Visibility};
 use lockkeeper::pipeline::decide::judging::{Judging, RawJudgement};
+use lockkeeper::testkit::dice::Dice;
 use spelling::Spelled;
-
-/// Pseudo-random numbers that a seed repeats.
-pub struct Dice(u64);
-
-impl Dice {
-    /// Numbers of a seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// One of several bytes.
-    pub fn pick_byte<'t>(&mut self, of: &'t [u8]) -> &'t u8 {
-        &of[self.below(of.len())]
-    }
-
-    /// The next number (splitmix64).
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below another.
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-
-    /// Whether it is one of `of`.
-    pub fn one_in(&mut self, of: usize) -> bool {
-        self.below(of) == 0
-    }
-
-    /// One of several.
-    pub fn pick<'t, T: ?Sized>(&mut self, of: &[&'t T]) -> &'t T {
-        of[self.below(of.len())]
-    }
-}
 
 #[derive(Default)]
 struct Tally {
@@ -83,7 +45,7 @@ fn programs_decide_as_cedar_does() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let wanted: u64 = number("LOCKKEEPER_EQUALITY_CASES").unwrap_or(CASES);
     let seed = number("LOCKKEEPER_EQUALITY_SEED").unwrap_or(SEED);
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let base = bundle("@id(\"none\") forbid (principal, action, resource);").expect("the base loads");
     let mut tally = Tally::default();
     while tally.cases < wanted {
@@ -236,7 +198,7 @@ fn a_disagreement_denies_and_ends_the_trust() {
     let all = r#"@id("view") permit (principal, action == Action::"view", resource is Deal);
         @id("read") permit (principal, action == Action::"readField", resource is Deal);"#;
     let (ours, other) = (bundle(view).unwrap(), bundle(all).unwrap());
-    let mut dice = Dice(SEED);
+    let mut dice = Dice::new(SEED);
     let directory = world::directory(&ours.schema.schema, &mut dice);
     let snapshot = Snapshot::first(Bundle { programs: other.programs, ..ours }, directory);
     let asker = Asker::plain(EntityRef::new("User", "u0"), 0);

@@ -1,7 +1,7 @@
 //! Random policies: every construct that the schema admits, with the guards that the validator asks for.
 
-use super::Dice;
 use super::world::{ROLES, TEAMS, USERS, datetime, decimal};
+use lockkeeper::testkit::dice::Dice;
 
 /// A policy with an id of its own.
 pub fn policy(number: usize, dice: &mut Dice) -> String {

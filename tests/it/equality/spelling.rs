@@ -10,7 +10,7 @@ use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 use lockkeeper::pipeline::hydrate::convert::Lookups;
 use lockkeeper::pipeline::hydrate::extract::{Completeness, Place, extract, place};
 
-use super::Dice;
+use lockkeeper::testkit::dice::Dice;
 
 /// A record as it is spelled.
 pub struct Spelled {

@@ -6,7 +6,7 @@ use lockkeeper::config::author::Problems;
 use lockkeeper::model::principal::EntityRef;
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
 
-use super::Dice;
+use lockkeeper::testkit::dice::Dice;
 
 pub const SCHEMA: &str = r#"
 entity Deal {

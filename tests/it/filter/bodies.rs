@@ -1,6 +1,6 @@
 //! Bodies that a CRM might send, and what chance makes of them.
 
-use crate::equality::Dice;
+use lockkeeper::testkit::dice::Dice;
 
 /// A body for a route, in a random spelling.
 pub fn body(route: &str, dice: &mut Dice) -> String {

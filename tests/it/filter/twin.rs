@@ -10,7 +10,7 @@ use lockkeeper::json::path::Segment;
 use lockkeeper::pipeline::decide::gate::Visibility;
 use serde::de::{Deserialize, IgnoredAny};
 
-use super::View;
+use super::rig::View;
 
 /// A value with the text that it had.
 pub struct Json<'a> {
