@@ -140,6 +140,7 @@ reasons! {
     VerbUnlisted "verb-unlisted" Refuse Client 403 "The method named in the request is not listed.";
     QueryUndeclared "query-undeclared" Refuse Client 400 "The query has a parameter that the profile does not declare.";
     QueryRepeated "query-repeated" Refuse Client 400 "The query repeats a parameter that may occur once.";
+    FilterTooLarge "filter-too-large" Refuse Client 400 "The request's filter has too many conditions, or is too deep.";
     ReferenceRefused "reference-refused" Refuse Client 403 "The request refers to a field in a way that is not permitted.";
     HeaderRefused "header-refused" Refuse Client 400 "A request header is not accepted on this route.";
     ConditionMalformed "condition-malformed" Refuse Client 400 "A conditional header is malformed.";

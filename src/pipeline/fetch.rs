@@ -17,8 +17,7 @@ use super::forward::{Passage, Probe, UpstreamResponse};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
 use super::hydrate::records::{self, Asked, FoundRecord, Within};
-use super::map::query::{MappedProjection, default_projection};
-use super::map::selection::Selection;
+use super::map::projection::{MappedProjection, default_projection};
 use super::map::{Mapped, can_be_fetched};
 use super::pool::{Entry, Work};
 use super::serving::Serving;
@@ -226,14 +225,14 @@ impl Fetcher<'_> {
         let mut parameters = parameters.to_vec();
         parameters.retain(|(name, _)| name != "id");
         parameters.push(("id".to_owned(), id.to_owned()));
-        let pairs = probe_projection(route).map(|projection| projection.pairs(names)).unwrap_or_default();
+        let pairs = probe_projection(route).map(|projection| projection.pairs(names)).transpose()?;
         let probe = Probe {
             upstream: &self.sidecar.upstream,
             profile: self.profile(),
             credential: self.credential,
             passage: self.passage,
         };
-        let response = probe.fetch(route, &parameters, &pairs).await?;
+        let response = probe.fetch(route, &parameters, &pairs.unwrap_or_default()).await?;
         let work = Work::on(&response.headers, &response.body, Entry::Begun);
         let read = || {
             let document = self.record_in(&response, route)?;
@@ -396,9 +395,9 @@ fn probe_projection(route: &Route) -> Option<MappedProjection> {
     let projection = default_projection(route)?;
     let is_select = route.query.iter().any(|rule| {
         rule.role == Role::Select
-            && matches!(&rule.name, KeyPattern::Exact(name) if *name == projection.parameter)
+            && matches!(&rule.name, KeyPattern::Exact(name) if projection.is_parameter(name))
     });
-    is_select.then(|| MappedProjection { names: Vec::new(), selection: Selection::default(), ..projection })
+    is_select.then(|| projection.without_names())
 }
 
 /// The record that a request proposes: its body over what the CRM assumes where the body is silent.

@@ -12,6 +12,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::enforce::answer::AnswerLimits;
 use super::forward::Upstream;
+use super::map::lexer::FilterLimits;
 use super::map::{self, Mapped};
 use super::observe::Observing;
 use super::origins::Browsers;
@@ -97,6 +98,8 @@ pub struct Limits {
     pub records_max: usize,
     /// Records that one request may name.
     pub ids_max: usize,
+    /// Of filters that hold other conditions.
+    pub filter: FilterLimits,
     /// Records that are fetched on top of one answer.
     pub fetches_max: usize,
     /// Requests under way.
@@ -127,6 +130,7 @@ impl Default for Limits {
             pool: PoolLimits::default(),
             records_max: 20_000,
             ids_max: 100,
+            filter: FilterLimits::default(),
             fetches_max: 50,
             requests_max: 1_024,
             stream: StreamLimits::default(),
@@ -168,7 +172,11 @@ impl Limits {
             coding: self.coding,
             answer: AnswerLimits { json: answer, coding: self.coding },
             records_max: narrower(route.limits.records, self.records_max),
-            map: map::Limits { json: json(body_bytes_max, depth_max), ids_max: self.ids_max },
+            map: map::Limits {
+                json: json(body_bytes_max, depth_max),
+                ids_max: self.ids_max,
+                filter: self.filter,
+            },
         }
     }
 }

@@ -45,6 +45,7 @@ use crate::pipeline::forward::Upstream;
 use crate::pipeline::identify::Way;
 use crate::pipeline::identify::jwt::refresh::Refresher;
 use crate::pipeline::listen::door;
+use crate::pipeline::map::lexer::FilterLimits;
 use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::pool::PoolLimits;
@@ -436,6 +437,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         },
         records_max: limits.records,
         ids_max: limits.ids,
+        filter: FilterLimits { clauses_max: limits.filter_clauses, depth_max: limits.filter_depth },
         fetches_max: limits.fetches,
         requests_max: limits.requests,
         stream: StreamLimits {

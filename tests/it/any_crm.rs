@@ -20,6 +20,7 @@ struct State {
     answer: Answer,
     reads_get: Option<Answer>,
     seen: Vec<String>,
+    bodies: Vec<String>,
 }
 
 /// An answer.
@@ -116,13 +117,19 @@ impl AnyCrm {
     pub fn seen(&self) -> Vec<String> {
         self.state.lock().unwrap().seen.clone()
     }
+
+    /// The bodies of requests since the answer was set.
+    pub fn bodies(&self) -> Vec<String> {
+        self.state.lock().unwrap().bodies.clone()
+    }
 }
 
 async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
-    let Some(head) = read_request(&mut stream).await else { return };
+    let Some((head, body)) = read_request(&mut stream).await else { return };
     let answer = {
         let mut state = state.lock().unwrap();
         state.seen.push(head.lines().next().unwrap_or_default().to_owned());
+        state.bodies.push(body);
         match &state.reads_get {
             Some(answer) if head.starts_with("GET ") => answer.clone(),
             _ => state.answer.clone(),
@@ -133,8 +140,8 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let _ = stream.write_all(&answer.body).await;
 }
 
-/// The head of a request, once its body is there as well.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+/// The head of a request, and its body.
+async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -144,8 +151,9 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
                 let (name, value) = line.split_once(':')?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
             });
-            if bytes.len() >= end + 4 + length.unwrap_or(0) {
-                return Some(head);
+            let body = end + 4..end + 4 + length.unwrap_or(0);
+            if let Some(body) = bytes.get(body) {
+                return Some((head, String::from_utf8_lossy(body).into_owned()));
             }
         }
         let read = stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;

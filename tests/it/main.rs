@@ -10,6 +10,7 @@ mod equality;
 mod filter;
 mod proposed;
 mod reads;
+mod references;
 mod lists;
 mod long_lists;
 mod hidden;

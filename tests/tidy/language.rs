@@ -40,7 +40,7 @@ type = { from = "path.id", U = 1 }
 id = { from = "path.id", U = 1 }
 records = { at = "$", U = 1 }
 totals = { at = "$.t", U = 1 }
-query = { q = { role = "search", U = 1 } }
+query = { q = { role = "search", U = 1, over_parameter = { name = "in", U = 1 } } }
 headers = { range = { role = "paging", U = 1 } }
 writes = { U = 1 }
 also = [{ U = 1, action = "edit", when = { at = "$.a", U = 1 } }]
@@ -53,6 +53,13 @@ success = { U = 1, at = "$.e" }
 csv = { U = 1, columns = { A = { U = 1, key = "f" } } }
 [[routes]]
 match = "GET /b"
+action = "list"
+[routes.query]
+keys = { role = "sort", form = "json-objects", name = "n", U = 1 }
+object = { role = "filter", form = "object", operators = "=", encoding = "brackets", U = 1 }
+tree = { role = "filter", form = "tree", operators = "=", name = "n", operator = "o", value = "v", U = 1 }
+[[routes]]
+match = "GET /c"
 action = "list"
 records = { at = "$[*]", type = { key = "k", U = 1 } }
 totals = { at = "$.t", when_rows_hidden = { U = 1 } }

@@ -1,6 +1,7 @@
 //! Checks that a profile is whole: every name resolves, no two routes meet, no list hides rows in silence.
 
 mod headers;
+mod references;
 mod support;
 mod transit;
 
@@ -169,6 +170,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
     }
     support::check(route, reading);
+    references::check(profile, route, reading);
     check_rows(profile, route, reading);
 }
 

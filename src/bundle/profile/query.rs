@@ -1,12 +1,17 @@
-//! The role of every parameter and header in which a request can refer to fields; undeclared parameters are refused.
+//! The role of every parameter, header and place of a body in which a request can refer to fields. Plain data, read from the
+//! profile by `read`; what is not declared is refused.
+
+pub mod grammar;
+pub mod read;
 
 use super::types::KeyPattern;
-use crate::config::reader::{Item, Table, Text};
+use crate::config::reader::Text;
+use grammar::Grammar;
 
-/// A declared query parameter.
+/// A declared query parameter, or a declared place of a body.
 #[derive(Clone, Debug)]
 pub struct QueryRule {
-    /// The parameter's name, possibly with a wildcard.
+    /// The parameter's name, possibly with a wildcard; for a body the place.
     pub name: KeyPattern,
     /// Where it stands in the profile.
     pub span: std::ops::Range<usize>,
@@ -14,14 +19,29 @@ pub struct QueryRule {
     pub role: Role,
     /// How it names fields.
     pub form: Form,
+    /// In what a form that is JSON is wrapped.
+    pub encoding: Encoding,
+    /// The words of the form.
+    pub grammar: Grammar,
     /// Values that name no field and pass, e.g. `none`.
     pub values: Vec<String>,
     /// Fields that an implicit search covers, by logical name.
     pub over: Vec<Text>,
+    /// The parameter by which a search is told which of them it covers.
+    pub over_parameter: Option<OverParameter>,
     /// The one field that the parameter is about, by its place in a record, if its name does not say so.
     pub field: Option<String>,
     /// For a projection: what the CRM answers without it.
     pub default: Projection,
+}
+
+/// A declared place of the body of a read.
+#[derive(Clone, Debug)]
+pub struct BodyRule {
+    /// The keys that lead to it.
+    pub at: Vec<String>,
+    /// What it does.
+    pub rule: QueryRule,
 }
 
 /// What a parameter or header does with the fields it names.
@@ -68,10 +88,53 @@ pub enum Form {
     OperatorSuffix,
     /// `amount desc,name`
     DirectionList,
+    /// `amount:desc,name`
+    ColonList,
+    /// `amount[desc],name`
+    BracketList,
     /// The parameter's name has field and operator in brackets: `filter[amount][gte]`.
     Bracketed,
     /// `["a","b"]`
     JsonList,
+    /// `[["a","desc"],["b","asc"]]`
+    JsonPairs,
+    /// `["a","desc"]`
+    JsonPair,
+    /// `[{"field":"a","direction":"desc"}]`
+    JsonObjects,
+    /// `{"a":"desc","b":1}`
+    JsonKeys,
+    /// `[["a","=",1],["OR",["b","=",2],["c","=",3]]]`
+    Triples,
+    /// `["|",["a","=",1],["b","=",2]]`
+    Prefix,
+    /// `{"a":{"$gt":5},"$or":[…]}`
+    Object,
+    /// `{"and":[{"field":"a","operator":"gt","value":5}]}`
+    Tree,
+}
+
+/// In what a form that is JSON is wrapped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// In nothing: a parameter's value is the JSON text; in a body it stands as it is.
+    #[default]
+    Json,
+    /// base64 with the alphabet for URLs (RFC 4648 §5).
+    Base64Url,
+    /// base64 (RFC 4648 §4).
+    Base64,
+    /// In the names of parameters: `filters[$and][0][amount][$gt]=5`. Every value is text.
+    Brackets,
+}
+
+/// The parameter that tells a search where to look.
+#[derive(Clone, Debug)]
+pub struct OverParameter {
+    /// Its name.
+    pub name: String,
+    /// How it lists fields.
+    pub form: Form,
 }
 
 /// What the CRM answers where the caller selects nothing.
@@ -113,157 +176,107 @@ impl Role {
         }
     }
 
+    /// The role of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        ROLES.iter().copied().find(|role| role.name() == name)
+    }
+
     /// Whether the role lets values of the named fields shape the answer.
     pub fn reveals_values(self) -> bool {
         matches!(self, Role::Filter | Role::Sort | Role::Search | Role::Group | Role::Aggregate)
     }
 }
 
-/// Reads a route's `query` table.
-pub fn read(table: &Table<'_>) -> Vec<QueryRule> {
-    table.entries().into_iter().filter_map(|(name, item)| read_rule(name, item)).collect()
-}
-
-fn read_rule(name: Text, item: Item<'_>) -> Option<QueryRule> {
-    let reading = item.reading();
-    let Some(pattern) = KeyPattern::parse(&name.value) else {
-        reading.error(
-            name.span,
-            format!("`{}` is not a parameter name", name.value),
-            "Use `*` at one end only.",
-        );
-        return None;
-    };
-    let mut rule = QueryRule {
-        name: pattern,
-        span: name.span.clone(),
-        role: Role::Refused,
-        form: Form::Opaque,
-        values: Vec::new(),
-        over: Vec::new(),
-        field: None,
-        default: Projection::All,
-    };
-    if item.is_text() {
-        rule.role = read_role(item, &item.text()?)?;
-    } else {
-        let table = item.table()?;
-        rule.role = read_role(item, &table.required("role", "Say what the parameter does.")?)?;
-        rule.form = table.text("form").map_or(Some(Form::Opaque), |form| read_form(item, &form))?;
-        rule.values = table.texts("values").unwrap_or_default().into_iter().map(|text| text.value).collect();
-        rule.field = table.text("field").map(|text| text.value);
-        rule.over = table.texts("over").unwrap_or_default();
-        if let Some(default) = table.item("default") {
-            rule.default = read_projection(default)?;
-        }
-        table.finish();
+impl Form {
+    /// The name in profiles; none for a parameter that names no field.
+    pub fn name(self) -> &'static str {
+        FORMS.iter().find(|(form, _)| *form == self).map_or("", |(_, name)| name)
     }
-    check_form(item, &name, &rule).then_some(rule)
-}
 
-fn read_projection(item: Item<'_>) -> Option<Projection> {
-    match item.is_text() {
-        true if item.text()?.value == "all" => Some(Projection::All),
-        true => {
-            item.reading().error(item.span(), "expected `\"all\"` or a list of wire names", "");
-            None
-        }
-        false => Some(Projection::Listed(item.texts()?.into_iter().map(|text| text.value).collect())),
+    /// The form of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        FORMS.iter().find(|(_, known)| *known == name).map(|(form, _)| *form)
+    }
+
+    /// Whether it is JSON, which may be wrapped.
+    pub fn is_json(self) -> bool {
+        matches!(self, Form::JsonList | Form::JsonPairs | Form::JsonPair | Form::JsonObjects | Form::JsonKeys)
+            || self.is_filter_tree()
+    }
+
+    /// Whether it is a condition that may hold other conditions.
+    pub fn is_filter_tree(self) -> bool {
+        matches!(self, Form::Triples | Form::Prefix | Form::Object | Form::Tree)
+    }
+
+    /// Whether it says in which direction a field orders.
+    pub fn has_directions(self) -> bool {
+        matches!(
+            self,
+            Form::DirectionList
+                | Form::ColonList
+                | Form::BracketList
+                | Form::JsonPairs
+                | Form::JsonPair
+                | Form::JsonObjects
+                | Form::JsonKeys
+        )
     }
 }
 
-fn check_form(item: Item<'_>, name: &Text, rule: &QueryRule) -> bool {
-    let fits = match rule.role {
-        Role::Select | Role::Expand => {
-            matches!(rule.form, Form::CommaList | Form::Repeated | Form::JsonList)
+impl Encoding {
+    /// The name in profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Json => "json",
+            Encoding::Base64Url => "base64url",
+            Encoding::Base64 => "base64",
+            Encoding::Brackets => "brackets",
         }
-        Role::Filter => matches!(rule.form, Form::Key | Form::OperatorSuffix | Form::Bracketed),
-        Role::Sort | Role::Group | Role::Aggregate => {
-            matches!(
-                rule.form,
-                Form::CommaList | Form::Repeated | Form::SignedList | Form::DirectionList | Form::JsonList
-            )
-        }
-        Role::Search | Role::Paging | Role::Harmless | Role::Ignored | Role::Refused => {
-            rule.form == Form::Opaque
-        }
-    };
-    if rule.field.is_some() && rule.form != Form::Key {
-        let help = "Only a parameter with `form = \"key\"` stands for one field.";
-        item.reading().error(name.span.clone(), format!("`{}` names its fields itself", name.value), help);
     }
-    if !fits {
-        let help = "A select, expand, sort, group or aggregate takes comma-list, repeated or json-list (or signed-list or direction-list to sort); a filter takes key, operator-suffix or bracketed; the others take no form. A filter in any other form must be refused.";
-        item.reading().error(
-            name.span.clone(),
-            format!("the form of `{}` does not fit its role", name.value),
-            help,
-        );
+
+    /// The encoding of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Encoding::Json, Encoding::Base64Url, Encoding::Base64, Encoding::Brackets];
+        all.into_iter().find(|encoding| encoding.name() == name)
     }
-    fits
 }
 
-fn read_role(item: Item<'_>, text: &Text) -> Option<Role> {
-    let role = match text.value.as_str() {
-        "select" => Role::Select,
-        "filter" => Role::Filter,
-        "sort" => Role::Sort,
-        "search" => Role::Search,
-        "group" => Role::Group,
-        "aggregate" => Role::Aggregate,
-        "expand" => Role::Expand,
-        "paging" => Role::Paging,
-        "harmless" => Role::Harmless,
-        "ignored" => Role::Ignored,
-        "refused" => Role::Refused,
-        other => {
-            let help = "There are select, filter, sort, search, group, aggregate, expand, paging, harmless, ignored and refused.";
-            item.reading().error(text.span.clone(), format!("`{other}` is not a role"), help);
-            return None;
-        }
-    };
-    Some(role)
-}
+const ROLES: &[Role] = &[
+    Role::Select,
+    Role::Filter,
+    Role::Sort,
+    Role::Search,
+    Role::Group,
+    Role::Aggregate,
+    Role::Expand,
+    Role::Paging,
+    Role::Harmless,
+    Role::Ignored,
+    Role::Refused,
+];
 
-fn read_form(item: Item<'_>, text: &Text) -> Option<Form> {
-    let form = match text.value.as_str() {
-        "comma-list" => Form::CommaList,
-        "repeated" => Form::Repeated,
-        "signed-list" => Form::SignedList,
-        "key" => Form::Key,
-        "operator-suffix" => Form::OperatorSuffix,
-        "direction-list" => Form::DirectionList,
-        "bracketed" => Form::Bracketed,
-        "json-list" => Form::JsonList,
-        other => {
-            let help = "There are comma-list, repeated, signed-list, direction-list, json-list, key, operator-suffix and bracketed.";
-            item.reading().error(text.span.clone(), format!("`{other}` is not a form"), help);
-            return None;
-        }
-    };
-    Some(form)
-}
+/// The forms by name, in the order of the reference.
+pub const FORMS: &[(Form, &str)] = &[
+    (Form::CommaList, "comma-list"),
+    (Form::Repeated, "repeated"),
+    (Form::SignedList, "signed-list"),
+    (Form::DirectionList, "direction-list"),
+    (Form::ColonList, "colon-list"),
+    (Form::BracketList, "bracket-list"),
+    (Form::JsonList, "json-list"),
+    (Form::JsonPairs, "json-pairs"),
+    (Form::JsonPair, "json-pair"),
+    (Form::JsonObjects, "json-objects"),
+    (Form::JsonKeys, "json-keys"),
+    (Form::Key, "key"),
+    (Form::OperatorSuffix, "operator-suffix"),
+    (Form::Bracketed, "bracketed"),
+    (Form::Triples, "triples"),
+    (Form::Prefix, "prefix"),
+    (Form::Object, "object"),
+    (Form::Tree, "tree"),
+];
 
-/// Reads a route's `headers` table.
-pub fn read_headers(table: &Table<'_>) -> Vec<HeaderRule> {
-    let read_one = |(name, item): (Text, Item<'_>)| -> Option<HeaderRule> {
-        let (role_text, prefix) = match item.is_text() {
-            true => (item.text()?, None),
-            false => {
-                let table = item.table()?;
-                let role = table.required("role", "Say what the header does.")?;
-                let prefix = table.text("prefix").map(|text| text.value);
-                table.finish();
-                (role, prefix)
-            }
-        };
-        let role = read_role(item, &role_text)?;
-        if !matches!(role, Role::Paging | Role::Harmless | Role::Ignored | Role::Refused) {
-            let help = "A header may be paging, harmless, ignored or refused.";
-            item.reading().error(role_text.span, format!("a header cannot be `{}`", role_text.value), help);
-            return None;
-        }
-        Some(HeaderRule { name: name.value.to_ascii_lowercase(), role, prefix })
-    };
-    table.entries().into_iter().filter_map(read_one).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use body::BodySpec;
 use condition::Condition;
 
 use super::csv::CsvSpec;
-use super::query::{HeaderRule, QueryRule};
+use super::query::{BodyRule, HeaderRule, QueryRule};
 use super::shape::Shape;
 use super::source::{ActionSource, IdSource, StageSource, TypeSource};
 use super::template::Template;
@@ -57,6 +57,8 @@ pub struct Route {
     pub errors: Vec<ErrorRule>,
     /// The declared query parameters.
     pub query: Vec<QueryRule>,
+    /// For a read that takes a body: the declared places of it. There are no others.
+    pub reads: Vec<BodyRule>,
     /// The declared headers.
     pub headers: Vec<HeaderRule>,
     /// The label of the route that yields the record as it stands.

@@ -34,6 +34,10 @@ pub struct LimitsConfig {
     pub records: usize,
     /// Records that one request may name.
     pub ids: usize,
+    /// Conditions on fields in one filter.
+    pub filter_clauses: usize,
+    /// Conditions inside of each other.
+    pub filter_depth: usize,
     /// Records fetched on top of one answer.
     pub fetches: usize,
     /// Requests under way.
@@ -85,6 +89,8 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         headers: settings.size(&HEADERS),
         records: settings.size(&RECORDS),
         ids: settings.size(&IDS),
+        filter_clauses: settings.size(&FILTER_CLAUSES),
+        filter_depth: settings.size(&FILTER_DEPTH),
         fetches: settings.size(&FETCHES),
         requests: settings.size(&REQUESTS),
         connections: settings.size(&CONNECTIONS),
@@ -122,6 +128,8 @@ impl Default for LimitsConfig {
             headers: HEADERS.default_size(),
             records: RECORDS.default_size(),
             ids: IDS.default_size(),
+            filter_clauses: FILTER_CLAUSES.default_size(),
+            filter_depth: FILTER_DEPTH.default_size(),
             fetches: FETCHES.default_size(),
             requests: REQUESTS.default_size(),
             connections: CONNECTIONS.default_size(),
@@ -162,6 +170,8 @@ pub const SECTION: Section = Section {
         &HEADERS,
         &RECORDS,
         &IDS,
+        &FILTER_CLAUSES,
+        &FILTER_DEPTH,
         &FETCHES,
         &REQUESTS,
         &CONNECTIONS,
@@ -215,6 +225,10 @@ const HEADERS: Key = Key::integer("headers", 100, 1, 1_000, "header fields of a 
 const RECORDS: Key =
     Key::integer("records", 20_000, 1, 1_000_000, "records in one answer, embedded ones included");
 const IDS: Key = Key::integer("ids", 100, 1, 10_000, "records that one request may name");
+const FILTER_CLAUSES: Key =
+    Key::integer("filter_clauses", 100, 1, 10_000, "conditions on fields in one filter of a request");
+const FILTER_DEPTH: Key =
+    Key::integer("filter_depth", 16, 1, 64, "conditions of a filter inside of each other");
 const FETCHES: Key = Key::integer("fetches", 50, 1, 10_000, "records fetched on top of one answer");
 const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests under way");
 const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");

@@ -50,6 +50,20 @@ pub fn check(snapshot: &Snapshot, asker: &Asker, route: &Route, query: &MappedQu
     Ok(())
 }
 
+/// The fields that a search may be told to look at, by their names on the wire; a refusal if there is none.
+pub fn search_scope(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    route: &Route,
+    query: &MappedQuery,
+) -> Result<Vec<String>, Problem> {
+    let Some(scope) = &query.scope else { return Ok(Vec::new()) };
+    let is_usable = |reference| judge(snapshot, asker, route, query, reference) == ReferenceVerdict::Usable;
+    let usable = scope.fields.iter().filter(|(reference, _)| is_usable(reference));
+    let names: Vec<String> = usable.map(|(_, name)| name.clone()).collect();
+    if names.is_empty() { Err(Reason::ReferenceRefused.into()) } else { Ok(names) }
+}
+
 /// Judges one reference of a query.
 pub fn judge(
     snapshot: &Snapshot,

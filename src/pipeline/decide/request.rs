@@ -20,6 +20,8 @@ pub struct RequestVerdict {
     pub accesses: Vec<AccessDecision>,
     /// What was decided on each record's change.
     pub writes: Vec<WriteVerdict>,
+    /// The fields that a search is told to look at, by their names on the wire.
+    pub search_over: Vec<String>,
     /// Why the request may not go on.
     pub problem: Option<Problem>,
 }
@@ -42,8 +44,12 @@ pub fn decide_request(
     let mut verdict = RequestVerdict::default();
     let result = decide_collection(snapshot, asker, mapped, &mut verdict)
         .and_then(|()| references::check_required(snapshot, gate, mapped.route))
-        .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query));
-    verdict.problem = result.err();
+        .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query))
+        .and_then(|()| references::search_scope(snapshot, asker, mapped.route, &mapped.query));
+    match result {
+        Ok(search_over) => verdict.search_over = search_over,
+        Err(problem) => verdict.problem = Some(problem),
+    }
     verdict
 }
 

@@ -17,7 +17,7 @@ use super::super::canonical::{CanonicalHead, write_path, write_query};
 use super::super::decide::request::RequestVerdict;
 use super::super::map::Mapped;
 use super::super::observe::Observed;
-use super::body;
+use super::body::{self, WrittenBody};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::transit::{Ranges, Transit};
 use crate::model::problem::Problem;
@@ -62,16 +62,8 @@ pub fn clear(
         return Err(problem.clone());
     }
     let (segments, slash) = mapped.route.template.write_path(&mapped.parameters);
-    let mut pairs = mapped.query.pairs.clone();
-    if let Some(projection) = &mapped.query.projection {
-        pairs.extend(projection.pairs(missing));
-    }
-    let write = verdict.writes.first();
-    let left_out = write.map(|write| write.leave_out.as_slice()).unwrap_or_default();
-    let send_along = write.map(|write| write.send_along.as_slice()).unwrap_or_default();
-    let fields_at = mapped.route.writes.as_ref().map(|writes| &writes.at);
-    let body = mapped.body.as_ref().map(|body| body::write(body, fields_at, left_out, send_along));
-    let body = body.transpose()?;
+    let pairs = pairs(verdict, mapped, missing)?;
+    let body = written_body(verdict, mapped, missing)?;
     // HEAD is answered from GET, so that a length never tells what was held back.
     let is_filtered = mapped.route.action.is_some() && mapped.route.transit.is_none();
     let method = if is_filtered && head.method == Method::HEAD { Method::GET } else { head.method.clone() };
@@ -108,6 +100,42 @@ pub fn clear(
         body: body.map(|body| body.bytes).unwrap_or_default(),
     };
     Ok(Clearance { request })
+}
+
+/// The query as it was read, with what the projection needs, and where a search may look.
+fn pairs(
+    verdict: &RequestVerdict,
+    mapped: &Mapped<'_>,
+    missing: &[String],
+) -> Result<Vec<(String, String)>, Problem> {
+    let mut pairs = mapped.query.pairs.clone();
+    if let Some(projection) = &mapped.query.projection {
+        pairs.extend(projection.pairs(missing)?);
+    }
+    if let Some(scope) = &mapped.query.scope {
+        pairs.extend(scope.pairs(&verdict.search_over));
+    }
+    Ok(pairs)
+}
+
+/// The body as it was judged: that of a read from what it refers to, that of a write without what is left out.
+fn written_body(
+    verdict: &RequestVerdict,
+    mapped: &Mapped<'_>,
+    missing: &[String],
+) -> Result<Option<WrittenBody>, Problem> {
+    if let Some(mut asked) = mapped.query.body.clone() {
+        if let Some(projection) = &mapped.query.projection {
+            projection.put_into(&mut asked, missing);
+        }
+        return Ok(Some(WrittenBody { bytes: Bytes::from(asked.to_json()), content_type: None }));
+    }
+    let write = verdict.writes.first();
+    let left_out = write.map(|write| write.leave_out.as_slice()).unwrap_or_default();
+    let send_along = write.map(|write| write.send_along.as_slice()).unwrap_or_default();
+    let fields_at = mapped.route.writes.as_ref().map(|writes| &writes.at);
+    let body = mapped.body.as_ref().map(|body| body::write(body, fields_at, left_out, send_along));
+    body.transpose()
 }
 
 /// Makes a clearance for a route where nobody is identified: it carries what the route declares, and never a credential
@@ -192,8 +220,8 @@ pub fn clear_observed(
     let mut pairs = head.query.clone();
     // As under enforcement the CRM is asked for what policy needs, so that its answer can be judged.
     if let Some(projection) = mapped.query.projection.as_ref().filter(|_| !missing.is_empty()) {
-        pairs.retain(|(name, _)| *name != projection.parameter);
-        pairs.extend(projection.pairs(missing));
+        pairs.retain(|(name, _)| !projection.is_parameter(name));
+        pairs.extend(projection.pairs(missing)?);
     }
     let mut headers = base_headers(profile, credential);
     let listed = profile.request_headers.iter().map(String::as_str).chain(OBSERVED_HEADERS.iter().copied());

@@ -80,7 +80,11 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
         verdicts.insert(record.node, Arc::new(view.verdict(record_type, &record.facts.id)));
         ids.insert(record.node, record.facts.id.clone());
     }
-    let selection = view.selection.map(|names| Selection::from_names(names.iter().copied()));
+    let selection = view.selection.map(|names| {
+        let mut selection = Selection::default();
+        names.iter().for_each(|name| selection.add(name.split('.')));
+        selection
+    });
     let scanned = scan(&profile, &route.shape, view, selection.as_ref(), body);
     let filtered = filter(
         &document,

@@ -3,7 +3,10 @@
 //! Promises: every place that names a record, a field or a method is read; two names for one record must agree; the
 //! body is parsed once and that parse is what is decided and forwarded.
 
+pub mod lexer;
 pub mod query;
+pub mod names;
+pub mod projection;
 pub mod selection;
 pub mod form;
 pub mod multipart;
@@ -27,7 +30,8 @@ use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use body::ReadBody;
-use query::MappedQuery;
+use lexer::FilterLimits;
+use query::{MappedQuery, Said};
 
 /// A request as the profile reads it.
 pub struct Mapped<'p> {
@@ -139,7 +143,8 @@ pub fn read<'p>(
         Some(ActionSource::Constant(action)) => Some(*action),
         _ => None,
     });
-    let mut query = query::read(&head.query, route, record_type, profile)?;
+    let said = Said { query: &head.query, body: document };
+    let mut query = query::read(said, route, record_type, profile, limits)?;
     let headers = read_headers(route, head, &mut query)?;
     let ids = ids(profile, route, &request, limits)?;
     let target_stage = match action {
@@ -183,6 +188,8 @@ pub struct Limits {
     pub json: JsonLimits,
     /// Records that one request may name.
     pub ids_max: usize,
+    /// Limits on filters that hold other conditions.
+    pub filter: FilterLimits,
 }
 
 struct Request<'r> {

@@ -1,14 +1,22 @@
-//! Reads the query by the roles that the profile gives its parameters; what is not declared is refused.
+//! Reads the query, and the body of a read, by the roles that the profile gives their parts; what is not declared is refused.
 //!
-//! Promises: every place where a parameter names a field is found and resolved; a form that is not understood whole is
-//! refused; filters are never dropped.
+//! Promises: every place where a part names a field is found and resolved; a form that is not understood whole is refused;
+//! filters are never dropped; what is forwarded is written from what was read.
 
-use super::selection::Selection;
+use super::Limits;
+use super::lexer::encoding::{self, Padding, Unwrapped};
+use super::lexer::filter::{self, Clause, check_value};
+use super::lexer::order::{self, Named};
+use super::lexer::term::Term;
+use super::lexer::{Refusal, brackets};
+use super::names::{self, Resolver};
+use super::projection::{self, MappedProjection, Place};
 use crate::bundle::profile::Profile;
-use crate::bundle::profile::query::{Form, Projection, QueryRule, Role};
+use crate::bundle::profile::query::grammar::RecordIds;
+use crate::bundle::profile::query::{Encoding, Form, QueryRule, Role};
 use crate::bundle::profile::route::Route;
-use crate::bundle::profile::tree::Meaning;
-use crate::bundle::profile::types::RecordType;
+use crate::bundle::profile::types::{KeyPattern, RecordType};
+use crate::json::value::{Document, Kind, Value};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
@@ -26,6 +34,8 @@ pub struct Reference {
 pub struct MappedQuery {
     /// The pairs to forward, without the projection.
     pub pairs: Vec<(String, String)>,
+    /// The body to forward, if it is one of a read; without the projection.
+    pub body: Option<Term>,
     /// The names of all parameters as the profile spells them, for the ledger: what a caller adds to a pattern is free text.
     pub names: Vec<String>,
     /// Every field that is referred to.
@@ -34,81 +44,315 @@ pub struct MappedQuery {
     pub is_paged: bool,
     /// The caller's projection.
     pub projection: Option<MappedProjection>,
+    /// Where a search may be told to look.
+    pub scope: Option<SearchScope>,
 }
 
-/// A projection that applies to this request.
+/// The fields that a search can be told to look at.
 #[derive(Clone, Debug)]
-pub struct MappedProjection {
-    /// The parameter's name.
+pub struct SearchScope {
+    /// The parameter that tells it.
     pub parameter: String,
-    /// How it names fields.
+    /// How it lists fields.
     pub form: Form,
-    /// The names that the caller gave, or the CRM's default ones.
-    pub names: Vec<String>,
-    /// Whether the caller gave them.
-    pub is_stated: bool,
-    /// The names as a tree.
-    pub selection: Selection,
+    /// What is referred to by looking there, and the field's name on the wire.
+    pub fields: Vec<(Reference, String)>,
 }
 
-/// Reads a query for a route about a type.
+impl SearchScope {
+    /// The pairs that tell a search to look at these fields alone.
+    pub fn pairs(&self, wire_names: &[String]) -> Vec<(String, String)> {
+        projection::list(&self.parameter, self.form, wire_names)
+    }
+}
+
+/// What a request says beside its path.
+#[derive(Clone, Copy)]
+pub struct Said<'s> {
+    /// The parameters.
+    pub query: &'s [(String, String)],
+    /// The body, if there is one.
+    pub body: Option<&'s Document>,
+}
+
+/// Reads what a request says for a route about a type.
 pub fn read(
-    query: &[(String, String)],
+    said: Said<'_>,
     route: &Route,
     record_type: Option<&RecordType>,
     profile: &Profile,
+    limits: &Limits,
 ) -> Result<MappedQuery, Problem> {
-    let mut mapped = MappedQuery::default();
-    let mut selected: Option<(&QueryRule, String, Vec<String>)> = None;
-    let mut seen: Vec<&String> = Vec::new();
-    for (name, value) in query {
+    let resolver = Resolver { profile, record_type };
+    let mut reader = Reader { resolver, limits, mapped: MappedQuery::default(), selected: None };
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, value) in said.query {
         let rule = rule_for(route, name)
             .ok_or_else(|| Problem::new(Reason::QueryUndeclared).detail(format!("parameter `{name}`")))?;
-        if seen.contains(&name) && rule.form != Form::Repeated {
-            return Err(Problem::new(Reason::QueryRepeated).detail(format!("parameter `{name}`")));
-        }
-        seen.push(name);
-        let spelled = rule.name.to_string();
-        if !mapped.names.contains(&spelled) {
-            mapped.names.push(spelled);
-        }
-        // The same words for a field that is not described and for one that may not be referred to.
-        let refused = || Problem::new(Reason::ReferenceRefused);
-        match rule.role {
-            Role::Refused => return Err(refused().detail(format!("parameter `{name}`"))),
-            Role::Ignored => continue,
-            // Where the profile lists values, another one may mean anything.
-            Role::Paging | Role::Harmless if !rule.values.is_empty() && !rule.values.contains(value) => {
-                return Err(refused().detail(format!("parameter `{name}`")));
+        let base =
+            if rule.encoding == Encoding::Brackets { bracket_base(rule).unwrap_or(name) } else { name };
+        let is_repeated = seen.contains(&base);
+        seen.push(base);
+        match rule.encoding {
+            // All of its parameters were read at the first.
+            Encoding::Brackets if is_repeated => {}
+            Encoding::Brackets => {
+                let own = |name: &str| rule_for(route, name).is_some_and(|own| std::ptr::eq(own, rule));
+                let pairs = said.query.iter().filter(|(name, _)| own(name));
+                let pairs =
+                    pairs.filter_map(|(name, value)| Some((name.strip_prefix(base)?, value.as_str())));
+                reader.parameter(rule, base, Given::Pairs(pairs.collect()))?;
             }
-            Role::Paging => mapped.is_paged = true,
-            Role::Harmless => {}
-            Role::Select
-            | Role::Expand
-            | Role::Sort
-            | Role::Group
-            | Role::Aggregate
-            | Role::Filter
-            | Role::Search => {
-                let fields = named_fields(rule, name, value).ok_or_else(refused)?;
-                for field in fields.iter().filter(|field| !rule.values.contains(field)) {
-                    let hops = record_type.and_then(|t| resolve(profile, t, field)).ok_or_else(refused)?;
-                    mapped.refer(Reference { role: rule.role, hops });
-                }
-                if rule.role == Role::Search {
-                    implicit_search(rule, record_type).into_iter().for_each(|found| mapped.refer(found));
-                }
-                if rule.role == Role::Select {
-                    let (_, _, names) = selected.get_or_insert_with(|| (rule, name.clone(), Vec::new()));
-                    names.extend(fields);
-                    continue;
-                }
+            _ if is_repeated && rule.form != Form::Repeated => {
+                return Err(Problem::new(Reason::QueryRepeated).detail(format!("parameter `{name}`")));
             }
+            _ => reader.parameter(rule, name, Given::Text(value))?,
         }
-        mapped.pairs.push((name.clone(), value.clone()));
     }
-    mapped.projection = projection(route, selected);
-    Ok(mapped)
+    if !route.reads.is_empty() {
+        let body = said.body.ok_or(Reason::BodyMissing)?;
+        let written = reader.object(body.root(), &mut Vec::new(), route)?;
+        reader.mapped.body = Some(written);
+    }
+    Ok(reader.finish(route))
+}
+
+/// Whether a route declares a parameter.
+pub fn is_declared(route: &Route, name: &str) -> bool {
+    rule_for(route, name).is_some()
+}
+
+fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
+    let exact =
+        route.query.iter().find(|rule| matches!(&rule.name, KeyPattern::Exact(exact) if exact == name));
+    let opens = |rule: &&QueryRule| {
+        let base = bracket_base(rule).filter(|_| rule.encoding == Encoding::Brackets);
+        base.and_then(|base| name.strip_prefix(base)).is_some_and(|rest| rest.starts_with('['))
+    };
+    let matches = || route.query.iter().find(|rule| rule.name.matches(name));
+    exact.or_else(|| route.query.iter().find(opens)).or_else(matches)
+}
+
+/// What stands before the brackets.
+fn bracket_base(rule: &QueryRule) -> Option<&str> {
+    match &rule.name {
+        KeyPattern::Exact(base) => Some(base),
+        KeyPattern::Prefix(_) | KeyPattern::Suffix(_) => None,
+    }
+}
+
+/// What stands in a declared place.
+enum Given<'g> {
+    /// A parameter's value.
+    Text(&'g str),
+    /// The parameters of a name with brackets, each by what follows the name.
+    Pairs(Vec<(&'g str, &'g str)>),
+    /// A value of the body.
+    Term(Term),
+}
+
+/// What is forwarded of it.
+enum Written {
+    /// Nothing: it is dropped, or a projection that is written with what policy needs.
+    Nothing,
+    /// A parameter's value.
+    Text(String),
+    /// Parameters.
+    Pairs(Vec<(String, String)>),
+    /// A value of the body.
+    Term(Term),
+}
+
+struct Reader<'r> {
+    resolver: Resolver<'r>,
+    limits: &'r Limits,
+    mapped: MappedQuery,
+    selected: Option<MappedProjection>,
+}
+
+impl Reader<'_> {
+    fn parameter(&mut self, rule: &QueryRule, name: &str, given: Given<'_>) -> Result<(), Problem> {
+        match self.take(rule, name, given, || Place::Parameter(name.to_owned()))? {
+            Written::Nothing | Written::Term(_) => {}
+            Written::Text(text) => self.mapped.pairs.push((name.to_owned(), text)),
+            Written::Pairs(pairs) => self.mapped.pairs.extend(pairs),
+        }
+        Ok(())
+    }
+
+    /// Reads an object of a body on the way to what is declared; it has no other keys.
+    fn object(&mut self, value: Value<'_>, at: &mut Vec<String>, route: &Route) -> Result<Term, Problem> {
+        if value.kind() != Kind::Object {
+            return Err(Reason::BodyShape.into());
+        }
+        let mut written = Vec::new();
+        for member in value.members() {
+            at.push(member.key().into_owned());
+            let declared = route.reads.iter().find(|declared| declared.at == *at);
+            let leads_on = || route.reads.iter().any(|declared| declared.at.starts_with(at));
+            let term = match declared {
+                Some(declared) => {
+                    let given = Given::Term(Term::of(member.value()));
+                    let name = declared.rule.name.to_string();
+                    match self.take(&declared.rule, &name, given, || Place::Body(declared.at.clone()))? {
+                        Written::Term(term) => Some(term),
+                        Written::Text(text) => Some(Term::Text(text)),
+                        Written::Nothing | Written::Pairs(_) => None,
+                    }
+                }
+                None if leads_on() => Some(self.object(member.value(), at, route)?),
+                None => return Err(Reason::BodyShape.into()),
+            };
+            written.extend(at.pop().zip(term));
+        }
+        Ok(Term::Object(written))
+    }
+
+    fn take(
+        &mut self,
+        rule: &QueryRule,
+        name: &str,
+        given: Given<'_>,
+        place: impl FnOnce() -> Place,
+    ) -> Result<Written, Problem> {
+        let spelled = rule.name.to_string();
+        if !self.mapped.names.contains(&spelled) {
+            self.mapped.names.push(spelled);
+        }
+        let refused = |refusal: Refusal| match refusal {
+            // The same words for a field that is not described and for one that may not be referred to.
+            Refusal::Unread => Problem::new(Reason::ReferenceRefused),
+            Refusal::TooMuch => Problem::new(Reason::FilterTooLarge).detail(format!("parameter `{name}`")),
+        };
+        let read = match rule.role {
+            Role::Ignored => Ok(Written::Nothing),
+            Role::Refused => {
+                return Err(Problem::new(Reason::ReferenceRefused).detail(format!("parameter `{name}`")));
+            }
+            Role::Paging | Role::Harmless | Role::Search => {
+                self.mapped.is_paged |= rule.role == Role::Paging;
+                if rule.role == Role::Search {
+                    self.search(rule);
+                }
+                let passed = pass(rule, given);
+                return passed.map_err(|problem| refused(problem).detail(format!("parameter `{name}`")));
+            }
+            Role::Select | Role::Expand | Role::Sort | Role::Group | Role::Aggregate | Role::Filter => {
+                self.fields(rule, name, given, place)
+            }
+        };
+        read.map_err(refused)
+    }
+
+    /// What names fields.
+    fn fields(
+        &mut self,
+        rule: &QueryRule,
+        name: &str,
+        given: Given<'_>,
+        place: impl FnOnce() -> Place,
+    ) -> Result<Written, Refusal> {
+        if let Form::Key | Form::OperatorSuffix | Form::Bracketed = rule.form {
+            let path = self.resolver.path_of_parameter(rule, name).ok_or(Refusal::Unread)?;
+            self.refer(rule, &path)?;
+            return bare_value(rule, given);
+        }
+        if !rule.form.is_json() {
+            let text = match &given {
+                Given::Text(text) => text,
+                Given::Term(Term::Text(text)) => text.as_str(),
+                _ => return Err(Refusal::Unread),
+            };
+            let named = order::read_text(rule.form, text, &rule.grammar)?;
+            self.refer_to_all(rule, &named)?;
+            return Ok(match rule.role {
+                Role::Select => self.select(rule, place(), &named, Padding::Present),
+                _ => Written::Text(order::write_text(rule.form, &named)),
+            });
+        }
+        let (term, wrapping) = self.unwrap(rule, given)?;
+        if rule.form.is_filter_tree() {
+            let read = filter::read(rule.form, &term, &rule.grammar, self.limits.filter)?;
+            read.clauses().into_iter().try_for_each(|clause| self.refer_by(rule, clause))?;
+            let written = filter::write(rule.form, &read, &rule.grammar).ok_or(Refusal::Unread)?;
+            return wrapping.wrap(rule, name, written);
+        }
+        let named = order::read(rule.form, &term, &rule.grammar)?;
+        self.refer_to_all(rule, &named)?;
+        match rule.role {
+            Role::Select => Ok(self.select(rule, place(), &named, wrapping.padding())),
+            _ => {
+                let written = order::write(rule.form, &named, &rule.grammar).ok_or(Refusal::Unread)?;
+                wrapping.wrap(rule, name, written)
+            }
+        }
+    }
+
+    fn unwrap(&self, rule: &QueryRule, given: Given<'_>) -> Result<(Term, Wrapping), Refusal> {
+        let text = match given {
+            Given::Pairs(pairs) => {
+                return Ok((brackets::read(pairs, rule.grammar.levels)?, Wrapping::Brackets));
+            }
+            Given::Term(term) if rule.encoding == Encoding::Json => return Ok((term, Wrapping::InPlace)),
+            Given::Term(Term::Text(text)) => text,
+            Given::Term(_) => return Err(Refusal::Unread),
+            Given::Text(text) => text.to_owned(),
+        };
+        let Unwrapped { term, padding } = encoding::read(rule.encoding, &text, &self.limits.json)?;
+        Ok((term, Wrapping::Text(padding)))
+    }
+
+    fn select(&mut self, rule: &QueryRule, place: Place, named: &[Named], padding: Padding) -> Written {
+        let selected = self.selected.get_or_insert_with(|| MappedProjection::stated(rule, place, padding));
+        selected.add(named.iter().map(|named| named.name.clone()));
+        Written::Nothing
+    }
+
+    fn refer_to_all(&mut self, rule: &QueryRule, named: &[Named]) -> Result<(), Refusal> {
+        let fields = named.iter().filter(|named| !rule.values.contains(&named.name));
+        fields.into_iter().try_for_each(|named| {
+            let path = rule.grammar.path(&named.name).ok_or(Refusal::Unread)?;
+            self.refer(rule, &path).map(|_| ())
+        })
+    }
+
+    /// Refers to the field of a condition.
+    fn refer_by(&mut self, rule: &QueryRule, clause: &Clause) -> Result<(), Refusal> {
+        let leads_to = self.refer(rule, &clause.path)?;
+        let is_number = |value: &Term| match value {
+            Term::Number(_) | Term::Null | Term::Bool(_) => true,
+            Term::Text(text) => {
+                rule.encoding == Encoding::Brackets && text.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            Term::List(_) | Term::Object(_) => false,
+        };
+        let are_numbers = clause.values.iter().all(|(_, value)| match value {
+            Term::List(items) => items.iter().all(is_number),
+            value => is_number(value),
+        });
+        let is_name = leads_to == names::LeadsTo::Record && rule.grammar.record_ids == RecordIds::Numbers;
+        if is_name && !are_numbers { Err(Refusal::Unread) } else { Ok(()) }
+    }
+
+    fn refer(&mut self, rule: &QueryRule, path: &[String]) -> Result<names::LeadsTo, Refusal> {
+        let (found, leads_to) = self.resolver.references(rule, path).ok_or(Refusal::Unread)?;
+        found.into_iter().for_each(|reference| self.mapped.refer(reference));
+        Ok(leads_to)
+    }
+
+    fn search(&mut self, rule: &QueryRule) {
+        let covered = self.resolver.searched(rule);
+        let Some(over) = &rule.over_parameter else {
+            return covered.into_iter().for_each(|(reference, _)| self.mapped.refer(reference));
+        };
+        self.mapped.scope =
+            Some(SearchScope { parameter: over.name.clone(), form: over.form, fields: covered });
+    }
+
+    fn finish(self, route: &Route) -> MappedQuery {
+        let projection = self.selected.or_else(|| projection::default_projection(route));
+        MappedQuery { projection, ..self.mapped }
+    }
 }
 
 impl MappedQuery {
@@ -120,155 +364,53 @@ impl MappedQuery {
     }
 }
 
-/// Whether a route declares a parameter.
-pub fn is_declared(route: &Route, name: &str) -> bool {
-    rule_for(route, name).is_some()
+/// What a value was taken out of.
+#[derive(Clone, Copy)]
+enum Wrapping {
+    InPlace,
+    Text(Padding),
+    Brackets,
 }
 
-fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
-    use crate::bundle::profile::types::KeyPattern;
-    let exact =
-        route.query.iter().find(|rule| matches!(&rule.name, KeyPattern::Exact(exact) if exact == name));
-    exact.or_else(|| route.query.iter().find(|rule| rule.name.matches(name)))
-}
-
-/// The fields that a parameter names; `None` if its form is not understood whole.
-fn named_fields(rule: &QueryRule, name: &str, value: &str) -> Option<Vec<String>> {
-    let fields = match rule.form {
-        Form::Opaque => Vec::new(),
-        Form::CommaList => value.split(',').map(str::to_owned).collect(),
-        Form::Repeated => vec![value.to_owned()],
-        Form::SignedList => {
-            value.split(',').map(|name| name.strip_prefix('-').unwrap_or(name).to_owned()).collect()
+impl Wrapping {
+    fn padding(self) -> Padding {
+        match self {
+            Wrapping::Text(padding) => padding,
+            Wrapping::InPlace | Wrapping::Brackets => Padding::Present,
         }
-        Form::Key => vec![rule.field.clone().unwrap_or_else(|| name.to_owned())],
-        Form::DirectionList => value.split(',').map(directed).collect::<Option<_>>()?,
-        Form::Bracketed => vec![bracketed(name)?],
-        Form::JsonList => serde_json::from_str(value).ok()?,
-        // What is not a field and one known operator stays whole, and then names no field: look-ups through relations
-        // have the same form.
-        Form::OperatorSuffix => vec![match name.split_once("__") {
-            Some((field, operator)) if OPERATORS.contains(&operator) => field.to_owned(),
-            _ => name.to_owned(),
-        }],
+    }
+
+    fn wrap(self, rule: &QueryRule, name: &str, term: Term) -> Result<Written, Refusal> {
+        Ok(match self {
+            Wrapping::InPlace => Written::Term(term),
+            Wrapping::Text(padding) => Written::Text(encoding::write(rule.encoding, &term, padding)),
+            Wrapping::Brackets => Written::Pairs(brackets::write(name, &term).ok_or(Refusal::Unread)?),
+        })
+    }
+}
+
+/// A value that names no field. Where the profile lists values, another one may mean anything.
+fn pass(rule: &QueryRule, given: Given<'_>) -> Result<Written, Refusal> {
+    let is_listed = |text: &str| rule.values.is_empty() || rule.values.iter().any(|known| known == text);
+    let is_plain = |term: &Term| term.as_text().is_some_and(|text| is_listed(&text));
+    match given {
+        Given::Text(text) if rule.role == Role::Search || is_listed(text) => {
+            Ok(Written::Text(text.to_owned()))
+        }
+        Given::Term(Term::List(items)) if rule.role == Role::Harmless && items.iter().all(is_plain) => {
+            Ok(Written::Term(Term::List(items)))
+        }
+        Given::Term(term) if is_plain(&term) => Ok(Written::Term(term)),
+        _ => Err(Refusal::Unread),
+    }
+}
+
+/// The value of a parameter whose name says which field it is about.
+fn bare_value(rule: &QueryRule, given: Given<'_>) -> Result<Written, Refusal> {
+    let (term, written) = match given {
+        Given::Text(text) => (Term::from_text(text), Written::Text(text.to_owned())),
+        Given::Term(term) => (term.clone(), Written::Term(term)),
+        Given::Pairs(_) => return Err(Refusal::Unread),
     };
-    Some(fields)
+    check_value(&term, &rule.grammar).map(|()| written)
 }
-
-/// The field of `amount desc`.
-fn directed(text: &str) -> Option<String> {
-    let (field, direction) = text.trim().split_once(' ').unwrap_or((text.trim(), "asc"));
-    let is_direction = ["asc", "desc"].iter().any(|known| direction.eq_ignore_ascii_case(known));
-    (is_direction && !field.is_empty()).then(|| field.to_owned())
-}
-
-/// The field of `filter[amount]` or `filter[amount][gte]`.
-fn bracketed(name: &str) -> Option<String> {
-    let (_, inside) = name.strip_suffix(']')?.split_once('[')?;
-    let (field, operator) = inside.split_once("][").unwrap_or((inside, "eq"));
-    let is_plain = !field.is_empty() && !field.contains(['[', ']']);
-    (is_plain && OPERATORS.contains(&operator)).then(|| field.to_owned())
-}
-
-fn implicit_search(rule: &QueryRule, record_type: Option<&RecordType>) -> Vec<Reference> {
-    let Some(record_type) = record_type else { return Vec::new() };
-    let stated: Vec<String> = rule.over.iter().map(|text| text.value.clone()).collect();
-    // Without a statement a search may look anywhere, keys included that no field describes.
-    let covered = match stated.is_empty() {
-        false => stated,
-        true => {
-            let fields = (0..record_type.fields.len()).map(|index| record_type.field_name(index));
-            fields.chain([record_type.unclassified_name()]).collect()
-        }
-    };
-    let hop = |field: String| Reference { role: Role::Search, hops: vec![(record_type.name.clone(), field)] };
-    covered.into_iter().map(hop).collect()
-}
-
-/// Resolves a dotted wire name through embedded records to a field; `None` if any part is not described.
-pub fn resolve(profile: &Profile, record_type: &RecordType, dotted: &str) -> Option<Vec<(String, String)>> {
-    let keys: Vec<String> = dotted.split('.').map(str::to_owned).collect();
-    let tree = profile.tree(&record_type.name)?;
-    for length in 1..=keys.len() {
-        let (head, rest) = keys.split_at_checked(length)?;
-        match tree.meaning_of(head) {
-            Meaning::Meta if rest.is_empty() => return Some(Vec::new()),
-            Meaning::Field(index) => {
-                let hop = (record_type.name.clone(), record_type.field_name(index));
-                if rest.is_empty() {
-                    return Some(vec![hop]);
-                }
-                let embed = record_type.fields.get(index)?.embeds.as_ref()?;
-                let (_, inner) = profile.type_named(&embed.type_name)?;
-                let mut hops = vec![hop];
-                hops.extend(resolve(profile, inner, &rest.join("."))?);
-                return Some(hops);
-            }
-            Meaning::Container(_) => {}
-            Meaning::Meta | Meaning::Unknown => return None,
-        }
-    }
-    None
-}
-
-fn projection(
-    route: &Route,
-    selected: Option<(&QueryRule, String, Vec<String>)>,
-) -> Option<MappedProjection> {
-    if let Some((rule, parameter, names)) = selected {
-        let selection = Selection::from_names(names.iter().map(String::as_str));
-        return Some(MappedProjection { parameter, form: rule.form, names, is_stated: true, selection });
-    }
-    default_projection(route)
-}
-
-/// The projection that applies where the caller states none, if the CRM then answers only some fields.
-pub fn default_projection(route: &Route) -> Option<MappedProjection> {
-    use crate::bundle::profile::types::KeyPattern;
-    route.query.iter().find_map(|rule| match (&rule.default, &rule.name) {
-        (Projection::Listed(names), KeyPattern::Exact(parameter)) => Some(MappedProjection {
-            parameter: parameter.clone(),
-            form: rule.form,
-            names: names.clone(),
-            is_stated: false,
-            selection: Selection::from_names(names.iter().map(String::as_str)),
-        }),
-        _ => None,
-    })
-}
-
-impl MappedProjection {
-    /// The pairs to forward so that the CRM carries the caller's fields and what policy needs.
-    pub fn pairs(&self, missing: &[String]) -> Vec<(String, String)> {
-        if !self.is_stated && missing.is_empty() {
-            return Vec::new();
-        }
-        let names: Vec<&str> = self.names.iter().chain(missing).map(String::as_str).collect();
-        match self.form {
-            Form::Repeated => names.iter().map(|name| (self.parameter.clone(), (*name).to_owned())).collect(),
-            Form::JsonList => vec![(self.parameter.clone(), serde_json::json!(names).to_string())],
-            _ => vec![(self.parameter.clone(), names.join(","))],
-        }
-    }
-}
-
-/// Operators that may stand behind a field's name.
-pub const OPERATORS: &[&str] = &[
-    "eq",
-    "ne",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
-    "in",
-    "range",
-    "isnull",
-    "exact",
-    "iexact",
-    "contains",
-    "icontains",
-    "startswith",
-    "istartswith",
-    "endswith",
-    "iendswith",
-];

@@ -13,15 +13,6 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// A selection from dotted names.
-    pub fn from_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut selection = Selection::default();
-        for name in names {
-            selection.add(name.split('.'));
-        }
-        selection
-    }
-
     /// What was asked for below a key: `None` if the key was not asked for.
     pub fn below(&self, key: &str) -> Option<&Selection> {
         self.children.get(key)
@@ -47,7 +38,8 @@ impl Selection {
         missing
     }
 
-    fn add<'n>(&mut self, mut keys: impl Iterator<Item = &'n str>) {
+    /// Adds the keys that lead to a field.
+    pub fn add<'n>(&mut self, mut keys: impl Iterator<Item = &'n str>) {
         if let Some(key) = keys.next() {
             self.children.entry(key.to_owned()).or_default().add(keys);
         }
@@ -87,7 +79,8 @@ mod tests {
 
     #[test]
     fn names_make_a_tree() {
-        let selection = Selection::from_names(["title", "party.name", "party"]);
+        let mut selection = Selection::default();
+        ["title", "party.name", "party"].into_iter().for_each(|name| selection.add(name.split('.')));
         assert!(selection.below("title").unwrap().is_whole());
         assert!(selection.below("party").unwrap().below("name").is_some());
         assert!(selection.below("amount").is_none());

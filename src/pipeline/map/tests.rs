@@ -98,7 +98,7 @@ fn with<T>(
     let head =
         canonical::read(method, &target.parse().unwrap(), Version::HTTP_11, map, HeadLimits::default())
             .unwrap();
-    let limits = Limits { json: JsonLimits::default(), ids_max: 3 };
+    let limits = Limits { json: JsonLimits::default(), ids_max: 3, filter: FilterLimits::default() };
     let body = Bytes::copy_from_slice(body.as_bytes());
     let mapped = route(&profile, &head)
         .and_then(|(route, parameters)| read(&profile, route, parameters, &head, body, &limits))

@@ -164,6 +164,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     shape: Shape::default(),
     errors: Vec::new(),
     query: Vec::new(),
+    reads: Vec::new(),
     headers: Vec::new(),
     before: None,
     writes: None,

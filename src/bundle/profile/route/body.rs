@@ -48,7 +48,7 @@ pub fn read(table: &Table<'_>) -> BodySpec {
     let writes_or_moves =
         table.item("writes").is_some() || table.item("to").is_some_and(|item| item.is_table());
     match table.item("body") {
-        None if writes_or_moves => BodySpec::json(),
+        None if writes_or_moves || table.item("reads").is_some() => BodySpec::json(),
         None => BodySpec::default(),
         Some(item) if item.is_table() => item.table().map(|table| read_table(&table)).unwrap_or_default(),
         Some(item) => read_kinds(item),

@@ -56,8 +56,12 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         also: table.item("also").map(read_also).unwrap_or_default(),
         shape: shape::read(table),
         errors: table.item("errors").map(read_errors).unwrap_or_default(),
-        query: table.table("query").map(|query| query::read(&query)).unwrap_or_default(),
-        headers: table.table("headers").map(|headers| query::read_headers(&headers)).unwrap_or_default(),
+        query: table.table("query").map(|query| query::read::read(&query)).unwrap_or_default(),
+        reads: table.table("reads").map(|reads| query::read::read_body(&reads)).unwrap_or_default(),
+        headers: table
+            .table("headers")
+            .map(|headers| query::read::read_headers(&headers))
+            .unwrap_or_default(),
         before: table.text("before"),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
