@@ -10,6 +10,7 @@ mod tryton;
 mod rig;
 mod reads;
 mod lists;
+mod filters;
 mod refusals;
 mod writes;
 mod verbs;

@@ -15,8 +15,15 @@ fn check(line: &str, headers: &[(&str, &str)], body: Option<&str>, expected: (u1
 
 #[test]
 fn filters_and_orders() {
-    // [["comment","ilike","%13%"]] and [["comment","ASC"]]
-    for query in ["d=W1siY29tbWVudCIsImlsaWtlIiwiJTEzJSJdXQ", "o=W1siY29tbWVudCIsIkFTQyJdXQ", "d=", "d=&d="] {
+    // [["nosuch","ilike","%13%"]], [["nosuch","ASC"]], and what is no base64, or no JSON.
+    for query in [
+        "d=W1sibm9zdWNoIiwiaWxpa2UiLCIlMTMlIl1d",
+        "o=W1sibm9zdWNoIiwiQVNDIl1d",
+        "d=",
+        "d=&d=",
+        "d=%5B%5D",
+        "o=e30",
+    ] {
         let refused = (403, "reference-refused");
         check(&format!("GET {OPPORTUNITIES}?{query}"), &[], None, refused);
         check(&format!("GET {OPPORTUNITIES}?f=id&{query}"), &[], None, refused);
