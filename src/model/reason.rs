@@ -160,6 +160,7 @@ reasons! {
     AttributeNotCarried "attribute-not-carried" Deny Ours 403 "A record attribute that policy needs was not available.";
     EntityUnknown "entity-unknown" Deny Ours 403 "The record refers to somebody or something that is not known.";
     DecisionMismatch "decision-mismatch" Deny Ours 403 "The decision could not be confirmed, so the record is denied.";
+    RecordChanged "record-changed" Fail Client 409 "The record has changed in the meantime, so nothing was changed. Read it again.";
     CrmRejected "crm-rejected" Fail Client 400 "The CRM did not accept the request.";
     IssuerKeysUnavailable "issuer-keys-unavailable" Fail Upstream 503 "The keys of the token's issuer are not available.";
     UpstreamUnreachable "upstream-unreachable" Fail Upstream 502 "The CRM could not be reached.";

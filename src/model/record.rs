@@ -37,6 +37,15 @@ pub enum AttributeValue {
     Set(Vec<AttributeValue>),
 }
 
+/// The version of a record, as the CRM spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// As text.
+    pub text: String,
+    /// As it goes into a JSON body.
+    pub json: String,
+}
+
 /// What policy may know of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFacts {

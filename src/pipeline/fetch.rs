@@ -25,6 +25,7 @@ use super::sidecar::{RouteLimits, Sidecar};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
+use crate::bundle::profile::route::version::VersionSource;
 use crate::bundle::profile::route::{Route, Writes};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
@@ -237,7 +238,7 @@ impl Fetcher<'_> {
         let read = || {
             let document = self.record_in(&response, route)?;
             let image = Image::read(document, route, Some(record_type), id, alternate_key, self.lookups());
-            image.map_err(|reason| match reason {
+            image.map(|image| image.with_headers(response.headers.clone())).map_err(|reason| match reason {
                 Reason::NotFound => other_record(),
                 reason => {
                     Problem::new(reason).internal("the before image is not as the profile describes it")
@@ -293,6 +294,10 @@ impl Fetcher<'_> {
             if is_described {
                 names.push(key);
             }
+        }
+        if let Some(VersionSource::Record(key)) = mapped.route.version.pinning().map(|pinning| &pinning.from)
+        {
+            names.extend(key.first().cloned());
         }
         names.sort();
         names.dedup();

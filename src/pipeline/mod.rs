@@ -43,6 +43,7 @@ pub mod pool;
 pub mod intake;
 pub mod open;
 mod passing;
+mod second_look;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -53,7 +54,7 @@ use tokio::sync::oneshot;
 
 use crate::json::value::Document;
 use crate::ledger::entry::Delivered;
-use crate::model::access::{Action, Scope};
+use crate::model::access::Action;
 use crate::model::peer::Peer;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
@@ -187,7 +188,7 @@ fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {
     // Routes of one path may be told apart by their bodies.
     trail.route = trail.route.take().map(|_| mapped.route.label());
     trail.query = mapped.query.names.clone();
-    trail.is_write = is_write(mapped) || observe::may_write(trail.observed.as_ref(), head);
+    trail.is_write = mapped.is_write() || observe::may_write(trail.observed.as_ref(), head);
 }
 
 /// Who asks. From here on nothing in the request carries an identity.
@@ -366,6 +367,7 @@ impl Stage<'_> {
 
     /// The reply to an answer that is there as a whole. A read is on the record before it.
     async fn release_whole(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
+        self.look_again(response, trail).await;
         self.check_key(response.status)?;
         let reply = match trail.observed.is_some() {
             false => self.reply(response, trail).await,
@@ -398,7 +400,7 @@ impl Stage<'_> {
                 Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.answer.json)?])
             }
             (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
-            _ if is_write(self.mapped) => self.fetcher().before_images(self.mapped).await,
+            _ if self.mapped.is_write() => self.fetcher().before_images(self.mapped).await,
             _ => Ok(Vec::new()),
         }
     }
@@ -488,11 +490,4 @@ fn work_on(response: &UpstreamResponse, trail: &Trail) -> Work {
     let may_wait = trail.is_write || trail.observed.is_some();
     let entry = if may_wait { Entry::Begun } else { Entry::Refusable };
     Work::on(&response.headers, &response.body, entry)
-}
-
-fn is_write(mapped: &Mapped<'_>) -> bool {
-    let changes = |action: Action| {
-        action.scope() == Scope::RecordWrite || matches!(action, Action::BulkEdit | Action::BulkDelete)
-    };
-    mapped.action.is_some_and(changes) || mapped.also.iter().any(|also| changes(also.action))
 }

@@ -73,6 +73,7 @@ struct Traffic {
     request_seconds: Histograms<DurationLabels>,
     upstream_seconds: Histograms<StatusLabel>,
     observed: Family<ReasonLabel, Counter>,
+    unconfirmed: Family<ReasonLabel, Counter>,
     observe_until: Family<GroupLabels, Gauge>,
 }
 
@@ -274,6 +275,12 @@ impl Traffic {
                 "Requests that were judged and not enforced, by the reason that would have ended them",
                 Family::default(),
             ),
+            unconfirmed: add(
+                r,
+                "writes_unconfirmed",
+                "Writes after which the record was not as it was judged, or could not be read again",
+                Family::default(),
+            ),
             observe_until: add(
                 r,
                 "observe_until_seconds",
@@ -416,6 +423,11 @@ impl Metrics {
     pub fn count_observed(&self, would: Option<Reason>) {
         let reason = would.map_or("none", Reason::code);
         self.traffic.observed.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a write after which the record was not as it was judged, by the alarm.
+    pub fn write_unconfirmed(&self, alarm: &'static str) {
+        self.traffic.unconfirmed.get_or_create(&ReasonLabel { reason: alarm }).inc();
     }
 
     /// All counters in the text form of OpenMetrics.

@@ -39,9 +39,9 @@ impl Default for Answer {
 }
 
 impl Answer {
-    /// A success with a body that says it is JSON.
+    /// A success with a body that says it is JSON, and a version, without which no deal is written.
     pub fn json(body: Vec<u8>) -> Self {
-        Self::of_type("application/json", body)
+        Self::of_type("application/json", body).header("ETag: \"1\"")
     }
 
     /// A success with a body of a type.
@@ -62,6 +62,12 @@ impl Answer {
     /// The same in codings.
     pub fn coded(mut self, codings: &str) -> Self {
         self.headers.push(format!("Content-Encoding: {codings}"));
+        self
+    }
+
+    /// The same with one more header, as `Name: value`.
+    pub fn header(mut self, line: &str) -> Self {
+        self.headers.push(line.to_owned());
         self
     }
 

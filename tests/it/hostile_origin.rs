@@ -207,7 +207,7 @@ async fn writes_are_sent_once() {
     let real = TestSidecar::start().await;
     let deal = real.crm_caller().get("/api/deals/42").await;
     let sane = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: \"1\"\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}",
         deal.body.len(),
         deal.text()
     );

@@ -15,6 +15,7 @@ mod lists;
 mod long_lists;
 mod hidden;
 mod writes;
+mod versions;
 mod records;
 mod bad_input;
 mod any_crm;

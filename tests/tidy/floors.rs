@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["conditional", "dry_run", "listing", "onepass", "open", "passing"];
+const CALLERS: &[&str] = &["conditional", "dry_run", "listing", "onepass", "open", "passing", "second_look"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -37,6 +37,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "decide::gate",
             "decide::judging",
             "decide::request",
+            "decide::write",
             "forward",
             "hydrate::extract",
             "hydrate::records",

@@ -72,6 +72,7 @@ fn every_metric_is_documented() {
     metrics.reload(ReloadResult::Active);
     metrics.certificate_expires(CertificateUse::Listen, 0);
     metrics.count_observed(None);
+    metrics.write_unconfirmed("stage-mismatch");
     let readings = Readings { observe_until: vec![("deals".to_owned(), 1)], ..Readings::default() };
     let encoded = metrics.encode(&readings);
     let types = encoded.lines().filter_map(|line| line.strip_prefix("# TYPE "));

@@ -4,6 +4,7 @@ mod headers;
 mod references;
 mod support;
 mod transit;
+mod version;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -171,6 +172,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     }
     support::check(route, reading);
     references::check(profile, route, reading);
+    version::check(profile, route, reading);
     check_rows(profile, route, reading);
 }
 

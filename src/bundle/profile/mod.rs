@@ -246,3 +246,5 @@ pub const LANGUAGE_VERSION: u64 = 1;
 mod tests;
 #[cfg(test)]
 mod transit_tests;
+#[cfg(test)]
+mod version_tests;

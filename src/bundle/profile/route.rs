@@ -4,12 +4,14 @@
 pub mod body;
 pub mod condition;
 pub mod read;
+pub mod version;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use body::BodySpec;
 use condition::Condition;
+use version::Versioning;
 
 use super::csv::CsvSpec;
 use super::query::{BodyRule, HeaderRule, QueryRule};
@@ -63,6 +65,8 @@ pub struct Route {
     pub headers: Vec<HeaderRule>,
     /// The label of the route that yields the record as it stands.
     pub before: Option<Text>,
+    /// How a write is kept to the record that was judged.
+    pub version: Versioning,
     /// Where the body's fields are.
     pub writes: Option<Writes>,
     /// Where a stage move goes.

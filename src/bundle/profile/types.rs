@@ -339,7 +339,8 @@ fn read_hide(table: &Table<'_>, item: Item<'_>) -> Option<Hide> {
     }
 }
 
-fn key_path(table: &Table<'_>, text: &Text) -> Option<KeyPath> {
+/// A path of keys in a record; another kind of path is noted.
+pub fn key_path(table: &Table<'_>, text: &Text) -> Option<KeyPath> {
     let keys = JsonPath::parse(&text.value).ok().and_then(|path| {
         path.segments()
             .iter()

@@ -87,12 +87,14 @@ impl Judge<'_, '_> {
     fn erased(&mut self, change: &Change<'_>, is_erasable: &dyn Fn(&[String]) -> bool) -> Vec<String> {
         let mut refused = Vec::new();
         let record_type = self.question.record_type;
+        let version = self.version_key();
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
             let holds = change.held.and_then(|held| walk(held.record, &field.at));
             // Whether a field with records inside holds any may itself be hidden.
             let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
-            if is_stated || holds_nothing || !is_erasable(&field.at) {
+            let is_version = version.as_ref() == Some(&field.at);
+            if is_stated || is_version || holds_nothing || !is_erasable(&field.at) {
                 continue;
             }
             let name = record_type.field_name(index);
@@ -143,7 +145,10 @@ impl Judge<'_, '_> {
     fn unclaimed_left_out(&self, change: &Change<'_>) -> Vec<String> {
         let tree = self.question.snapshot.bundle.profile.tree(&self.question.record_type.name);
         let held = change.held.zip(tree);
-        held.map(|(held, tree)| change.plan.left_out(held.record, tree)).unwrap_or_default()
+        let mut paths = held.map(|(held, tree)| change.plan.left_out(held.record, tree)).unwrap_or_default();
+        let version = self.version_key().map(|key| key.join("."));
+        paths.retain(|path| version.as_ref() != Some(path));
+        paths
     }
 
     fn may_write(&mut self, name: &str, change: &Change<'_>) -> bool {

@@ -88,7 +88,10 @@ impl KeyPlan {
             .also
             .iter()
             .filter(|also| matches!(also.when, When::Is(_)))
-            .filter_map(|also| also.at.first(body.root()).map(|value| value.node()))
+            .map(|also| &also.at)
+            // What carries the version is written by the proxy alone.
+            .chain(mapped.route.version.in_body())
+            .filter_map(|at| at.first(body.root()).map(|value| value.node()))
             .collect();
         plan.add_all(object, record_type, profile, &consumed);
         Ok(plan)
@@ -218,6 +221,7 @@ fn declared_paths<'m>(mapped: &'m Mapped<'_>, writes: Option<&'m Writes>) -> Vec
         paths.push(path);
     }
     paths.extend(mapped.also.iter().map(|also| &also.at));
+    paths.extend(mapped.route.version.in_body());
     paths
 }
 

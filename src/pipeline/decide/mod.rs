@@ -16,5 +16,6 @@ pub mod keys;
 pub mod write;
 mod file;
 pub mod stage;
+mod version;
 mod fields;
 pub mod request;

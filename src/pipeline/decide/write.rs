@@ -21,7 +21,7 @@ use crate::model::decision::Decision;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::model::record::{Attribute, AttributeValue, RecordFacts};
+use crate::model::record::{Attribute, AttributeValue, RecordFacts, Version};
 use crate::pipeline::hydrate::convert::Lookups;
 use crate::pipeline::hydrate::extract::{Completeness, attribute, walk};
 use crate::pipeline::hydrate::image::Image;
@@ -58,6 +58,10 @@ pub struct WriteVerdict {
     /// Members to add to the object that holds the fields, as JSON texts by key: what the CRM would otherwise erase. They
     /// come from the before image, and go to the CRM alone.
     pub send_along: Vec<(String, String)>,
+    /// The version to which the write is pinned.
+    pub version: Option<Version>,
+    /// What policy would know of the record afterwards, where the record is read again then.
+    pub expected: Option<RecordFacts>,
     /// Cedar ids of the stages of a move.
     pub stage: Option<(String, String)>,
     /// Owner before and after, by entity id, where it changes.
@@ -156,7 +160,7 @@ impl<'a> Judge<'_, 'a> {
         self.fields(&change)?;
         self.send_along(&change);
         self.note_people(&change);
-        Ok(())
+        self.keep_to_version(&change, image)
     }
 
     fn creation(&mut self, proposed: &Image) -> Result<(), Problem> {

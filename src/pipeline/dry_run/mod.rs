@@ -19,6 +19,7 @@ use crate::bundle::compile::PROFILE_FILE;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
+use crate::bundle::profile::route::version::VersionSource;
 use crate::bundle::profile::transit::IdentityNeed;
 use crate::bundle::profile::types::RecordType;
 use crate::json::value::Document;
@@ -155,13 +156,13 @@ impl DryRun<'_> {
         let clearance = clear(&verdict, &mapped, &head, profile, &credential(), &missing)?;
         told.added = missing;
         told.upstream = Some(Sent::from(&clearance.into_request()));
-        if let Some(transit) = mapped.route.transit.as_ref().filter(|_| !crate::pipeline::is_write(&mapped)) {
+        if let Some(transit) = mapped.route.transit.as_ref().filter(|_| !mapped.is_write()) {
             return stage.passing(transit);
         }
         let Some(response) = stage.sample(told)? else { return Ok(()) };
         stage.answer(&response, told).map_err(|stop| match stop {
             Stop::Problem(problem) => {
-                let is_write = crate::pipeline::is_write(&mapped);
+                let is_write = mapped.is_write();
                 Stop::Problem(answer::withheld(problem, is_write, response.status))
             }
             Stop::Undetermined => Stop::Undetermined,
@@ -196,7 +197,8 @@ impl DryRun<'_> {
         let read = |document: &Document| {
             Image::read(document.clone(), route, Some(record_type), id, key, self.lookups()).ok()
         };
-        self.records.iter().find_map(read)
+        let image = self.records.iter().find_map(read)?;
+        Some(image.with_headers(mapped.map(version_header).unwrap_or_default()))
     }
 }
 
@@ -231,7 +233,7 @@ impl Stage<'_> {
     /// The records as they stand, or the new record as it is proposed.
     fn images(&self, told: &mut Explanation) -> Result<Vec<Image>, Stop> {
         let (dry, mapped) = (self.dry, self.mapped);
-        let needs_image = crate::pipeline::is_write(mapped) || mapped.action == Some(Action::Download);
+        let needs_image = mapped.is_write() || mapped.action == Some(Action::Download);
         let Some(record_type) = mapped.record_type.filter(|_| needs_image) else {
             return Ok(Vec::new());
         };
@@ -272,6 +274,16 @@ fn other_methods(profile: &Profile, head: &CanonicalHead) -> Vec<String> {
 
 fn missing_record(record_type: &RecordType, id: &str, route: &Route) -> Missing {
     Missing::Record { type_name: record_type.name.clone(), id: id.to_owned(), route: route.label() }
+}
+
+/// What stands in the place of a version that the CRM says in a header.
+fn version_header(mapped: &Mapped<'_>) -> HeaderMap {
+    match mapped.route.version.pinning().map(|pinning| &pinning.from) {
+        Some(VersionSource::Header(name)) => {
+            HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("(the version)"))])
+        }
+        Some(VersionSource::Record(_)) | None => HeaderMap::new(),
+    }
 }
 
 /// What stands in the credential's place.

@@ -119,6 +119,12 @@ pub fn passing(response: &UpstreamResponse, limits: &AnswerLimits) -> Result<Byt
     }
 }
 
+/// Whether the CRM did what a write asked for, as far as its answer tells.
+pub fn is_taken(response: &UpstreamResponse, route: &Route, limits: &AnswerLimits) -> bool {
+    let says_no = || matches!(open(response, route, limits), Ok(Answer::Rejected(..) | Answer::NotFound));
+    (200..300).contains(&response.status) && !says_no()
+}
+
 /// What may leave of an answer.
 pub enum Described<'r> {
     /// There is no body.
@@ -142,6 +148,11 @@ pub fn describe<'r>(
         Answer::NotFound => {
             let why = format!("the CRM answered {}", response.status);
             Err(Problem::new(Reason::NotFound).internal(why))
+        }
+        // Whatever else the CRM says then may be about what the caller cannot see.
+        Answer::Rejected(status, _) if route.version.is_conflict(status) => {
+            let why = "the record has another version than the one that was judged";
+            Err(Problem::new(Reason::RecordChanged).upstream(status).internal(why))
         }
         Answer::Rejected(status, document) => {
             let rule = route.errors.iter().find(|rule| rule.statuses.contains(&status));

@@ -7,7 +7,7 @@ use super::super::map::body::ReadBody;
 use super::super::map::{form, multipart};
 use crate::bundle::profile::route::body::BodyKind;
 use crate::json::parse::JsonLimits;
-use crate::json::path::JsonPath;
+use crate::json::path::{JsonPath, Segment};
 use crate::json::strip;
 use crate::json::value::{Document, Kind, NodeId, Value};
 use crate::model::problem::Problem;
@@ -21,26 +21,35 @@ pub struct WrittenBody {
     pub content_type: Option<String>,
 }
 
-/// Writes a body with what is left out cut away and what is sent along added to the object that holds the fields.
-pub fn write(
-    body: &ReadBody,
-    fields_at: Option<&JsonPath>,
-    left_out: &[NodeId],
-    send_along: &[(String, String)],
-) -> Result<WrittenBody, Problem> {
-    let mut edits: Vec<_> = left_out.iter().map(|node| (*node, None)).collect();
+/// What becomes of a body on its way.
+#[derive(Clone, Copy, Default)]
+pub struct Edits<'e> {
+    /// The object that holds the fields.
+    pub fields_at: Option<&'e JsonPath>,
+    /// Values that are cut away.
+    pub left_out: &'e [NodeId],
+    /// Members that are added to the object that holds the fields, as JSON texts by key.
+    pub send_along: &'e [(String, String)],
+    /// What is written at one place, whatever stood there, as JSON text.
+    pub set: Option<(&'e JsonPath, &'e str)>,
+}
+
+/// Writes a body with its edits.
+pub fn write(body: &ReadBody, edits: Edits<'_>) -> Result<WrittenBody, Problem> {
+    let Edits { fields_at, left_out, send_along, set } = edits;
+    let mut cut: Vec<_> = left_out.iter().map(|node| (*node, None)).collect();
     let object = fields_at.and_then(|at| at.first(body.document.root()));
     if let Some(object) = object.filter(|_| !send_along.is_empty()) {
-        edits = vec![(object.node(), Some(with_members(object, left_out, send_along)))];
+        cut = vec![(object.node(), Some(with_members(object, left_out, send_along)))];
     }
-    let json = Bytes::from(strip::replace_in(&body.document, &edits));
+    let mut json = Bytes::from(strip::replace_in(&body.document, &cut));
+    if let Some((at, text)) = set {
+        json = with_value(&read_back(json)?, at, text)?;
+    }
     if body.kind == BodyKind::Json {
         return Ok(WrittenBody { bytes: json, content_type: None });
     }
-    let bytes_max = json.len();
-    let limits = JsonLimits { bytes_max, depth_max: FORM_DEPTH_MAX, nodes_max: bytes_max };
-    let internal = |_| Problem::new(Reason::Internal).internal("a judged form cannot be read back");
-    let document = Document::parse(json, &limits).map_err(internal)?;
+    let document = read_back(json)?;
     let pairs = document.root().members().flat_map(|member| {
         let key = member.key().into_owned();
         let values = match body.json_in.contains(&key) {
@@ -58,6 +67,35 @@ pub fn write(
         }
     };
     Ok(WrittenBody { bytes: Bytes::from(text), content_type: Some(content_type) })
+}
+
+/// A body that was written, as a document.
+fn read_back(json: Bytes) -> Result<Document, Problem> {
+    let bytes_max = json.len();
+    let limits = JsonLimits { bytes_max, depth_max: WRITTEN_DEPTH_MAX, nodes_max: bytes_max };
+    let internal = |_| Problem::new(Reason::Internal).internal("a judged body cannot be read back");
+    Document::parse(json, &limits).map_err(internal)
+}
+
+/// A body with a value at a place that ends in a key: in place of what stands there, or as a further member.
+fn with_value(document: &Document, at: &JsonPath, text: &str) -> Result<Bytes, Problem> {
+    let text = text.as_bytes().to_vec();
+    if let Some(value) = at.first(document.root()) {
+        return Ok(Bytes::from(strip::replace_in(document, &[(value.node(), Some(text))])));
+    }
+    let (last, outer) = at.segments().split_last().ok_or(Reason::BodyShape)?;
+    let Segment::Key(key) = last else { return Err(Reason::BodyShape.into()) };
+    let mut object = document.root();
+    for segment in outer {
+        let Segment::Key(key) = segment else { return Err(Reason::BodyShape.into()) };
+        object = object.member(key).ok_or(Reason::BodyShape)?;
+    }
+    if object.kind() != Kind::Object {
+        return Err(Reason::BodyShape.into());
+    }
+    let member = [(key.clone(), String::from_utf8_lossy(&text).into_owned())];
+    let edit = (object.node(), Some(with_members(object, &[], &member)));
+    Ok(Bytes::from(strip::replace_in(document, &[edit])))
 }
 
 /// An object's members but those that are left out, and more.
@@ -85,7 +123,7 @@ fn pairs_of(value: Value<'_>) -> Vec<String> {
 }
 
 /// Deeper than any body that was read.
-const FORM_DEPTH_MAX: usize = 1024;
+const WRITTEN_DEPTH_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +148,7 @@ mod tests {
         )]);
         let limits = JsonLimits { bytes_max: 1000, depth_max: 8, nodes_max: 100 };
         let body = read(&spec, &headers, Bytes::from(form.to_owned()), &limits).unwrap().unwrap();
-        let written = write(&body, None, &[], &[]).unwrap();
+        let written = write(&body, Edits::default()).unwrap();
         assert_eq!(written.bytes, expected, "{form}");
     }
 
@@ -129,7 +167,9 @@ mod tests {
         let along = |text: &str| [("tags".to_owned(), text.to_owned())];
         let root = JsonPath::parse("$").unwrap();
         for (text, expected) in [("[7,8]", "a=1&tags=7&tags=8"), (r#"["x","y"]"#, "a=1&tags=x&tags=y")] {
-            assert_eq!(write(&body, Some(&root), &[], &along(text)).unwrap().bytes, expected, "{text}");
+            let send_along = along(text);
+            let edits = Edits { fields_at: Some(&root), send_along: &send_along, ..Edits::default() };
+            assert_eq!(write(&body, edits).unwrap().bytes, expected, "{text}");
         }
     }
 

@@ -17,11 +17,13 @@ use super::super::canonical::{CanonicalHead, write_path, write_query};
 use super::super::decide::request::RequestVerdict;
 use super::super::map::Mapped;
 use super::super::observe::Observed;
-use super::body::{self, WrittenBody};
+use super::body::{self, Edits, WrittenBody};
 use crate::bundle::profile::Profile;
+use crate::bundle::profile::route::version::VersionTarget;
 use crate::bundle::profile::transit::{Ranges, Transit};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::record::Version;
 
 /// The right to forward one request.
 pub struct Clearance {
@@ -62,8 +64,11 @@ pub fn clear(
         return Err(problem.clone());
     }
     let (segments, slash) = mapped.route.template.write_path(&mapped.parameters);
-    let pairs = pairs(verdict, mapped, missing)?;
+    let version = verdict.writes.first().and_then(|write| write.version.as_ref());
+    let pin = pin(mapped, version)?;
+    let mut pairs = pairs(verdict, mapped, missing)?;
     let body = written_body(verdict, mapped, missing)?;
+    pairs.extend(pin.pair);
     // HEAD is answered from GET, so that a length never tells what was held back.
     let is_filtered = mapped.route.action.is_some() && mapped.route.transit.is_none();
     let method = if is_filtered && head.method == Method::HEAD { Method::GET } else { head.method.clone() };
@@ -91,6 +96,7 @@ pub fn clear(
     if let Some(transit) = &mapped.route.transit {
         add_transit(&mut headers, transit, head);
     }
+    headers.extend(pin.header);
     // Last, so that no header of the caller's can stand in the credential's place.
     headers.insert(credential.0.clone(), credential.1.clone());
     let request = UpstreamRequest {
@@ -130,12 +136,38 @@ fn written_body(
         }
         return Ok(Some(WrittenBody { bytes: Bytes::from(asked.to_json()), content_type: None }));
     }
+    let Some(body) = &mapped.body else { return Ok(None) };
     let write = verdict.writes.first();
-    let left_out = write.map(|write| write.leave_out.as_slice()).unwrap_or_default();
-    let send_along = write.map(|write| write.send_along.as_slice()).unwrap_or_default();
-    let fields_at = mapped.route.writes.as_ref().map(|writes| &writes.at);
-    let body = mapped.body.as_ref().map(|body| body::write(body, fields_at, left_out, send_along));
-    body.transpose()
+    let version = write.and_then(|write| write.version.as_ref());
+    let edits = Edits {
+        fields_at: mapped.route.writes.as_ref().map(|writes| &writes.at),
+        left_out: write.map(|write| write.leave_out.as_slice()).unwrap_or_default(),
+        send_along: write.map(|write| write.send_along.as_slice()).unwrap_or_default(),
+        set: mapped.route.version.in_body().zip(version.map(|version| version.json.as_str())),
+    };
+    body::write(body, edits).map(Some)
+}
+
+/// How a request carries the version that was judged, but for its body.
+#[derive(Default)]
+struct Pin {
+    header: Option<(HeaderName, HeaderValue)>,
+    pair: Option<(String, String)>,
+}
+
+/// A write of a pinned route carries the version, or is not forwarded.
+fn pin(mapped: &Mapped<'_>, version: Option<&Version>) -> Result<Pin, Problem> {
+    let Some(pinning) = mapped.route.version.pinning() else { return Ok(Pin::default()) };
+    let unpinned = || Problem::new(Reason::Internal).internal("a pinned write without a version");
+    let text = version.map(|version| version.text.as_str()).ok_or_else(unpinned)?;
+    Ok(match &pinning.to {
+        VersionTarget::Header(name) => {
+            let value = HeaderValue::try_from(text).map_err(|_| unpinned())?;
+            Pin { header: Some((name.clone(), value)), pair: None }
+        }
+        VersionTarget::Query(name) => Pin { header: None, pair: Some((name.clone(), text.to_owned())) },
+        VersionTarget::Body(_) => Pin::default(),
+    })
 }
 
 /// Makes a clearance for a route where nobody is identified: it carries what the route declares, and never a credential

@@ -26,7 +26,7 @@ use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::JsonLimits;
 use crate::json::value::{Document, Kind, Value};
-use crate::model::access::Action;
+use crate::model::access::{Action, Scope};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use body::ReadBody;
@@ -106,6 +106,14 @@ fn check_conditions(profile: &Profile, head: &CanonicalHead) -> Result<(), Probl
 }
 
 impl Mapped<'_> {
+    /// Whether it asks for a change.
+    pub fn is_write(&self) -> bool {
+        let changes = |action: Action| {
+            action.scope() == Scope::RecordWrite || matches!(action, Action::BulkEdit | Action::BulkDelete)
+        };
+        self.action.is_some_and(changes) || self.also.iter().any(|also| changes(also.action))
+    }
+
     /// What the body says.
     pub fn document(&self) -> Option<&Document> {
         self.body.as_ref().map(|body| &body.document)

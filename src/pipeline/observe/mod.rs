@@ -23,6 +23,7 @@ use super::canonical::CanonicalHead;
 use super::map::Mapped;
 use super::map::query::MappedQuery;
 use crate::bundle::profile::route::body::BodySpec;
+use crate::bundle::profile::route::version::Versioning;
 use crate::bundle::profile::route::{HiddenRows, Route, RouteLimits};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::template::{Parameters, Template};
@@ -167,6 +168,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     reads: Vec::new(),
     headers: Vec::new(),
     before: None,
+    version: Versioning::Unpinned,
     writes: None,
     to: None,
     body: BodySpec::default(),

@@ -36,6 +36,11 @@ pub(super) fn check(profile: &Profile, reading: &Reading) {
     }
 }
 
+/// Whether a request header is the proxy's own, so that no profile can name it.
+pub(super) fn is_own(name: &str) -> bool {
+    NEVER_FORWARDED.contains(&name) || is_never(name)
+}
+
 /// Families of headers that are the proxy's own, in either direction.
 fn is_never(name: &str) -> bool {
     name.starts_with("x-forwarded-") || name.starts_with("access-control-")
@@ -51,8 +56,7 @@ pub(super) fn check_rules(route: &Route, reading: &Reading) {
             let help = "Name the unit, e.g. `range = { role = \"paging\", prefix = \"records=\" }`; byte ranges never pass.";
             reading.error(span(), format!("`{}`: a range needs a unit of its own", route.label()), help);
         }
-        let is_never = NEVER_FORWARDED.contains(&rule.name.as_str()) || is_never(&rule.name);
-        if is_never && !(is_range || rule.role == Role::Refused) {
+        if is_own(&rule.name) && !(is_range || rule.role == Role::Refused) {
             reading.error(span(), format!("the header `{}` cannot be forwarded", rule.name), "");
         }
     }

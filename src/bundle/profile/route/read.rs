@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Also, ErrorRule, HiddenRows, Route, RouteLimits, Success, When, WriteSemantics, Writes};
-use super::{body, condition};
+use super::{body, condition, version};
 use crate::bundle::profile::csv;
 use crate::bundle::profile::query;
 use crate::bundle::profile::shape;
@@ -63,6 +63,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
             .map(|headers| query::read::read_headers(&headers))
             .unwrap_or_default(),
         before: table.text("before"),
+        version: version::read(table),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
         body: body::read(table),
