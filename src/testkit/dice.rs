@@ -1,12 +1,7 @@
-//! Chance that a seed repeats, for tests over random cases.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test that picks from nothing has failed"
-)]
+//! Pseudo-random numbers that a seed repeats, for tests that draw what they try.
 
-/// Pseudo-random numbers that a seed repeats.
-#[derive(Debug)]
+/// Numbers that follow from a seed (splitmix64).
+#[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
@@ -16,12 +11,14 @@ impl Dice {
     }
 
     /// One of several bytes.
+    #[expect(clippy::indexing_slicing, reason = "the place is below the length")]
     pub fn pick_byte<'t>(&mut self, of: &'t [u8]) -> &'t u8 {
         &of[self.below(of.len())]
     }
 
-    /// The next number (splitmix64).
-    pub fn roll(&mut self) -> u64 {
+    /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "there is always a next one")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -30,8 +27,9 @@ impl Dice {
     }
 
     /// A number below another.
+    #[expect(clippy::cast_possible_truncation, reason = "it is below a `usize`")]
     pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.roll() % end as u64).expect("it is below a usize")
+        (self.next() % (end as u64)) as usize
     }
 
     /// Whether it is one of `of`.
@@ -40,7 +38,14 @@ impl Dice {
     }
 
     /// One of several.
+    #[expect(clippy::indexing_slicing, reason = "the place is below the length")]
     pub fn pick<'t, T: ?Sized>(&mut self, of: &[&'t T]) -> &'t T {
         of[self.below(of.len())]
+    }
+
+    /// One of several, by its place.
+    #[expect(clippy::indexing_slicing, reason = "the place is below the length")]
+    pub fn one_of<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[self.below(of.len())]
     }
 }

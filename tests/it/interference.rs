@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
+use crate::noninterference::{self, Plan};
+
 /// Owner and team of the deals that a person may see; `None` for somebody who sees every deal.
 struct Viewer {
     person: &'static str,
@@ -149,6 +151,22 @@ async fn ask(sidecar: &TestSidecar, viewer: &Viewer) -> Vec<(String, TestReply)>
     answers
 }
 
+/// Every sequence of requests, random bundles, a CRM that tells all that it can: `noninterference/`.
+#[test]
+fn no_sequence_of_requests_tells_what_is_hidden() {
+    let plan = Plan::of_environment(SEQUENCES);
+    let tally = match noninterference::runtime().block_on(plan.run()) {
+        Ok(tally) => tally,
+        Err(finding) => std::panic::panic_any(finding.to_string()),
+    };
+    println!("| noninterference: seed {}, {tally} |", plan.seed);
+    // Sequences that are all refused, or states that are all the same, would pass.
+    if tally.sequences >= SEQUENCES {
+        assert!(tally.edits > tally.sequences && tally.successes > tally.requests / 6);
+        assert!(tally.changes > tally.sequences / 10 && tally.refused > 0 && tally.missing > 0);
+    }
+}
+
 #[test]
 fn what_is_hidden_does_not_show() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -173,3 +191,5 @@ fn what_is_hidden_does_not_show() {
         drop(sidecar);
     }
 }
+
+const SEQUENCES: usize = 1_000;

@@ -56,6 +56,7 @@ mod telemetry;
 mod kept_verdicts;
 mod stripping;
 mod interference;
+mod noninterference;
 mod login;
 mod cors;
 mod files;

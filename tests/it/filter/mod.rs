@@ -33,7 +33,7 @@ fn one_pass_does_as_the_slow_twin() {
     let mut tally = Tally::default();
     while (tally.bodies as u64) < cases {
         let route = dice.pick(ROUTES);
-        let view = View { seed: dice.roll(), hides: 2 + dice.roll() % 8 };
+        let view = View { seed: dice.next(), hides: 2 + dice.next() % 8 };
         let body = bodies::body(route, &mut dice);
         let mutations = (0..4).map(|_| bodies::mutate(&body, &mut dice)).collect::<Vec<_>>();
         for body in std::iter::once(body.into_bytes()).chain(mutations) {

@@ -123,7 +123,7 @@ impl View {
         let mixed = parts.iter().flat_map(|part| part.bytes().chain([0]));
         let seed =
             mixed.fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
-        Dice::new(seed).roll()
+        Dice::new(seed).next()
     }
 }
 
