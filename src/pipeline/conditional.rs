@@ -5,7 +5,7 @@
 //! would be shown it, has one of the named tags.
 //!
 //! Promises: a condition of a write is checked or refused, never dropped; it is looked at after the write was allowed, so that
-//! who may not change a record learns nothing by it. What leaves part by part has no tag.
+//! who may not change a record learns nothing by it. Lists have no tag: hashing a long one would cost what filtering it costs.
 
 use bytes::Bytes;
 use http::Method;
@@ -19,6 +19,7 @@ use super::enforce::response::{ReleaseKind, Released};
 use super::respond::Reply;
 use super::trail::Trail;
 use super::{Stage, map};
+use crate::bundle::profile::route::Route;
 use crate::bundle::revision;
 use crate::model::access::Scope;
 use crate::model::problem::Problem;
@@ -123,11 +124,11 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem>
     }
 }
 
-/// The tag of a reply, if it has one: a whole answer that leaves.
-fn tag(reply: &Reply) -> Option<String> {
-    let is_answer =
-        matches!(reply.body.kind(), ReleaseKind::All | ReleaseKind::Filtered | ReleaseKind::Passed);
-    let is_whole = reply.status == 200 && reply.stream.is_none() && is_answer;
+/// The tag of a reply, if it has one: one record that leaves.
+fn tag(reply: &Reply, route: &Route) -> Option<String> {
+    let is_one = route.shape.records.first().is_some_and(|location| !location.is_many());
+    let is_answer = matches!(reply.body.kind(), ReleaseKind::All | ReleaseKind::Filtered);
+    let is_whole = reply.status == 200 && reply.stream.is_none() && is_answer && is_one;
     let hash = || revision::hash(reply.body.bytes());
     is_whole.then(hash).and_then(|hash| hash.get(..TAG_DIGITS).map(str::to_owned))
 }
@@ -141,7 +142,7 @@ impl Stage<'_> {
         trail: &Trail,
     ) -> Result<Reply, Problem> {
         let is_read = !trail.is_write && trail.observed.is_none();
-        let Some(tag) = tag(&reply).filter(|_| is_read) else { return Ok(reply) };
+        let Some(tag) = tag(&reply, self.mapped.route).filter(|_| is_read) else { return Ok(reply) };
         if conditions.only.as_ref().is_some_and(|tags| !tags.name_strongly(&tag)) {
             return Err(Reason::PreconditionFailed.into());
         }
@@ -204,7 +205,7 @@ impl Stage<'_> {
         let response = Box::pin(stage.forward(clearance, None, &mut aside)).await?;
         let reply = Box::pin(stage.reply(&response, &mut aside)).await?;
         // As it would be answered, so that it has a tag exactly if the answer had one.
-        Ok(tag(&reply))
+        Ok(tag(&reply, route))
     }
 }
 

@@ -166,7 +166,7 @@ fn methods(profile: &Profile) -> String {
 fn request_headers(profile: &Profile, credentials: &[HeaderName]) -> String {
     let by_route = profile.routes.iter().flat_map(|route| &route.headers).map(|rule| rule.name.as_str());
     let credentials = credentials.iter().map(HeaderName::as_str).filter(|name| *name != "cookie");
-    let mut names: Vec<&str> = ["authorization", "content-type"]
+    let mut names: Vec<&str> = ["authorization", "content-type", "if-match", "if-none-match"]
         .into_iter()
         .chain(credentials)
         .chain(profile.request_headers.iter().map(String::as_str))
@@ -186,7 +186,7 @@ fn origin_of(url: &str) -> Option<&str> {
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const EXPOSED: &str = "Lockkeeper-Decision, Content-Disposition, Content-Range";
+const EXPOSED: &str = "Lockkeeper-Decision, ETag, Content-Disposition, Content-Range";
 
 #[cfg(test)]
 mod tests {

@@ -50,25 +50,25 @@ async fn a_tag_changes_with_what_is_visible_and_with_nothing_else() {
 #[tokio::test]
 async fn who_has_an_answer_gets_it_once() {
     let sidecar = sidecar().await;
-    for target in [DEAL, "/api/deals"] {
-        let (tag, reply) = tagged(&sidecar, "rep-east", target).await;
-        for condition in [&tag, &format!("W/{tag}"), &format!("\"x\", {tag}"), "*"] {
-            let caller = sidecar.as_person("rep-east").with_header(&format!("If-None-Match: {condition}"));
-            let known = caller.get(target).await;
-            assert_eq!((known.status, known.text()), (304, ""), "{condition}");
-            assert_eq!(known.header("etag"), Some(tag.as_str()));
-            assert_eq!(known.header("content-type"), None);
-            assert_eq!(sidecar.ledger().decision(&known)["effect"], "allow");
-        }
-        let other = sidecar.as_person("rep-east").with_header("If-None-Match: \"x\"").get(target).await;
-        assert_eq!((other.status, other.text()), (200, reply.text()));
-        let head = sidecar.as_person("rep-east").head(target).await;
-        assert_eq!((head.status, head.header("etag")), (200, Some(&*tag)));
-        // What the CRM's own validator would have said of it, nobody learns.
-        let upstream = sidecar.crm_caller().get(DEAL).await.header("etag").unwrap().to_owned();
-        let foreign = sidecar.as_person("rep-east").with_header(&format!("If-None-Match: {upstream}"));
-        assert_eq!(foreign.get(target).await.status, 200);
+    let (tag, reply) = tagged(&sidecar, "rep-east", DEAL).await;
+    for condition in [&tag, &format!("W/{tag}"), &format!("\"x\", {tag}"), "*"] {
+        let caller = sidecar.as_person("rep-east").with_header(&format!("If-None-Match: {condition}"));
+        let known = caller.get(DEAL).await;
+        assert_eq!((known.status, known.text()), (304, ""), "{condition}");
+        assert_eq!(known.header("etag"), Some(tag.as_str()));
+        assert_eq!(known.header("content-type"), None);
+        assert_eq!(sidecar.ledger().decision(&known)["effect"], "allow");
     }
+    let other = sidecar.as_person("rep-east").with_header("If-None-Match: \"x\"").get(DEAL).await;
+    assert_eq!((other.status, other.text()), (200, reply.text()));
+    let head = sidecar.as_person("rep-east").head(DEAL).await;
+    assert_eq!((head.status, head.header("etag")), (200, Some(&*tag)));
+    // What the CRM's own validator would have said of it, nobody learns.
+    let upstream = sidecar.crm_caller().get(DEAL).await.header("etag").unwrap().to_owned();
+    let foreign = sidecar.as_person("rep-east").with_header(&format!("If-None-Match: {upstream}"));
+    assert_eq!(foreign.get(DEAL).await.status, 200);
+    let list = sidecar.as_person("rep-east").with_header("If-None-Match: *").get("/api/deals").await;
+    assert_eq!((list.status, list.header("etag"), list.header("vary")), (200, None, None));
     assert!(sidecar.crm().requests().iter().all(|request| !request.headers.contains_key("if-none-match")));
 }
 

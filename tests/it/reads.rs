@@ -129,7 +129,11 @@ async fn of_the_crms_headers_only_listed_ones_leave() {
     for target in ["/api/deals/42", "/api/deals", "/api/contacts/101", "/api/pipelines"] {
         let reply = sidecar.as_person("admin").get(target).await;
         assert_eq!(reply.status, 200);
-        let mut names: Vec<&str> = reply.headers.keys().map(|name| name.as_str()).collect();
+        let tagged = ["etag", "vary"];
+        let is_one = target.ends_with(|last: char| last.is_ascii_digit());
+        let (own, mut names): (Vec<&str>, Vec<&str>) =
+            reply.headers.keys().map(|name| name.as_str()).partition(|name| tagged.contains(name));
+        assert_eq!(own.len(), if is_one { 2 } else { 0 }, "{target}");
         names.sort_unstable();
         let expected = [
             "cache-control",
@@ -137,13 +141,12 @@ async fn of_the_crms_headers_only_listed_ones_leave() {
             "content-length",
             "content-type",
             "date",
-            "etag",
             "lockkeeper-decision",
-            "vary",
             "x-content-type-options",
         ];
         assert_eq!(names, expected, "{target}");
-        assert_ne!(reply.header("etag"), sidecar.crm_caller().get(target).await.header("etag"));
+        let upstream = sidecar.crm_caller().get(target).await;
+        assert!(!is_one || reply.header("etag") != upstream.header("etag"), "{target}");
     }
 }
 
