@@ -19,6 +19,32 @@ async fn sending_back_an_empty_contact_does_not_tell_whether_there_is_one() {
     assert_eq!(answers[0], answers[1]);
 }
 
+/// A merge that empties the phone where it is left out, by somebody who may neither see nor write it.
+#[tokio::test]
+async fn leaving_out_what_is_hidden_does_not_tell_whether_there_is_any() {
+    let sidecar = TestSidecar::with(|options| {
+        let clears = |text: String| {
+            let route = "before  = \"GET /api/contacts/{id:int}\"\nwrites  = { at = \"$\" }";
+            assert!(text.contains(route));
+            text.replace(route, &route.replace("\"$\"", "\"$\", clears = [\"phone\"]"))
+        };
+        options.edit("bundle/profile.toml", clears).policies(
+            r#"@id("no-phone") forbid (principal, action in [Action::"fieldRead", Action::"fieldWrite"], resource is Contact)
+            when { context.field == Field::"Contact.phone" };"#,
+        )
+    })
+    .await;
+    let mut answers = Vec::new();
+    for phone in ["null", "\"1\""] {
+        sidecar.crm().reset();
+        let body = format!("{{\"phone\":{phone},\"owner_id\":1}}");
+        assert_eq!(sidecar.crm_caller().patch("/api/contacts/101", body).await.status, 200);
+        answers.push(sidecar.as_person("rep-east").patch("/api/contacts/101", r#"{"name":"x"}"#).await);
+    }
+    assert_eq!(answers[0].observable(), answers[1].observable());
+    assert_eq!(answers[0].reason(), "fields-denied");
+}
+
 #[tokio::test]
 async fn a_member_that_nobody_judges_is_refused_even_if_it_is_empty() {
     let sidecar = TestSidecar::start().await;

@@ -91,8 +91,9 @@ impl Judge<'_, '_> {
         for (index, field) in record_type.fields.iter().enumerate() {
             let is_stated = change.plan.keys.iter().any(|key| key.claim == Claim::Field(index));
             let holds = change.held.and_then(|held| walk(held.record, &field.at));
-            // Whether a field with records inside holds any may itself be hidden.
-            let holds_nothing = holds.is_none_or(|value| value.is_null()) && field.embeds.is_none();
+            // Whether a field that is hidden holds anything, or one with records inside any of those, is not to be told.
+            let is_told = field.embeds.is_none() && change.held.is_none_or(|held| held.tells_of(index));
+            let holds_nothing = is_told && holds.is_none_or(|value| value.is_null());
             let is_version = version.as_ref() == Some(&field.at);
             if is_stated || is_version || holds_nothing || !is_erasable(&field.at) {
                 continue;

@@ -59,6 +59,16 @@ impl Held<'_> {
         }
     }
 
+    /// Whether the caller sees if there is a value in a field: the value itself, or a mask in its place.
+    pub(super) fn tells_of(&self, index: usize) -> bool {
+        let mask = self.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
+        match self.seen.field(index) {
+            Visibility::Shown => true,
+            Visibility::Masked => mask.is_some(),
+            Visibility::Hidden => false,
+        }
+    }
+
     /// What the caller sees of the whole that stands at a path of the record, by what the path means.
     pub(super) fn visibility(&self, meaning: Meaning<'_>, path: &[String]) -> Visibility {
         match meaning {
