@@ -16,6 +16,7 @@ mod long_lists;
 mod hidden;
 mod writes;
 mod versions;
+mod merge_back;
 mod records;
 mod bad_input;
 mod any_crm;

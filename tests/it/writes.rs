@@ -383,12 +383,26 @@ async fn a_mask_is_never_written() {
         @id("test.edit") permit (principal in Role::"manager", action == Action::"edit", resource is Contact);
         @id("test.write") permit (principal in Role::"manager", action == Action::"writeField", resource is Contact)
         when { context.field in FieldSet::"Contact.editable" };"#;
-    let sidecar = TestSidecar::with(|options| options.policies(permit)).await;
+    let permit = format!(
+        r#"{permit} @id("test.mask") permit (principal, action == Action::"readFieldMasked", resource is Contact)
+        when {{ context.field == Field::"Contact.phone" }};"#
+    );
+    let sidecar = TestSidecar::with(|options| {
+        options.policies(&permit).edit("bundle/profile.toml", |profile| {
+            let phone = r#"phone      = { sets = ["pii", "Contact.editable"]"#;
+            assert!(profile.contains(phone));
+            profile.replace(phone, &format!("{phone}, mask = 0"))
+        })
+    })
+    .await;
     let at = "/api/contacts/101";
     check_all(
         &sidecar,
         &[
             ("manager-east", "PATCH", at, r#"{"email":"•••@•••","name":"x"}"#, Forwarded(r#"{"name":"x"}"#)),
+            // A mask need not be text.
+            ("manager-east", "PATCH", at, r#"{"phone":0,"name":"x"}"#, Forwarded(r#"{"name":"x"}"#)),
+            ("manager-east", "PATCH", at, r#"{"phone":1}"#, Forwarded(r#"{"phone":1}"#)),
             (
                 "manager-east",
                 "PATCH",

@@ -5,6 +5,7 @@ mod references;
 mod support;
 mod transit;
 mod version;
+mod writes;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -173,6 +174,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     support::check(route, reading);
     references::check(profile, route, reading);
     version::check(profile, route, reading);
+    writes::check(profile, route, reading);
     check_rows(profile, route, reading);
 }
 

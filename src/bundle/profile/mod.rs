@@ -248,3 +248,5 @@ mod tests;
 mod transit_tests;
 #[cfg(test)]
 mod version_tests;
+#[cfg(test)]
+mod writes_tests;

@@ -118,6 +118,10 @@ pub struct Writes {
     pub clears: Vec<KeyPath>,
     /// Those of them that are sent along as they stand, with the place of what a write takes, from the field's value.
     pub resend: BTreeMap<String, JsonPath>,
+    /// Keys of the object that the CRM takes no notice of: cut out of what is forwarded, and never erased.
+    pub ignored: Vec<String>,
+    /// What a full replacement does to values that its caller cannot see.
+    pub hidden: HiddenValues,
     /// What the CRM assumes where a body for a new record leaves a key out, as JSON text by wire key.
     pub defaults: BTreeMap<String, String>,
 }
@@ -129,6 +133,16 @@ pub enum WriteSemantics {
     Merge,
     /// The value is erased.
     Replace,
+}
+
+/// What a full replacement does to values that its caller cannot see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HiddenValues {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// They are merged back in, from the record of the version that is pinned.
+    Keep,
 }
 
 /// What hidden rows do to a list.

@@ -13,7 +13,8 @@ use crate::pipeline::hydrate::extract::walk;
 impl Judge<'_, '_> {
     /// Judges every key but those that move the stage, which are judged as a move.
     pub(super) fn fields(&mut self, change: &Change<'_>) -> Result<(), Problem> {
-        let mut refused = Vec::new();
+        let overwritten = change.merged.iter().flat_map(|merged| &merged.overwritten);
+        let mut refused: Vec<String> = overwritten.map(|path| path.join(".")).collect();
         for key in &change.plan.keys {
             let name = key.field_name(self.question.record_type);
             if self.places().is_stage_key(key) {
@@ -95,7 +96,8 @@ impl Judge<'_, '_> {
             let is_told = field.embeds.is_none() && change.held.is_none_or(|held| held.tells_of(index));
             let holds_nothing = is_told && holds.is_none_or(|value| value.is_null());
             let is_version = version.as_ref() == Some(&field.at);
-            if is_stated || is_version || holds_nothing || !is_erasable(&field.at) {
+            let is_kept = self.is_ignored(&field.at) || self.keeps_hidden(change, index);
+            if is_stated || is_version || is_kept || holds_nothing || !is_erasable(&field.at) {
                 continue;
             }
             let name = record_type.field_name(index);
@@ -148,7 +150,11 @@ impl Judge<'_, '_> {
         let held = change.held.zip(tree);
         let mut paths = held.map(|(held, tree)| change.plan.left_out(held.record, tree)).unwrap_or_default();
         let version = self.version_key().map(|key| key.join("."));
-        paths.retain(|path| version.as_ref() != Some(path));
+        // They are hidden together, and merged back together.
+        let are_kept = self.keeps_hidden(change, self.question.record_type.fields.len());
+        let is_ignored =
+            |path: &String| path.split('.').next().is_some_and(|key| self.is_ignored(&[key.to_owned()]));
+        paths.retain(|path| version.as_ref() != Some(path) && !are_kept && !is_ignored(path));
         paths
     }
 

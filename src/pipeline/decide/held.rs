@@ -92,7 +92,6 @@ impl Held<'_> {
     fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
         let (Claim::Field(index) | Claim::Twin(index)) = key.claim else { return false };
         let mask = self.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
-        let mask = mask.and_then(|mask| serde_json::from_str::<String>(mask).ok());
-        mask.is_some() && mask.as_deref() == proposed.text().as_deref()
+        mask.is_some_and(|mask| proposed.is(mask))
     }
 }

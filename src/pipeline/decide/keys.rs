@@ -10,7 +10,7 @@ use crate::bundle::profile::source::{StageSource, ValueSource};
 use crate::bundle::profile::tree::{FieldTree, Meaning};
 use crate::bundle::profile::types::RecordType;
 use crate::json::path::{JsonPath, Segment};
-use crate::json::value::{Kind, NodeId, Value};
+use crate::json::value::{Kind, Member, NodeId, Value};
 use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -50,6 +50,10 @@ pub struct KeyPlan {
     pub keys: Vec<PlannedKey>,
     /// The record's id, if the body states it.
     pub stated_id: Option<String>,
+    /// Values of which the CRM takes no notice.
+    pub ignored: Vec<NodeId>,
+    /// Keys that stand for hidden values as they are.
+    pub kept: Vec<PlannedKey>,
 }
 
 impl PlannedKey {
@@ -84,6 +88,8 @@ impl KeyPlan {
         if object.kind() != Kind::Object {
             return Err(Reason::BodyShape.into());
         }
+        let is_ignored = |member: &Member<'_>| writes.ignored.iter().any(|key| *key == member.key());
+        plan.ignored = object.members().filter(is_ignored).map(|member| member.value().node()).collect();
         let consumed: Vec<NodeId> = mapped
             .also
             .iter()
@@ -92,6 +98,7 @@ impl KeyPlan {
             // What carries the version is written by the proxy alone.
             .chain(mapped.route.version.in_body())
             .filter_map(|at| at.first(body.root()).map(|value| value.node()))
+            .chain(plan.ignored.iter().copied())
             .collect();
         plan.add_all(object, record_type, profile, &consumed);
         Ok(plan)

@@ -18,4 +18,5 @@ mod file;
 pub mod stage;
 mod version;
 mod fields;
+pub mod merge;
 pub mod request;

@@ -97,7 +97,8 @@ pub fn decide_records(
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
     }
     // What is left out of the body must be the same for all records of a request: one body is forwarded.
-    let forwarded = |write: &WriteVerdict| (write.leave_out.clone(), write.send_along.clone());
+    let forwarded =
+        |write: &WriteVerdict| (write.leave_out.clone(), write.send_along.clone(), write.merged.clone());
     let first = verdict.writes.first().map(forwarded);
     if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(forwarded(write)) != first) {
         verdict.problem = Some(Reason::FieldsDenied.into());

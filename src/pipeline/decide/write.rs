@@ -10,12 +10,13 @@ use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
 use super::held::Held;
 use super::keys::KeyPlan;
+use super::merge::Merged;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{Also, When, WriteSemantics, Writes};
 use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::path::Segment;
 use crate::json::same::same_value;
-use crate::json::value::{NodeId, Value};
+use crate::json::value::{Document, NodeId, Value};
 use crate::model::access::Action;
 use crate::model::decision::Decision;
 use crate::model::principal::Asker;
@@ -58,6 +59,8 @@ pub struct WriteVerdict {
     /// Members to add to the object that holds the fields, as JSON texts by key: what the CRM would otherwise erase. They
     /// come from the before image, and go to the CRM alone.
     pub send_along: Vec<(String, String)>,
+    /// The object that holds the fields, anew, where hidden values were merged into it, as JSON text.
+    pub merged: Option<String>,
     /// The version to which the write is pinned.
     pub version: Option<Version>,
     /// What policy would know of the record afterwards, where the record is read again then.
@@ -120,6 +123,8 @@ pub(super) struct Change<'c> {
     pub(super) plan: KeyPlan,
     /// Whether the body replaces the record.
     pub(super) semantics: WriteSemantics,
+    /// The body with what its caller cannot see, where the route keeps that.
+    pub(super) merged: Option<Merged>,
 }
 
 pub(super) struct Judge<'q, 'a> {
@@ -140,9 +145,11 @@ impl<'a> Judge<'_, 'a> {
             return Err(Reason::IdConflict.into());
         }
         let is_replace = change.semantics == WriteSemantics::Replace;
-        if is_replace && view.fields.iter().any(|field| *field != Visibility::Shown) {
+        let is_partial = view.fields.iter().any(|field| *field != Visibility::Shown);
+        if is_replace && change.merged.is_none() && is_partial {
             return Err(Reason::PutPartialView.into());
         }
+        self.note_body(&change);
         let target = self.target_stage(action, &change, held)?;
         let has_other_keys = change.plan.keys.iter().any(|key| !self.places().is_stage_key(key));
         let is_pure_move = target.is_some() && !has_other_keys && action == Action::Edit && !is_replace;
@@ -150,7 +157,7 @@ impl<'a> Judge<'_, 'a> {
             self.require(action, &change)?;
         }
         for also in &self.question.mapped.also {
-            if also.when != When::Changes || self.changes(also, held) {
+            if also.when != When::Changes || self.changes(also, held, &change) {
                 self.require(also.action, &change)?;
             }
         }
@@ -174,7 +181,17 @@ impl<'a> Judge<'_, 'a> {
         for also in &self.question.mapped.also {
             self.require(also.action, &change)?;
         }
+        self.note_body(&change);
         self.fields(&change)
+    }
+
+    /// Notes what becomes of the body whatever is decided.
+    fn note_body(&mut self, change: &Change<'_>) {
+        self.verdict.leave_out.extend(change.plan.ignored.iter().copied());
+        let merged = change.merged.as_ref().and_then(|merged| merged.document.as_ref());
+        self.verdict.merged = merged.map(|document| document.root().raw().to_owned());
+        let kept = change.plan.kept.iter().map(|key| key.field_name(self.question.record_type));
+        self.verdict.unchanged.extend(kept);
     }
 
     fn read<'c>(&self, held: Option<Held<'c>>, before: &'c RecordFacts) -> Result<Change<'c>, Problem>
@@ -183,7 +200,7 @@ impl<'a> Judge<'_, 'a> {
     {
         let question = self.question;
         let writes = question.mapped.route.writes.as_ref();
-        let plan =
+        let mut plan =
             KeyPlan::read(question.mapped, writes, question.record_type, &question.snapshot.bundle.profile)?;
         // For a new record a body states all there is, whatever the route's semantics.
         let semantics = match held {
@@ -191,12 +208,17 @@ impl<'a> Judge<'_, 'a> {
             None => WriteSemantics::Merge,
         };
         let written = self.written();
-        let after = match (held, written) {
+        let merged = self.merged(held, written)?;
+        if let Some((merged, merging)) = merged.as_ref().zip(held.and_then(|held| self.merging(held))) {
+            plan.kept = merged.take_kept(&mut plan.keys, merging);
+        }
+        let whole = merged.as_ref().and_then(|merged| merged.document.as_ref()).map(Document::root);
+        let after = match (held, whole.or(written)) {
             (Some(_), Some(body)) => self.overlay(before, body, semantics),
             (None, _) | (_, None) => before.clone(),
         };
         let circumstances = self.circumstances(&after);
-        Ok(Change { held, written, before, after, circumstances, plan, semantics })
+        Ok(Change { held, written, before, after, circumstances, plan, semantics, merged })
     }
 
     /// The part of the body that holds fields.
@@ -247,7 +269,7 @@ impl<'a> Judge<'_, 'a> {
         Circumstances { proposed: proposed.collect(), ..Circumstances::of(self.question.asker) }
     }
 
-    fn changes(&self, also: &Also, held: Held<'_>) -> bool {
+    fn changes(&self, also: &Also, held: Held<'_>, change: &Change<'_>) -> bool {
         let mapped = self.question.mapped;
         let proposed = mapped.document().and_then(|body| also.at.first(body.root()));
         let prefix = mapped.route.writes.as_ref().map_or(0, |writes| writes.at.segments().len());
@@ -259,6 +281,11 @@ impl<'a> Judge<'_, 'a> {
         let record_type = self.question.record_type;
         let tree = self.question.snapshot.bundle.profile.tree(&record_type.name);
         let Some((keys, tree)) = keys.collect::<Option<Vec<String>>>().zip(tree) else { return true };
+        if let Some(merged) = &change.merged
+            && (proposed.is_none() || merged.stand_ins.contains(&keys))
+        {
+            return merged.changes(&keys, held.record, change.written);
+        }
         if held.visibility(tree.meaning_of(&keys), &keys) != Visibility::Shown {
             return true;
         }

@@ -26,6 +26,8 @@ pub struct WrittenBody {
 pub struct Edits<'e> {
     /// The object that holds the fields.
     pub fields_at: Option<&'e JsonPath>,
+    /// That object anew, as JSON text; nothing else is cut or added then.
+    pub whole: Option<&'e str>,
     /// Values that are cut away.
     pub left_out: &'e [NodeId],
     /// Members that are added to the object that holds the fields, as JSON texts by key.
@@ -36,10 +38,12 @@ pub struct Edits<'e> {
 
 /// Writes a body with its edits.
 pub fn write(body: &ReadBody, edits: Edits<'_>) -> Result<WrittenBody, Problem> {
-    let Edits { fields_at, left_out, send_along, set } = edits;
+    let Edits { fields_at, whole, left_out, send_along, set } = edits;
     let mut cut: Vec<_> = left_out.iter().map(|node| (*node, None)).collect();
     let object = fields_at.and_then(|at| at.first(body.document.root()));
-    if let Some(object) = object.filter(|_| !send_along.is_empty()) {
+    if let Some((object, whole)) = object.zip(whole) {
+        cut = vec![(object.node(), Some(whole.as_bytes().to_vec()))];
+    } else if let Some(object) = object.filter(|_| !send_along.is_empty()) {
         cut = vec![(object.node(), Some(with_members(object, left_out, send_along)))];
     }
     let mut json = Bytes::from(strip::replace_in(&body.document, &cut));

@@ -141,6 +141,7 @@ fn written_body(
     let version = write.and_then(|write| write.version.as_ref());
     let edits = Edits {
         fields_at: mapped.route.writes.as_ref().map(|writes| &writes.at),
+        whole: write.and_then(|write| write.merged.as_deref()),
         left_out: write.map(|write| write.leave_out.as_slice()).unwrap_or_default(),
         send_along: write.map(|write| write.send_along.as_slice()).unwrap_or_default(),
         set: mapped.route.version.in_body().zip(version.map(|version| version.json.as_str())),

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Also, ErrorRule, HiddenRows, Route, RouteLimits, Success, When, WriteSemantics, Writes};
+use super::{
+    Also, ErrorRule, HiddenRows, HiddenValues, Route, RouteLimits, Success, When, WriteSemantics, Writes,
+};
 use super::{body, condition, version};
 use crate::bundle::profile::csv;
 use crate::bundle::profile::query;
@@ -157,6 +159,8 @@ fn read_writes(table: &Table<'_>) -> Option<Writes> {
     let at = table.text("at").unwrap_or(Text { value: "$".to_owned(), span: table.span() });
     let semantics = table.text("semantics");
     let clears = table.texts("clears").unwrap_or_default();
+    let ignored = table.texts("ignored").unwrap_or_default();
+    let hidden = read_hidden_values(table);
     let resend = table.table("resend").map(|resend| read_resend(&resend, &clears)).unwrap_or_default();
     let defaults = table.table("defaults").map(|defaults| {
         let entries = defaults.entries().into_iter();
@@ -187,9 +191,24 @@ fn read_writes(table: &Table<'_>) -> Option<Writes> {
         at: shape::json_path(table, &at)?,
         semantics,
         clears: clears.into_iter().map(|text| vec![text.value]).collect(),
+        ignored: ignored.into_iter().map(|text| text.value).collect(),
+        hidden,
         resend,
         defaults: defaults.unwrap_or_default(),
     })
+}
+
+fn read_hidden_values(table: &Table<'_>) -> HiddenValues {
+    let Some(text) = table.text("hidden") else { return HiddenValues::Refuse };
+    match text.value.as_str() {
+        "refuse" => HiddenValues::Refuse,
+        "keep" => HiddenValues::Keep,
+        other => {
+            let message = format!("`{other}` is not what becomes of hidden values");
+            table.reading().error(text.span, message, "There are refuse and keep.");
+            HiddenValues::Refuse
+        }
+    }
 }
 
 /// Where a write takes what the CRM would otherwise erase.

@@ -1,0 +1,62 @@
+//! What a route says of the fields that it writes and cannot have.
+
+use crate::bundle::profile::Profile;
+use crate::bundle::profile::query::Projection;
+use crate::bundle::profile::route::body::BodyKind;
+use crate::bundle::profile::route::{HiddenValues, Route, WriteSemantics, Writes};
+use crate::bundle::profile::source::TypeSource;
+use crate::bundle::profile::types::RecordType;
+use crate::config::reader::Reading;
+
+/// Notes what a route's `writes` asks for and cannot have.
+pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
+    let Some(writes) = &route.writes else { return };
+    check_ignored(profile, route, writes, reading);
+    if writes.hidden == HiddenValues::Keep {
+        check_kept(profile, route, writes, reading);
+    }
+}
+
+/// What policies look at must not be cut out of what they judge.
+fn check_ignored(profile: &Profile, route: &Route, writes: &Writes, reading: &Reading) {
+    let is_of_route = |record_type: &&RecordType| match &route.type_source {
+        Some(TypeSource::Constant(name)) => record_type.name == name.value,
+        Some(TypeSource::Named(_) | TypeSource::Route | TypeSource::Discriminator(_)) | None => true,
+    };
+    for attribute in profile.types.iter().filter(is_of_route).flat_map(|record_type| &record_type.attributes)
+    {
+        let looked_at = attribute.at.iter().filter_map(|at| at.first());
+        for key in looked_at.filter(|key| writes.ignored.contains(key)) {
+            let message =
+                format!("`{key}` is ignored, and the attribute `{}` is taken from it", attribute.name);
+            let help = "Ignore only what the CRM derives and no policy looks at, or take the attribute from another key.";
+            reading.error(route.span.clone(), message, help);
+        }
+    }
+}
+
+/// Hidden values are merged back only from all of the record, at the version that the write carries.
+fn check_kept(profile: &Profile, route: &Route, writes: &Writes, reading: &Reading) {
+    let error = |message: &str, help: &str| {
+        reading.error(route.span.clone(), format!("`{}` keeps hidden values {message}", route.label()), help);
+    };
+    if writes.semantics != WriteSemantics::Replace {
+        error("and merges, which erases none", "Leave `hidden` out, or state `semantics = \"replace\"`.");
+    }
+    if route.version.pinning().is_none() {
+        let help = "State the `version`, e.g. `{ from = \"header.etag\", to = \"header.if-match\" }`; without one, others' changes would be undone.";
+        error("without a version", help);
+    }
+    if route.body.kinds.iter().any(|kind| *kind != BodyKind::Json) {
+        error("in a form", "Take JSON alone: `body = \"json\"`.");
+    }
+    let before = route.before.as_ref().and_then(|label| profile.route_labelled(&label.value));
+    let Some((_, before)) = before else { return };
+    let is_whole = before.shape.records.first().is_some_and(|location| location.is_complete);
+    let is_projected = before.query.iter().any(|rule| matches!(rule.default, Projection::Listed(_)));
+    if !is_whole || is_projected {
+        let help =
+            "Name a `before` whose `records` are `complete = true` and that answers everything by itself.";
+        error("of a record that is not answered as a whole", help);
+    }
+}

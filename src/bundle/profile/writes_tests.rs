@@ -1,0 +1,68 @@
+//! What a route says of the fields that it writes: what loads, and the problems of what does not.
+
+use super::*;
+
+/// A profile with a replacement, which stands in line 16.
+#[track_caller]
+fn check(image: &str, replacement: &str, expected: &[&str]) {
+    let text = format!(
+        "profile = 1
+[types.Deal]
+id = 'id'
+[types.Deal.attributes]
+owner = {{ at = 'owner.id', as = 'User' }}
+[types.Deal.fields]
+title = {{ sets = ['public'] }}
+[[routes]]
+match = 'GET /deals/{{id:int}}'
+action = 'view'
+{image}
+[[routes]]
+action = 'edit'
+type = 'Deal'
+before = 'GET /deals/{{id:int}}'
+match = 'PUT /deals/{{id:int}}'
+{replacement}
+"
+    );
+    let mut problems = Problems::default();
+    Profile::load(&SourceFile::new("profile.toml", &text), &mut problems);
+    let found: Vec<String> =
+        problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default())).collect();
+    assert_eq!(found, expected, "{replacement}");
+}
+
+const WHOLE: &str = "records = { at = '$', type = 'Deal', complete = true }";
+const PINNED: &str = "version = { from = 'header.etag', to = 'header.if-match' }";
+const KEEPS: &str = "writes = { semantics = 'replace', hidden = 'keep', ignored = ['stats'] }";
+
+#[test]
+fn hidden_values_are_kept_at_a_version_of_the_whole_record() {
+    let keeps = |why: &str| format!("profile.toml:16 `PUT /deals/{{id:int}}` keeps hidden values {why}");
+    check(WHOLE, &format!("{PINNED}\n{KEEPS}"), &[]);
+    check(WHOLE, KEEPS, &[&keeps("without a version")]);
+    check(WHOLE, &format!("version = 'read-again'\n{KEEPS}"), &[&keeps("without a version")]);
+    check(WHOLE, &format!("{PINNED}\n{KEEPS}\nbody = ['json', 'form']"), &[&keeps("in a form")]);
+    let merge = KEEPS.replace("replace", "merge");
+    check(WHOLE, &format!("{PINNED}\n{merge}"), &[&keeps("and merges, which erases none")]);
+    let in_part = keeps("of a record that is not answered as a whole");
+    check(&WHOLE.replace(", complete = true", ""), &format!("{PINNED}\n{KEEPS}"), &[&in_part]);
+    let projected = "query = { fields = { role = 'select', form = 'comma-list', default = ['id'] } }";
+    let lower = in_part.replace(":16 ", ":17 ");
+    check(&format!("{WHOLE}\n{projected}"), &format!("{PINNED}\n{KEEPS}"), &[&lower]);
+    let other = KEEPS.replace("'keep'", "'merge'");
+    check(
+        WHOLE,
+        &format!("{PINNED}\n{other}"),
+        &["profile.toml:18 `merge` is not what becomes of hidden values"],
+    );
+}
+
+#[test]
+fn what_policies_look_at_is_not_ignored() {
+    check(
+        WHOLE,
+        "writes = { ignored = ['owner', 'stats'] }",
+        &["profile.toml:16 `owner` is ignored, and the attribute `owner` is taken from it"],
+    );
+}
