@@ -66,3 +66,17 @@ fn what_policies_look_at_is_not_ignored() {
         &["profile.toml:16 `owner` is ignored, and the attribute `owner` is taken from it"],
     );
 }
+
+/// Of several places only the first would be judged, and all of them would reach the CRM.
+#[test]
+fn what_is_judged_stands_at_one_place() {
+    let many = |at: &str| format!("profile.toml:16 `PUT /deals/{{id:int}}` looks at many places, `{at}`");
+    check(WHOLE, "writes = { at = '$.deals[*]' }", &[&many("$.deals[*]")]);
+    check(WHOLE, "writes = { at = '$.*' }", &[&many("$.*")]);
+    check(
+        WHOLE,
+        "writes = { at = '$' }\nalso = [{ action = 'delete', when = { at = '$.flags[*].deleted', is = [true] } }]",
+        &[&many("$.flags[*].deleted")],
+    );
+    check(WHOLE, "writes = { at = '$.args[0]' }", &[]);
+}

@@ -4,16 +4,35 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Projection;
 use crate::bundle::profile::route::body::BodyKind;
 use crate::bundle::profile::route::{HiddenValues, Route, WriteSemantics, Writes};
-use crate::bundle::profile::source::TypeSource;
+use crate::bundle::profile::source::{StageSource, TypeSource};
 use crate::bundle::profile::types::RecordType;
 use crate::config::reader::Reading;
+use crate::json::path::{JsonPath, Segment};
 
 /// Notes what a route's `writes` asks for and cannot have.
 pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
+    check_places(route, reading);
     let Some(writes) = &route.writes else { return };
     check_ignored(profile, route, writes, reading);
     if writes.hidden == HiddenValues::Keep {
         check_kept(profile, route, writes, reading);
+    }
+}
+
+/// What is written, moved or decided on stands at one place: of several only the first would be judged.
+fn check_places(route: &Route, reading: &Reading) {
+    let written = route.writes.as_ref().map(|writes| &writes.at);
+    let moved = match &route.to {
+        Some(StageSource::Body(at)) => Some(at),
+        Some(StageSource::Constant(_)) | None => None,
+    };
+    let places = written.into_iter().chain(moved).chain(route.also.iter().map(|also| &also.at));
+    let is_many = |at: &&JsonPath| {
+        at.segments().iter().any(|segment| matches!(segment, Segment::EachItem | Segment::EachMember))
+    };
+    for at in places.filter(is_many) {
+        let help = "Name one place, e.g. `$.deal`. A body with a list of records, each with fields of its own, is not supported yet: leave the route out.";
+        reading.error(route.span.clone(), format!("`{}` looks at many places, `{at}`", route.label()), help);
     }
 }
 
