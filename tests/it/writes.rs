@@ -424,3 +424,73 @@ async fn a_mask_is_never_written() {
     )
     .await;
 }
+
+/// `moveStage` by whichever route the stage changes: the action of the route is not what is asked.
+#[tokio::test]
+async fn a_forbidden_move_is_forbidden_by_every_route() {
+    let forbid = r#"@id("test.no-move") forbid (principal, action == Action::"moveStage", resource);"#;
+    let sidecar = TestSidecar::with(|options| options.policies(forbid)).await;
+    let mut whole = deal(&sidecar).await;
+    whole["stage"] = json!("won");
+    let won: &'static str = Box::leak(whole.to_string().into_boxed_str());
+    whole["stage"] = json!("quoted");
+    whole["pipeline"] = json!("renewals");
+    let quoted: &'static str = Box::leak(whole.to_string().into_boxed_str());
+    let at = "/api/deals/42";
+    check_all(
+        &sidecar,
+        &[
+            ("admin", "POST", "/api/deals/42/move", r#"{"stage":"won"}"#, MOVE),
+            ("admin", "PATCH", at, r#"{"stage":"won"}"#, MOVE),
+            ("admin", "PATCH", at, r#"{"title":"x","stage":"lost"}"#, MOVE),
+            ("admin", "PATCH", at, r#"{"stage":"quoted","pipeline":"renewals"}"#, MOVE),
+            ("admin", "PUT", at, won, MOVE),
+            ("admin", "PUT", at, quoted, MOVE),
+            ("admin", "POST", "/api/deals/bulk", r#"{"ids":[42],"set":{"stage":"won"}}"#, MOVE),
+            ("admin", "POST", "/api/deals/bulk", r#"{"ids":[42,3],"set":{"stage":"won","title":"x"}}"#, MOVE),
+        ],
+    )
+    .await;
+}
+
+/// What commands relations, empties them or names other records is a write of the field that it stands in, and of no other.
+#[tokio::test]
+async fn relations_and_clears_are_writes() {
+    let sidecar = TestSidecar::start().await;
+    let at = "/api/deals/42";
+    check_all(
+        &sidecar,
+        &[
+            // Commands in the form of tuples and objects, and links beside them.
+            ("rep-east", "PATCH", at, r#"{"contact":[[6,0,[101]]]}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"contact":[[0,0,{"email":"x@x.example"}]]}"#, FIELDS),
+            ("admin", "PATCH", at, r#"{"contact":{"id":101,"email":"x@x.example"}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r##"{"contact@odata.bind":"/contacts(101)"}"##, FIELDS),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"contact_id":{"connect":{"id":101}}}"#,
+                Forwarded(r#"{"contact_id":{"connect":{"id":101}}}"#),
+            ),
+            // Empty in every spelling counts as a write.
+            ("rep-east", "PATCH", at, r#"{"margin":null}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"margin":""}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"internal_notes":[]}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"internal_notes":{}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"currency":null}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"team_id":null}"#, FIELDS),
+            (
+                "rep-east",
+                "PATCH",
+                at,
+                r#"{"tags":null,"notes":""}"#,
+                Forwarded(r#"{"tags":null,"notes":""}"#),
+            ),
+            // Parts of a composite that are left out may be erased with it.
+            ("rep-east", "PATCH", at, r#"{"owner":{"name":"x"}}"#, FIELDS),
+            ("rep-east", "PATCH", at, r#"{"address":{}}"#, Forwarded(r#"{"address":{}}"#)),
+        ],
+    )
+    .await;
+}

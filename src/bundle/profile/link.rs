@@ -1,5 +1,6 @@
 //! Checks that a profile is whole: every name resolves, no two routes meet, no list hides rows in silence.
 
+mod effects;
 mod headers;
 mod references;
 mod support;
@@ -29,6 +30,7 @@ pub fn link(profile: &mut Profile, reading: &Reading) {
         check_route(profile, route, reading);
     }
     check_overlaps(profile, reading);
+    effects::check(profile, reading);
     headers::check(profile, reading);
 }
 

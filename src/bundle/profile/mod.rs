@@ -250,3 +250,5 @@ mod transit_tests;
 mod version_tests;
 #[cfg(test)]
 mod writes_tests;
+#[cfg(test)]
+mod effects_tests;
