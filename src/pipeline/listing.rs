@@ -30,6 +30,7 @@ use super::respond::{self, Reply};
 use super::serving::Serving;
 use super::stream::{PumpEnd, Pumped, Sink, Source, StreamLimits, flow};
 use super::trail::{self, Trail};
+use crate::bundle::profile::route::Rows;
 use crate::ledger::entry::Entry;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -76,7 +77,7 @@ impl Stage<'_> {
     async fn pour(&self, long: Long, trail: &mut Trail) -> Result<Reply, Problem> {
         let place = self.sidecar.stream_place()?;
         let Long { status, headers, held, rest } = long;
-        let pouring = self.pouring(held, rest, status, &headers, &trail.id)?;
+        let pouring = self.pouring(held, rest, (status, &headers), trail)?;
         let (sink, flow) = flow(None);
         let (told, begun) = oneshot::channel();
         let (go, may_go) = oneshot::channel();
@@ -102,20 +103,21 @@ impl Stage<'_> {
         &self,
         held: Vec<Bytes>,
         rest: Source,
-        status: u16,
-        headers: &HeaderMap,
-        id: &str,
+        (status, headers): (u16, &HeaderMap),
+        trail: &Trail,
     ) -> Result<Pouring, Problem> {
+        let rows = trail.verdict.rows();
         let routes = &self.serving.snapshot.bundle.profile.routes;
         let route = routes.iter().position(|route| std::ptr::eq(route, self.mapped.route));
         let layouts = self.serving.layouts.as_ref().ok_or(Reason::UpstreamTooLarge)?;
         let codings = answer::codings_of_json(headers, status)?;
-        let task = self.task(layouts);
+        let task = self.task(layouts, rows);
         Ok(Pouring {
             serving: Arc::clone(self.serving),
             gate: self.gate.clone(),
             recorder: Arc::clone(&self.sidecar.recorder),
-            id: id.to_owned(),
+            id: trail.id.clone(),
+            rows,
             route: route.ok_or(Reason::Internal)?,
             route_type: task.route_type,
             asked_id: task.asked_id.map(str::to_owned),
@@ -143,6 +145,7 @@ struct Pouring {
     gate: RecordGate,
     recorder: Arc<Recorder>,
     id: String,
+    rows: Rows,
     route: usize,
     route_type: Option<usize>,
     asked_id: Option<String>,
@@ -184,7 +187,8 @@ impl Pouring {
         told: oneshot::Sender<()>,
         may_go: oneshot::Receiver<()>,
     ) -> Result<PumpEnd, Problem> {
-        let Self { serving, gate, recorder, id, asked_id, selection, held, mut rest, status, .. } = self;
+        let Self { serving, gate, recorder, id, rows, asked_id, selection, held, mut rest, status, .. } =
+            self;
         let mut feed = Feed::new(&self.codings, self.stream, self.coding, status)?;
         let record = Record { recorder: &recorder, id: &id, serving: &serving };
         let profile = &serving.snapshot.bundle.profile;
@@ -193,7 +197,7 @@ impl Pouring {
         let task = Task {
             profile,
             layouts,
-            shape: &route.shape,
+            shape: route.shape_of(rows),
             route_type: self.route_type,
             asked_id: asked_id.as_deref(),
             expected: None,

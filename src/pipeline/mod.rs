@@ -421,13 +421,14 @@ impl Stage<'_> {
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        let work = work_on(response, trail);
+        let (work, rows) = (work_on(response, trail), trail.verdict.rows());
         let pool = &self.sidecar.pool;
-        if let Some(filtered) = pool.run(work, || self.in_one_pass(response)).await?? {
+        if let Some(filtered) = pool.run(work, || self.in_one_pass(response, rows)).await?? {
             return self.release(response, filtered, trail);
         }
         let (work, limits) = (work.begun(), &self.limits.answer);
-        let described = pool.run(work, || answer::describe(response, self.mapped.route, limits)).await?;
+        let describe = || answer::describe(response, self.mapped.route, rows, limits);
+        let described = pool.run(work, describe).await?;
         match described? {
             Described::Empty => {
                 let profile = &self.serving.snapshot.bundle.profile;

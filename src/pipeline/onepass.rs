@@ -12,6 +12,7 @@ use super::enforce::scan::judge::{GateJudge, Lack};
 use super::enforce::scan::task::{ScanLimits, Task};
 use super::fetch::{asked, expected_id, other_record};
 use super::forward::UpstreamResponse;
+use crate::bundle::profile::route::Rows;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 
@@ -20,11 +21,12 @@ impl Stage<'_> {
     pub(super) fn in_one_pass(
         &self,
         response: &UpstreamResponse,
+        rows: Rows,
     ) -> Result<Option<Result<Filtered, Reason>>, Problem> {
         let route = self.mapped.route;
         let Some(layouts) = &self.serving.layouts else { return Ok(None) };
         let Some(body) = answer::scannable(response, route, &self.limits.answer)? else { return Ok(None) };
-        let task = self.task(layouts);
+        let task = self.task(layouts, rows);
         let judge = GateJudge::new(self.gate, Lack::Stops);
         let scanner = layouts.scanners.take();
         let (scanning, scanner) = match Envelope::new(task, judge, scanner).whole(&body) {
@@ -36,7 +38,11 @@ impl Stage<'_> {
         Ok(Some(scanned(scanning)))
     }
 
-    pub(super) fn task<'t>(&'t self, layouts: &'t super::enforce::scan::layout::Layouts) -> Task<'t> {
+    pub(super) fn task<'t>(
+        &'t self,
+        layouts: &'t super::enforce::scan::layout::Layouts,
+        rows: Rows,
+    ) -> Task<'t> {
         let profile = &self.serving.snapshot.bundle.profile;
         let type_index = |name: &str| profile.type_named(name).map(|(index, _)| index);
         let asked = asked(self.mapped);
@@ -45,7 +51,7 @@ impl Stage<'_> {
         Task {
             profile,
             layouts,
-            shape: &self.mapped.route.shape,
+            shape: self.mapped.route.shape_of(rows),
             route_type,
             asked_id: asked.id,
             expected: expected_id(&self.mapped.route.shape, self.mapped).map(|id| (route_type, id)),

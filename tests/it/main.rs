@@ -11,6 +11,7 @@ mod filter;
 mod proposed;
 mod reads;
 mod references;
+mod push_down;
 mod lists;
 mod long_lists;
 mod hidden;

@@ -29,7 +29,10 @@ const CALLERS: &[&str] = &["conditional", "dry_run", "listing", "onepass", "open
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
-    ("decide", &["hydrate::convert", "hydrate::extract", "hydrate::image", "map", "map::query"]),
+    (
+        "decide",
+        &["hydrate::convert", "hydrate::extract", "hydrate::image", "map", "map::lexer", "map::query"],
+    ),
     (
         "enforce",
         &[

@@ -63,6 +63,7 @@ match = "GET /c"
 action = "list"
 records = { at = "$[*]", type = { key = "k", U = 1 } }
 totals = { at = "$.t", when_rows_hidden = { U = 1 } }
+push_down = { U = 1, into = "p", attributes = { a = { U = 1, at = "b" } } }
 "#;
 
 #[test]

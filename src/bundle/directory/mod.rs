@@ -154,6 +154,12 @@ impl Directory {
         Some(wanted.is_some_and(|wanted| self.index.ancestors(number).contains(&wanted)))
     }
 
+    /// The ids of a type's entities, if they are at most so many.
+    pub fn ids_of(&self, type_name: &str, max: usize) -> Option<Vec<String>> {
+        let ids: Vec<String> = self.index.ids_of(type_name).take(max + 1).map(str::to_owned).collect();
+        (ids.len() <= max).then_some(ids)
+    }
+
     /// Whether it has, or refers to, entities of a type.
     pub fn knows_type(&self, type_name: &str) -> bool {
         self.index.knows_type(type_name)

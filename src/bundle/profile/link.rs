@@ -2,6 +2,7 @@
 
 mod effects;
 mod headers;
+mod push;
 mod references;
 mod support;
 mod transit;
@@ -177,6 +178,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     references::check(profile, route, reading);
     version::check(profile, route, reading);
     writes::check(profile, route, reading);
+    push::check(profile, route, reading);
     check_rows(profile, route, reading);
 }
 

@@ -11,6 +11,7 @@ pub mod source;
 pub mod shape;
 pub mod places;
 pub mod query;
+pub mod push;
 pub mod csv;
 pub mod transit;
 pub mod route;

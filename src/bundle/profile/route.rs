@@ -14,6 +14,7 @@ use condition::Condition;
 use version::Versioning;
 
 use super::csv::CsvSpec;
+use super::push::PushDown;
 use super::query::{BodyRule, HeaderRule, QueryRule};
 use super::shape::Shape;
 use super::source::{ActionSource, IdSource, StageSource, TypeSource};
@@ -71,6 +72,10 @@ pub struct Route {
     pub writes: Option<Writes>,
     /// Where a stage move goes.
     pub to: Option<StageSource>,
+    /// How the CRM can be told which rows to leave out.
+    pub push_down: Option<PushDown>,
+    /// What may leave of a success whose rows the CRM left out exactly: totals tell nothing then.
+    pub pushed_shape: Option<Shape>,
     /// What the request body is.
     pub body: BodySpec,
     /// Whether hidden rows may shape the page: they show as shorter pages.
@@ -189,7 +194,25 @@ pub struct RouteLimits {
     pub time_ms: Option<u64>,
 }
 
+/// Who left hidden rows out of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// The proxy.
+    #[default]
+    Checked,
+    /// The CRM, exactly; the proxy checked them again.
+    Pushed,
+}
+
 impl Route {
+    /// What may leave of a success.
+    pub fn shape_of(&self, rows: Rows) -> &Shape {
+        match (rows, &self.pushed_shape) {
+            (Rows::Pushed, Some(shape)) => shape,
+            (Rows::Pushed | Rows::Checked, _) => &self.shape,
+        }
+    }
+
     /// Every action that the route may stand for, further decisions included.
     pub fn actions(&self) -> Vec<Action> {
         let own = self.action.as_ref().map(ActionSource::actions).unwrap_or_default();

@@ -47,6 +47,17 @@ pub struct Total {
     pub at: JsonPath,
     /// What happens to it, since rows may have been hidden.
     pub treatment: TotalTreatment,
+    /// What it is.
+    pub tells: Tells,
+}
+
+/// What a total is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tells {
+    /// The number of rows that match: true, and nobody's secret, where the CRM left out what is hidden.
+    Rows,
+    /// Anything else, such as a sum of values that the caller may not read.
+    Values,
 }
 
 /// What happens to a total.
@@ -63,6 +74,17 @@ pub enum TotalTreatment {
 }
 
 impl Shape {
+    /// The same where the CRM left out what is hidden: the number of rows passes as it is.
+    pub fn telling_totals(&self) -> Self {
+        let (others, told): (Vec<Total>, Vec<Total>) =
+            self.totals.iter().cloned().partition(|total| total.tells == Tells::Values);
+        let keep = self.keep.iter().cloned().chain(told.into_iter().map(|total| total.at)).collect();
+        let mut shape = Shape { totals: others, keep, ..self.clone() };
+        shape.places = PlaceTree::build(&shape);
+        shape.is_plain = self.is_plain && shape.places.is_plain();
+        shape
+    }
+
     /// Kept places in which records stand, each with the records' location.
     pub fn kept_records(&self) -> impl Iterator<Item = (&JsonPath, &RecordLocation)> {
         let pairs =
@@ -141,8 +163,9 @@ fn read_total(item: Item<'_>) -> Option<Total> {
     let at = table.required("at", "Say where the total is, e.g. `$.total`.")?;
     let treatment = table.item("when_rows_hidden");
     let treatment = treatment.map_or(Some(TotalTreatment::Remove), read_treatment);
+    let tells = if table.boolean("counts_rows") == Some(true) { Tells::Rows } else { Tells::Values };
     table.finish();
-    Some(Total { at: json_path(&table, &at)?, treatment: treatment? })
+    Some(Total { at: json_path(&table, &at)?, treatment: treatment?, tells })
 }
 
 fn read_treatment(item: Item<'_>) -> Option<TotalTreatment> {

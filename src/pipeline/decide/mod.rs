@@ -11,6 +11,8 @@ pub mod gate;
 pub mod judging;
 pub mod held;
 pub mod always;
+pub mod residual;
+pub mod push;
 pub mod references;
 pub mod keys;
 pub mod write;

@@ -5,12 +5,14 @@
 
 use super::always::{reads_on_every_record, views_every_record};
 use super::gate::RecordGate;
+use super::push::Pushed;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::pipeline::map::query::{MappedQuery, Reference};
+use crate::pipeline::map::Mapped;
+use crate::pipeline::map::query::Reference;
 
 /// What was found of one reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,57 +39,84 @@ pub fn check_required(snapshot: &Snapshot, gate: &RecordGate, route: &Route) -> 
     }
 }
 
-/// Checks every reference of a query.
-pub fn check(snapshot: &Snapshot, asker: &Asker, route: &Route, query: &MappedQuery) -> Result<(), Problem> {
-    for reference in &query.references {
-        match judge(snapshot, asker, route, query, reference) {
-            ReferenceVerdict::Harmless | ReferenceVerdict::Usable => {}
-            ReferenceVerdict::NotReadable | ReferenceVerdict::HiddenRows => {
-                return Err(Reason::ReferenceRefused.into());
+/// What references of one request are judged by.
+pub struct Referring<'a> {
+    snapshot: &'a Snapshot,
+    asker: &'a Asker,
+    mapped: &'a Mapped<'a>,
+    /// What the CRM leaves out, exactly.
+    pushed: Option<&'a Pushed>,
+}
+
+impl<'a> Referring<'a> {
+    /// Of a request, and what the CRM is told to leave out.
+    pub fn of(
+        snapshot: &'a Snapshot,
+        asker: &'a Asker,
+        mapped: &'a Mapped<'a>,
+        pushed: Option<&'a Pushed>,
+    ) -> Self {
+        Self { snapshot, asker, mapped, pushed: pushed.filter(|pushed| pushed.is_exact()) }
+    }
+
+    /// Checks every reference.
+    pub fn check(&self) -> Result<(), Problem> {
+        for reference in &self.mapped.query.references {
+            match self.judge(reference) {
+                ReferenceVerdict::Harmless | ReferenceVerdict::Usable => {}
+                ReferenceVerdict::NotReadable | ReferenceVerdict::HiddenRows => {
+                    return Err(Reason::ReferenceRefused.into());
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The fields that a search may be told to look at, by their names on the wire; a refusal if there is none.
-pub fn search_scope(
-    snapshot: &Snapshot,
-    asker: &Asker,
-    route: &Route,
-    query: &MappedQuery,
-) -> Result<Vec<String>, Problem> {
-    let Some(scope) = &query.scope else { return Ok(Vec::new()) };
-    let is_usable = |reference| judge(snapshot, asker, route, query, reference) == ReferenceVerdict::Usable;
-    let usable = scope.fields.iter().filter(|(reference, _)| is_usable(reference));
-    let names: Vec<String> = usable.map(|(_, name)| name.clone()).collect();
-    if names.is_empty() { Err(Reason::ReferenceRefused.into()) } else { Ok(names) }
-}
+    /// The fields that a search may be told to look at, by their names on the wire; a refusal if there is none.
+    pub fn search_scope(&self) -> Result<Vec<String>, Problem> {
+        let Some(scope) = &self.mapped.query.scope else { return Ok(Vec::new()) };
+        let usable = scope.fields.iter().filter(|(field, _)| self.judge(field) == ReferenceVerdict::Usable);
+        let names: Vec<String> = usable.map(|(_, name)| name.clone()).collect();
+        if names.is_empty() { Err(Reason::ReferenceRefused.into()) } else { Ok(names) }
+    }
 
-/// Judges one reference of a query.
-pub fn judge(
-    snapshot: &Snapshot,
-    asker: &Asker,
-    route: &Route,
-    query: &MappedQuery,
-    reference: &Reference,
-) -> ReferenceVerdict {
-    if !reference.role.reveals_values() {
-        return ReferenceVerdict::Harmless;
+    /// Judges one reference.
+    pub fn judge(&self, reference: &Reference) -> ReferenceVerdict {
+        if !reference.role.reveals_values() {
+            return ReferenceVerdict::Harmless;
+        }
+        let (snapshot, asker) = (self.snapshot, self.asker);
+        let mut hops = reference.hops.iter().enumerate();
+        let is_readable = hops.all(|(depth, (type_name, field))| {
+            reads_on_every_record(snapshot, asker, type_name, field)
+                || (depth == 0 && self.reads_wherever_viewed(type_name, field))
+        });
+        if !is_readable {
+            return ReferenceVerdict::NotReadable;
+        }
+        // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not, since
+        // a filter through them would tell what they hold.
+        let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
+            (depth == 0 && self.own_rows_do_not_count(type_name))
+                || views_every_record(snapshot, asker, type_name)
+        });
+        let is_unshaped = is_unshaped
+            && reference.holds.iter().all(|type_name| views_every_record(snapshot, asker, type_name));
+        if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
     }
-    let is_readable = reference
-        .hops
-        .iter()
-        .all(|(type_name, field)| reads_on_every_record(snapshot, asker, type_name, field));
-    if !is_readable {
-        return ReferenceVerdict::NotReadable;
+
+    fn own_rows_do_not_count(&self, type_name: &str) -> bool {
+        let mapped = self.mapped;
+        let has_every_match =
+            mapped.route.hidden_rows == HiddenRows::VisibleWhenPaged && !mapped.query.is_paged;
+        let is_own = mapped.record_type.is_some_and(|own| own.name == type_name);
+        has_every_match || (is_own && self.pushed.is_some())
     }
-    // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not, since
-    // a filter through them would tell what they hold.
-    let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
-        let own_rows_do_not_count =
-            depth == 0 && route.hidden_rows == HiddenRows::VisibleWhenPaged && !query.is_paged;
-        own_rows_do_not_count || views_every_record(snapshot, asker, type_name)
-    });
-    if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
+
+    /// Whether the CRM leaves only rows on which a field may be read.
+    fn reads_wherever_viewed(&self, type_name: &str, field: &str) -> bool {
+        let own = self.mapped.record_type.filter(|own| own.name == type_name);
+        own.zip(self.pushed)
+            .is_some_and(|(own, pushed)| pushed.reads_wherever_viewed(self.snapshot, self.asker, own, field))
+    }
 }

@@ -3,9 +3,11 @@
 use super::evaluate::{Circumstances, Resource, decide};
 use super::file;
 use super::gate::RecordGate;
-use super::references;
+use super::push::{Pushed, push_down};
+use super::references::{self, Referring};
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
+use crate::bundle::profile::route::Rows;
 use crate::model::access::{Action, Scope};
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
@@ -20,6 +22,8 @@ pub struct RequestVerdict {
     pub accesses: Vec<AccessDecision>,
     /// What was decided on each record's change.
     pub writes: Vec<WriteVerdict>,
+    /// What the CRM is told to leave out.
+    pub pushed: Option<Pushed>,
     /// The fields that a search is told to look at, by their names on the wire.
     pub search_over: Vec<String>,
     /// Why the request may not go on.
@@ -27,6 +31,14 @@ pub struct RequestVerdict {
 }
 
 impl RequestVerdict {
+    /// Who leaves hidden rows out of the answer.
+    pub fn rows(&self) -> Rows {
+        match self.pushed.as_ref().is_some_and(Pushed::is_exact) {
+            true => Rows::Pushed,
+            false => Rows::Checked,
+        }
+    }
+
     /// Every decision, in order.
     pub fn all_accesses(&self) -> impl Iterator<Item = &AccessDecision> {
         self.accesses.iter().chain(self.writes.iter().flat_map(|write| &write.accesses))
@@ -42,14 +54,17 @@ pub fn decide_request(
     mapped: &Mapped<'_>,
 ) -> RequestVerdict {
     let mut verdict = RequestVerdict::default();
+    let pushed = push_down(snapshot, asker, mapped).filter(|_| !gate.has_lost_trust());
+    let referring = Referring::of(snapshot, asker, mapped, pushed.as_ref());
     let result = decide_collection(snapshot, asker, mapped, &mut verdict)
         .and_then(|()| references::check_required(snapshot, gate, mapped.route))
-        .and_then(|()| references::check(snapshot, asker, mapped.route, &mapped.query))
-        .and_then(|()| references::search_scope(snapshot, asker, mapped.route, &mapped.query));
+        .and_then(|()| referring.check())
+        .and_then(|()| referring.search_scope());
     match result {
         Ok(search_over) => verdict.search_over = search_over,
         Err(problem) => verdict.problem = Some(problem),
     }
+    verdict.pushed = pushed;
     verdict
 }
 

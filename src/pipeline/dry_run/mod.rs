@@ -29,8 +29,8 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::canonical::{self, CanonicalHead};
 use crate::pipeline::decide::gate::{RecordGate, VerdictCache};
-use crate::pipeline::decide::references::{self, ReferenceVerdict};
-use crate::pipeline::decide::request::{decide_records, decide_request};
+use crate::pipeline::decide::references::{ReferenceVerdict, Referring};
+use crate::pipeline::decide::request::{RequestVerdict, decide_records, decide_request};
 use crate::pipeline::enforce::answer;
 use crate::pipeline::enforce::request::clear;
 use crate::pipeline::fetch;
@@ -38,6 +38,7 @@ use crate::pipeline::forward::UpstreamResponse;
 use crate::pipeline::hydrate::convert::Lookups;
 use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::identify::admit;
+use crate::pipeline::map::query::Reference;
 use crate::pipeline::map::{self, Mapped};
 use crate::pipeline::sidecar::{Limits, RouteLimits};
 use explanation::{Asked, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent};
@@ -144,8 +145,8 @@ impl DryRun<'_> {
         let cache = Arc::clone(self.cache);
         let gate = RecordGate::new(Arc::clone(snapshot), self.asker.clone(), cache);
         let stage = Stage { dry: self, mapped: &mapped, gate: &gate, limits: &limits };
-        told.references = stage.references();
         let mut verdict = decide_request(snapshot, &gate, self.asker, &mapped);
+        told.references = stage.references(&verdict);
         if verdict.problem.is_none() {
             let images = stage.images(told)?;
             decide_records(snapshot, &gate, self.asker, &mapped, &images, &mut verdict);
@@ -160,7 +161,7 @@ impl DryRun<'_> {
             return stage.passing(transit);
         }
         let Some(response) = stage.sample(told)? else { return Ok(()) };
-        stage.answer(&response, told).map_err(|stop| match stop {
+        stage.answer(&response, verdict.rows(), told).map_err(|stop| match stop {
             Stop::Problem(problem) => {
                 let is_write = mapped.is_write();
                 Stop::Problem(answer::withheld(problem, is_write, response.status))
@@ -211,12 +212,11 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn references(&self) -> Vec<ReferenceUse> {
+    fn references(&self, verdict: &RequestVerdict) -> Vec<ReferenceUse> {
         let (dry, mapped) = (self.dry, self.mapped);
-        let judge = |reference| {
-            let (route, query) = (mapped.route, &mapped.query);
-            let verdict = references::judge(dry.snapshot, dry.asker, route, query, reference);
-            let (is_permitted, why) = match verdict {
+        let referring = Referring::of(dry.snapshot, dry.asker, mapped, verdict.pushed.as_ref());
+        let judge = |reference: &Reference| {
+            let (is_permitted, why) = match referring.judge(reference) {
                 ReferenceVerdict::Harmless => (true, "it only names what to answer"),
                 ReferenceVerdict::Usable => (true, "the caller may read it on every record"),
                 ReferenceVerdict::NotReadable => (false, "on some record the caller may not read it"),

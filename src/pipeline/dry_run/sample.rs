@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::explanation::{Answered, Because, Explanation, FieldNote, FieldState, Missing, RecordNote};
 use super::{Stage, Stop, missing_record};
+use crate::bundle::profile::route::Rows;
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::RecordType;
 use crate::json::value::Document;
@@ -52,7 +53,12 @@ impl Stage<'_> {
         Ok(Some(UpstreamResponse { status: 200, headers, body: document.bytes().clone() }))
     }
 
-    pub(super) fn answer(&self, response: &UpstreamResponse, told: &mut Explanation) -> Result<(), Stop> {
+    pub(super) fn answer(
+        &self,
+        response: &UpstreamResponse,
+        rows: Rows,
+        told: &mut Explanation,
+    ) -> Result<(), Stop> {
         let status = response.status;
         let answered = told.answer.insert(Answered { upstream_status: status, ..Answered::default() });
         if self.mapped.route.pass.is_some() {
@@ -60,7 +66,7 @@ impl Stage<'_> {
             answered.body = Some(String::from_utf8_lossy(&body).into_owned());
             return Ok(());
         }
-        match answer::describe(response, self.mapped.route, &self.limits.answer)? {
+        match answer::describe(response, self.mapped.route, rows, &self.limits.answer)? {
             Described::Empty => Ok(()),
             Described::Body(document, shape) => told_of(self.filtered(&document, shape, None, told), status),
             Described::Table(document, shape, layout) => {

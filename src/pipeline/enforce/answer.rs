@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use super::super::forward::{UpstreamResponse, is_success};
 use super::super::map::body::{has_charset_utf8_or_none, is_json};
 use super::csv::{self, Layout};
-use crate::bundle::profile::route::{Route, tells_of_records};
+use crate::bundle::profile::route::{Route, Rows, tells_of_records};
 use crate::bundle::profile::shape::Shape;
 use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
@@ -74,7 +74,8 @@ fn open_as(
 
 /// Whether one pass can judge the answers of a route.
 pub fn is_scannable(route: &Route) -> bool {
-    route.csv.is_none() && route.success.is_none() && route.shape.is_plain
+    let are_plain = route.shape.is_plain && route.pushed_shape.as_ref().is_none_or(|shape| shape.is_plain);
+    route.csv.is_none() && route.success.is_none() && are_plain
 }
 
 /// The body of an answer that one pass can judge; `None` if it must be read as a document, or needs no reading.
@@ -139,11 +140,13 @@ pub enum Described<'r> {
 pub fn describe<'r>(
     response: &UpstreamResponse,
     route: &'r Route,
+    rows: Rows,
     limits: &AnswerLimits,
 ) -> Result<Described<'r>, Problem> {
+    let shape = route.shape_of(rows);
     match open(response, route, limits)? {
-        Answer::Success(document) => Ok(Described::Body(document, &route.shape)),
-        Answer::Table(document, layout) => Ok(Described::Table(document, &route.shape, layout)),
+        Answer::Success(document) => Ok(Described::Body(document, shape)),
+        Answer::Table(document, layout) => Ok(Described::Table(document, shape, layout)),
         Answer::Empty => Ok(Described::Empty),
         Answer::NotFound => {
             let why = format!("the CRM answered {}", response.status);

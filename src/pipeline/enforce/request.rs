@@ -67,7 +67,7 @@ pub fn clear(
     let version = verdict.writes.first().and_then(|write| write.version.as_ref());
     let pin = pin(mapped, version)?;
     let mut pairs = pairs(verdict, mapped, missing)?;
-    let body = written_body(verdict, mapped, missing)?;
+    let body = written_body(verdict, mapped, missing, &mut pairs)?;
     pairs.extend(pin.pair);
     // HEAD is answered from GET, so that a length never tells what was held back.
     let is_filtered = mapped.route.action.is_some() && mapped.route.transit.is_none();
@@ -124,13 +124,22 @@ fn pairs(
     Ok(pairs)
 }
 
-/// The body as it was judged: that of a read from what it refers to, that of a write without what is left out.
+/// The body as it was judged: that of a read from what it refers to, that of a write without what is left out. The filter that the
+/// proxy adds to stands there or in the query.
 fn written_body(
     verdict: &RequestVerdict,
     mapped: &Mapped<'_>,
     missing: &[String],
+    pairs: &mut Vec<(String, String)>,
 ) -> Result<Option<WrittenBody>, Problem> {
-    if let Some(mut asked) = mapped.query.body.clone() {
+    let mut asked = mapped.query.body.clone();
+    if let Some(open) = &mapped.query.open_filter {
+        let own = verdict.pushed.as_ref().and_then(|pushed| pushed.condition.as_ref());
+        let added =
+            open.with(own).ok_or_else(|| Problem::new(Reason::Internal).internal("a filter has no words"))?;
+        added.add_to(pairs, asked.as_mut());
+    }
+    if let Some(mut asked) = asked {
         if let Some(projection) = &mapped.query.projection {
             projection.put_into(&mut asked, missing);
         }

@@ -7,6 +7,7 @@ pub mod lexer;
 pub mod query;
 pub mod names;
 pub mod projection;
+pub mod open_filter;
 pub mod selection;
 pub mod form;
 pub mod multipart;

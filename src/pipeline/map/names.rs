@@ -6,7 +6,7 @@ use super::query::Reference;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::{Form, QueryRule, Role};
 use crate::bundle::profile::tree::Meaning;
-use crate::bundle::profile::types::RecordType;
+use crate::bundle::profile::types::{Embed, RecordType};
 
 /// Resolves names for one request.
 pub struct Resolver<'r> {
@@ -29,7 +29,8 @@ pub enum LeadsTo {
 struct Resolved {
     /// Type and full field name of each hop.
     hops: Vec<(String, String)>,
-    leads_to: LeadsTo,
+    /// The record at its end, or whose id is its end.
+    holds: Option<Held>,
     /// The last record's type with the rest of the path, as the wire spells it: `Party.rec_name`.
     end: String,
 }
@@ -37,19 +38,24 @@ struct Resolved {
 impl Resolver<'_> {
     /// What a path refers to in the role of its rule; `None` if it is not described, or may not be used like that.
     pub fn references(&self, rule: &QueryRule, path: &[String]) -> Option<(Vec<Reference>, LeadsTo)> {
-        let Resolved { hops, leads_to, end } = resolve(self.profile, self.record_type?, path)?;
+        let Resolved { hops, holds, end } = resolve(self.profile, self.record_type?, path)?;
         let further = rule.grammar.looks_at.get(&end);
         // What orders records is theirs to say: a name, a number, a date.
+        let leads_to = match &holds {
+            Some(Held { is_end: true, .. }) => LeadsTo::Record,
+            Some(_) | None => LeadsTo::Value,
+        };
         if rule.role == Role::Sort && leads_to == LeadsTo::Record && further.is_none() {
             return None;
         }
-        let mut found = vec![Reference { role: rule.role, hops: hops.clone() }];
+        let holds = holds.map(|held| held.type_name);
+        let mut found = vec![Reference { role: rule.role, hops: hops.clone(), holds }];
         for field in further.into_iter().flat_map(|(_, fields)| fields) {
             let (type_name, _) = field.value.split_once('.')?;
             let mut hops = hops.clone();
             hops.pop_if(|(last, _)| last == type_name);
             hops.push((type_name.to_owned(), field.value.clone()));
-            found.push(Reference { role: rule.role, hops });
+            found.push(Reference { role: rule.role, hops, holds: None });
         }
         Some((found, leads_to))
     }
@@ -107,10 +113,17 @@ impl Resolver<'_> {
         };
         let reference = |field: String| {
             let wire = on_wire(&field);
-            (Reference { role: Role::Search, hops: vec![(record_type.name.clone(), field)] }, wire)
+            let hops = vec![(record_type.name.clone(), field)];
+            (Reference { role: Role::Search, hops, holds: None }, wire)
         };
         covered.into_iter().map(reference).collect()
     }
+}
+
+/// A record that a path leads to.
+struct Held {
+    type_name: String,
+    is_end: bool,
 }
 
 /// Resolves the keys of a path through embedded records to a field; `None` if any part is not described.
@@ -121,17 +134,20 @@ fn resolve(profile: &Profile, record_type: &RecordType, keys: &[String]) -> Opti
         let (head, rest) = keys.split_at_checked(length)?;
         match tree.meaning_of(head) {
             Meaning::Meta if rest.is_empty() => {
-                return Some(Resolved { hops: Vec::new(), leads_to: LeadsTo::Value, end: end() });
+                return Some(Resolved { hops: Vec::new(), holds: None, end: end() });
             }
             Meaning::Field(index) => {
                 let hop = (record_type.name.clone(), record_type.field_name(index));
                 let embed = record_type.fields.get(index)?.embeds.as_ref();
                 if rest.is_empty() {
-                    let leads_to = if embed.is_some() { LeadsTo::Record } else { LeadsTo::Value };
-                    return Some(Resolved { hops: vec![hop], leads_to, end: end() });
+                    let held = |embed: &Embed| Held { type_name: embed.type_name.clone(), is_end: true };
+                    return Some(Resolved { hops: vec![hop], holds: embed.map(held), end: end() });
                 }
                 let (_, inner) = profile.type_named(&embed?.type_name)?;
-                let further = resolve(profile, inner, rest)?;
+                let mut further = resolve(profile, inner, rest)?;
+                if further.hops.is_empty() {
+                    further.holds = Some(Held { type_name: inner.name.clone(), is_end: false });
+                }
                 return Some(Resolved { hops: [hop].into_iter().chain(further.hops).collect(), ..further });
             }
             Meaning::Container(_) => {}

@@ -117,7 +117,8 @@ fn texts(names: &[String]) -> Vec<Term> {
     names.iter().map(Term::from_text).collect()
 }
 
-fn put(body: &mut Term, keys: &[String], value: Term) {
+/// Puts a value into an object, at the keys that lead to it.
+pub fn put(body: &mut Term, keys: &[String], value: Term) {
     let (Term::Object(members), Some((key, rest))) = (body, keys.split_first()) else { return };
     match (members.iter_mut().find(|(known, _)| known == key), rest) {
         (Some((_, inner)), []) => *inner = value,

@@ -10,6 +10,7 @@ use super::lexer::order::{self, Named};
 use super::lexer::term::Term;
 use super::lexer::{Refusal, brackets};
 use super::names::{self, Resolver};
+use super::open_filter::OpenFilter;
 use super::projection::{self, MappedProjection, Place};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::grammar::RecordIds;
@@ -27,6 +28,8 @@ pub struct Reference {
     pub role: Role,
     /// Type and full field name of each hop; the last is the field itself.
     pub hops: Vec<(String, String)>,
+    /// The type of the record that the field holds, if it holds one: that there is none is said of hidden ones too.
+    pub holds: Option<String>,
 }
 
 /// What a query says.
@@ -46,6 +49,8 @@ pub struct MappedQuery {
     pub projection: Option<MappedProjection>,
     /// Where a search may be told to look.
     pub scope: Option<SearchScope>,
+    /// The filter that the proxy may add to, with what the caller asks for.
+    pub open_filter: Option<OpenFilter>,
 }
 
 /// The fields that a search can be told to look at.
@@ -84,7 +89,8 @@ pub fn read(
     limits: &Limits,
 ) -> Result<MappedQuery, Problem> {
     let resolver = Resolver { profile, record_type };
-    let mut reader = Reader { resolver, limits, mapped: MappedQuery::default(), selected: None };
+    let mapped = MappedQuery { open_filter: OpenFilter::of(route), ..MappedQuery::default() };
+    let mut reader = Reader { resolver, limits, mapped, selected: None };
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in said.query {
         let rule = rule_for(route, name)
@@ -255,6 +261,7 @@ impl Reader<'_> {
         if let Form::Key | Form::OperatorSuffix | Form::Bracketed = rule.form {
             let path = self.resolver.path_of_parameter(rule, name).ok_or(Refusal::Unread)?;
             self.refer(rule, &path)?;
+            self.mapped.open_filter.iter_mut().filter(|open| open.is_of(rule)).for_each(OpenFilter::close);
             return bare_value(rule, given);
         }
         if !rule.form.is_json() {
@@ -274,6 +281,10 @@ impl Reader<'_> {
         if rule.form.is_filter_tree() {
             let read = filter::read(rule.form, &term, &rule.grammar, self.limits.filter)?;
             read.clauses().into_iter().try_for_each(|clause| self.refer_by(rule, clause))?;
+            if let Some(open) = self.mapped.open_filter.as_mut().filter(|open| open.is_of(rule)) {
+                open.take(read, wrapping.padding());
+                return Ok(Written::Nothing);
+            }
             let written = filter::write(rule.form, &read, &rule.grammar).ok_or(Refusal::Unread)?;
             return wrapping.wrap(rule, name, written);
         }

@@ -166,6 +166,8 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     errors: Vec::new(),
     query: Vec::new(),
     reads: Vec::new(),
+    push_down: None,
+    pushed_shape: None,
     headers: Vec::new(),
     before: None,
     version: Versioning::Unpinned,

@@ -6,6 +6,7 @@
 
 mod limits;
 mod policies;
+mod residual;
 mod spelling;
 mod world;
 

@@ -227,3 +227,85 @@ fn a_body_that_asks_is_described_place_by_place() {
     assert_eq!(problems, Vec::<String>::new());
     assert_eq!(profile.unwrap().routes[1].reads[0].at, ["limit"]);
 }
+
+/// Loads a list with a push-down into one of its filters.
+#[track_caller]
+fn push_down(push: &str) -> Vec<String> {
+    let text = format!(
+        r#"profile = 1
+[types.Deal]
+id = "id"
+[types.Deal.attributes]
+owner  = {{ at = "owner_id", as = "User", by = "crmId" }}
+amount = {{ as = "decimal" }}
+[types.Deal.fields]
+title = {{ sets = ["public"] }}
+[[routes]]
+match = "GET /deals"
+action = "list"
+records = {{ at = "$.data[*]", type = "Deal" }}
+totals = {{ at = "$.total", counts_rows = true }}
+hidden_rows = "visible"
+push_down = {{ {push} }}
+[routes.query]
+owner_id = {{ role = "filter", form = "key", field = "title" }}
+where = {{ role = "filter", form = "triples", operators = ["=", "in"] }}
+groups = {{ role = "filter", form = "tree", operators = "EQ", name = "n", operator = "o", value = "v", list = "or", and = "filters" }}
+sort = {{ role = "sort", form = "comma-list" }}
+"#
+    );
+    let mut problems = Problems::default();
+    Profile::load(&SourceFile::new("profile.toml", text), &mut problems);
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_push_down_can_be_said() {
+    for good in [
+        r#"into = "where", attributes = { owner = "owner_id" }, equal = "=", exact = true"#,
+        r#"into = "where", attributes = { owner = { at = "owner", as = "number" } }, in = "in", absent = "=""#,
+        r#"into = "owner_id", attributes = { owner = "owner_id" }"#,
+        r#"into = "groups", attributes = { owner = "owner_id" }, equal = "EQ""#,
+    ] {
+        assert_eq!(push_down(good), Vec::<String>::new(), "{good}");
+    }
+    for (bad, expected) in [
+        (
+            r#"into = "sort", attributes = { owner = "owner_id" }, equal = "=""#,
+            "`sort` is no filter to add to",
+        ),
+        (
+            r#"into = "nosuch", attributes = { owner = "owner_id" }, equal = "=""#,
+            "`nosuch` is no filter to add to",
+        ),
+        (r#"into = "where", equal = "=""#, "`attributes` is missing"),
+        (
+            r#"into = "where", attributes = { ownr = "owner_id" }, equal = "=""#,
+            "`Deal` has no attribute `ownr`",
+        ),
+        (
+            r#"into = "where", attributes = { amount = "amount" }, equal = "=""#,
+            "nobody can tell how the CRM spells values of `amount`",
+        ),
+        (
+            r#"into = "where", attributes = { owner = { at = "x", as = "date" } }, equal = "=""#,
+            "`date` is no way to write a value",
+        ),
+        (r#"into = "where", attributes = { owner = "owner_id" }"#, "there is no operator for values"),
+        (
+            r#"into = "where", attributes = { owner = "owner_id" }, equal = "==""#,
+            "`==` is not one of the `operators` of `where`",
+        ),
+        (
+            r#"into = "owner_id", attributes = { owner = "owner" }"#,
+            "a parameter that is one field takes one value of one attribute",
+        ),
+        (
+            r#"into = "owner_id", attributes = { owner = "owner_id" }, equal = "=""#,
+            "a parameter that is one field takes one value of one attribute",
+        ),
+    ] {
+        let problems = push_down(bad);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{bad}: {problems:#?}");
+    }
+}

@@ -9,6 +9,7 @@ use super::{
 };
 use super::{body, condition, version};
 use crate::bundle::profile::csv;
+use crate::bundle::profile::push::{self, Exactness};
 use crate::bundle::profile::query;
 use crate::bundle::profile::shape;
 use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
@@ -43,7 +44,12 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let is_read = pass.is_none() && (refuse.is_none() || table.item("action").is_some());
     let action = if is_read { ActionSource::read(table) } else { None };
     let id = IdSource::read(table);
+    let shape = shape::read(table);
+    let push_down = table.table("push_down").and_then(|push| push::read(&push));
+    let is_exact = push_down.as_ref().is_some_and(|push| push.exactness == Exactness::Exact);
     let route = Route {
+        pushed_shape: is_exact.then(|| shape.telling_totals()),
+        push_down,
         template: template?,
         span: label.map_or(0..0, |label| label.span),
         name: table.text("label").map(|text| text.value),
@@ -56,7 +62,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         type_source: TypeSource::read(table, "type"),
         id,
         also: table.item("also").map(read_also).unwrap_or_default(),
-        shape: shape::read(table),
+        shape,
         errors: table.item("errors").map(read_errors).unwrap_or_default(),
         query: table.table("query").map(|query| query::read::read(&query)).unwrap_or_default(),
         reads: table.table("reads").map(|reads| query::read::read_body(&reads)).unwrap_or_default(),

@@ -64,10 +64,23 @@ pub struct BoundQuestion {
 }
 
 /// What each entity of a principal's own hierarchy is in, looked up by hash and not by walking.
-struct Standing<'s> {
+pub(in crate::pipeline::decide) struct Standing<'s> {
     entities: Entities<'s>,
     principal: &'s EntityRef,
     above: HashSet<EntityRef>,
+}
+
+impl<'s> Standing<'s> {
+    /// Of a principal.
+    pub(in crate::pipeline::decide) fn of(snapshot: &'s Snapshot, principal: &'s EntityRef) -> Self {
+        let above = snapshot.directory.ancestors(principal).into_iter().collect();
+        Self { entities: Entities(snapshot), principal, above }
+    }
+
+    /// What the principal is in.
+    pub(in crate::pipeline::decide) fn above(&self) -> &HashSet<EntityRef> {
+        &self.above
+    }
 }
 
 impl World for Standing<'_> {
@@ -96,8 +109,7 @@ pub fn bind(
 ) -> Result<Bound, Stop> {
     let context = context(snapshot, record_type, asker)?;
     let principal = Value::entity(&asker.entity);
-    let above = snapshot.directory.ancestors(&asker.entity).into_iter().collect();
-    let world = Standing { entities: Entities(snapshot), principal: &asker.entity, above };
+    let world = Standing::of(snapshot, &asker.entity);
     let leaves = |op: &Op| match op {
         Op::Principal => Some(Ok(principal.clone())),
         Op::Context(key) if key.as_ref() != NOW => {
@@ -147,7 +159,7 @@ pub fn bind(
 }
 
 /// The context without the field. What Cedar would refuse before it looks at any policy is not decided here.
-fn context(
+pub(in crate::pipeline::decide) fn context(
     snapshot: &Snapshot,
     record_type: &RecordType,
     asker: &Asker,
