@@ -40,7 +40,6 @@ const STAGES: &[(&str, &[&str])] = &[
             "decide::gate",
             "decide::judging",
             "decide::request",
-            "decide::write",
             "forward",
             "hydrate::extract",
             "hydrate::records",
