@@ -24,9 +24,10 @@ async fn sending_back_an_empty_contact_does_not_tell_whether_there_is_one() {
 async fn leaving_out_what_is_hidden_does_not_tell_whether_there_is_any() {
     let sidecar = TestSidecar::with(|options| {
         let clears = |text: String| {
-            let route = "before  = \"GET /api/contacts/{id:int}\"\nwrites  = { at = \"$\" }";
-            assert!(text.contains(route));
-            text.replace(route, &route.replace("\"$\"", "\"$\", clears = [\"phone\"]"))
+            let (before, route) = text.split_once("match   = \"PATCH /api/contacts/{id:int}\"").unwrap();
+            let cleared = route.replacen("writes  = { at = \"$\"", "writes  = { at = \"$\", clears = [\"phone\"]", 1);
+            assert_ne!(cleared, route);
+            format!("{before}match   = \"PATCH /api/contacts/{{id:int}}\"{cleared}")
         };
         options.edit("bundle/profile.toml", clears).policies(
             r#"@id("no-phone") forbid (principal, action in [Action::"fieldRead", Action::"fieldWrite"], resource is Contact)

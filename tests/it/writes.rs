@@ -376,9 +376,8 @@ async fn leaving_out_is_writing() {
     assert_eq!(sidecar.as_person("admin").put("/api/deals/42", put("notes")).await.status, 200);
 }
 
-/// A mask that comes back is left out, so that it never overwrites what it stands for.
-#[tokio::test]
-async fn a_mask_is_never_written() {
+/// Managers may write what they see masked: the e-mail address by this mask, the telephone number by a 0.
+async fn with_masks(mask: &'static str) -> TestSidecar {
     let permit = r#"
         @id("test.edit") permit (principal in Role::"manager", action == Action::"edit", resource is Contact);
         @id("test.write") permit (principal in Role::"manager", action == Action::"writeField", resource is Contact)
@@ -387,14 +386,37 @@ async fn a_mask_is_never_written() {
         r#"{permit} @id("test.mask") permit (principal, action == Action::"readFieldMasked", resource is Contact)
         when {{ context.field == Field::"Contact.phone" }};"#
     );
-    let sidecar = TestSidecar::with(|options| {
-        options.policies(&permit).edit("bundle/profile.toml", |profile| {
+    TestSidecar::with(|options| {
+        options.policies(&permit).edit("bundle/profile.toml", move |profile| {
             let phone = r#"phone      = { sets = ["pii", "Contact.editable"]"#;
             assert!(profile.contains(phone));
-            profile.replace(phone, &format!("{phone}, mask = 0"))
+            let profile = profile.replace(phone, &format!("{phone}, mask = 0"));
+            profile.replace("mask = \"•••@•••\"", mask)
         })
     })
+    .await
+}
+
+/// The last characters that come back as they were shown are no new value; others are.
+#[tokio::test]
+async fn a_partial_mask_is_never_written() {
+    let sidecar = with_masks("mask = { keep_last = 4 }").await;
+    let at = "/api/contacts/101";
+    assert_eq!(sidecar.as_person("manager-east").get(at).await.json()["email"], "•••mple");
+    check_all(
+        &sidecar,
+        &[
+            ("manager-east", "PATCH", at, r#"{"email":"•••mple","name":"x"}"#, Forwarded(r#"{"name":"x"}"#)),
+            ("manager-east", "PATCH", at, r#"{"email":"•••mplf"}"#, Forwarded(r#"{"email":"•••mplf"}"#)),
+        ],
+    )
     .await;
+}
+
+/// A mask that comes back is left out, so that it never overwrites what it stands for.
+#[tokio::test]
+async fn a_mask_is_never_written() {
+    let sidecar = with_masks("mask = \"•••@•••\"").await;
     let at = "/api/contacts/101";
     check_all(
         &sidecar,

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::Profile;
+use super::mask;
 use super::route::condition::Condition;
 use super::route::{HiddenRows, Route};
 use super::shape::{RecordLocation, Shape};
@@ -26,6 +27,7 @@ use crate::model::access::{Action, Scope};
 /// Links a profile in place; what does not fit is noted.
 pub fn link(profile: &mut Profile, reading: &Reading) {
     link_types(profile, reading);
+    mask::link(profile, reading);
     link_labels(profile, reading);
     for route in &profile.routes {
         check_route(profile, route, reading);

@@ -6,6 +6,7 @@ pub mod template;
 pub mod stages;
 pub mod convert;
 pub mod types;
+pub mod mask;
 pub mod tree;
 pub mod source;
 pub mod shape;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use crate::config::author::{Problems, SourceFile};
 use crate::config::reader::{Reading, Table, Text};
 
+use mask::Mask;
 use route::Route;
 use route::condition::Condition;
 use stages::StageCatalogue;
@@ -42,6 +44,8 @@ pub struct Profile {
     pub stages: StageCatalogue,
     /// Field sets and the sets that hold them.
     pub field_sets: BTreeMap<String, FieldSetSpec>,
+    /// The masks of field sets, by the sets' names.
+    pub masks: BTreeMap<String, (Text, Mask)>,
     /// The routes, in the order of the file.
     pub routes: Vec<Route>,
     /// Whether letter case matters in paths.
@@ -206,6 +210,7 @@ fn read(table: &Table<'_>) -> Profile {
         }
     }
     profile.types = table.table("types").map(|types| types::read(&types)).unwrap_or_default();
+    profile.masks = table.table("masks").map(|masks| mask::read_sets(&masks)).unwrap_or_default();
     (profile.routes, profile.unread) = route::read::read(table.tables("routes"));
     if let Some(paths) = table.table("paths") {
         profile.path_case = match paths.boolean("case_sensitive") {

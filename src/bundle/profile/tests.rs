@@ -1,5 +1,6 @@
 //! Profiles that load, and the problems of those that do not.
 
+use super::mask::Mask;
 use super::*;
 
 #[track_caller]
@@ -42,6 +43,30 @@ fn a_key_is_the_twin_of_one_field() {
     let message =
         "profile.toml:2 the fields of `Deal` collide: a twin of `margin` may also be a twin of another field";
     check(&text, &[message]);
+}
+
+#[test]
+fn the_most_restrictive_mask_of_a_fields_sets_wins() {
+    let text = "profile = 1\n[field_sets]\npii = []\nbank = ['pii']\nplain = []\n[masks]\npii = 'x'\nbank = { keep_last = 4 }\n[types.Deal]\nid = 'id'\n[types.Deal.fields]\n\
+        iban = { sets = ['bank'] }\nown = { sets = ['bank'], mask = { keep_last = 2, with = '*' } }\nfree = { sets = ['plain'] }\n";
+    let profile = check(text, &[]).unwrap();
+    let masks: Vec<Option<Mask>> = profile.types[0].fields.iter().map(|field| field.mask.clone()).collect();
+    let own = Mask::KeepLast { count: 2, with: "*".to_owned() };
+    assert_eq!(masks, [Some(Mask::Text("\"x\"".to_owned())), Some(own), None]);
+}
+
+#[test]
+fn masks_that_nobody_knows_do_not_load() {
+    let field = |field: &str| format!("{DEAL}phone = {{ sets = ['public'], {field} }}\n");
+    check(
+        &field("mask = { keep_first = 4 }"),
+        &["profile.toml:9 `keep_first` is not a known key", "profile.toml:9 not a mask"],
+    );
+    check(&field("mask = { as = 'hash' }"), &["profile.toml:9 not a mask"]);
+    check(&field("mask = { keep_last = 17 }"), &["profile.toml:9 `17` is outside of 1 to 16"]);
+    let twins = "`phone` keeps the last characters, and its twins say the same in other forms, of which others would show";
+    check(&field("mask = { keep_last = 4 }, twins = ['phone_text']"), &[&format!("profile.toml:9 {twins}")]);
+    check(&format!("{DEAL}[masks]\nsecret = 'x'\n"), &["profile.toml:10 no field set is called `secret`"]);
 }
 
 #[test]

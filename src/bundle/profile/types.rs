@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::convert::{self, Conversion};
+use super::mask::Mask;
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::{JsonPath, Segment};
 
@@ -66,8 +67,8 @@ pub struct FieldSpec {
     pub derived_from: Vec<Text>,
     /// What happens to it where it may not be seen.
     pub hide: Hide,
-    /// The JSON text shown where only the masked value may be seen.
-    pub mask: Option<String>,
+    /// What is shown where only the masked value may be seen.
+    pub mask: Option<Mask>,
     /// The record type of what stands here, if it is an embedded record or a list of them.
     pub embeds: Option<Embed>,
 }
@@ -296,7 +297,7 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
     }
     let derived_from = table.texts("derived_from").unwrap_or_default();
     let hide = table.item("hide").map_or(Some(Hide::Remove), |item| read_hide(&table, item));
-    let mask = table.item("mask").and_then(Item::scalar_json);
+    let mask = table.item("mask").and_then(Mask::read);
     let is_complete = table.boolean("complete").unwrap_or(false);
     let embeds = table.text("is").map(|text| Embed { type_name: text.value, is_complete });
     table.finish();

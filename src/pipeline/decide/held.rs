@@ -92,6 +92,7 @@ impl Held<'_> {
     fn is_mask(&self, key: &PlannedKey, proposed: Value<'_>) -> bool {
         let (Claim::Field(index) | Claim::Twin(index)) = key.claim else { return false };
         let mask = self.record_type.fields.get(index).and_then(|field| field.mask.as_ref());
-        mask.is_some_and(|mask| proposed.is(mask))
+        let held = walk(self.record, &key.path).map_or("null", |held| held.raw());
+        mask.is_some_and(|mask| proposed.is(&mask.of(held)))
     }
 }

@@ -82,8 +82,9 @@ impl Merging<'_> {
     }
 
     /// Whether a value is what the caller was shown in the place of a hidden one.
-    fn is_stand_in(&self, index: usize, field: &FieldSpec, value: Value<'_>) -> bool {
-        let is_mask = || field.mask.as_deref().is_some_and(|mask| value.is(mask));
+    fn is_stand_in(&self, index: usize, field: &FieldSpec, value: Value<'_>, now: Option<Value<'_>>) -> bool {
+        let held = now.map_or("null", |now| now.raw());
+        let is_mask = || field.mask.as_ref().is_some_and(|mask| value.is(&mask.of(held)));
         let is_blank = || match &field.hide {
             Hide::Null => value.is_null(),
             Hide::Value(text) => value.is(text),
@@ -159,7 +160,7 @@ impl Merger<'_> {
         match tree.meaning(key) {
             Meaning::Field(index) => {
                 let field = self.merging.record_type.fields.get(index).ok_or(Reason::Internal)?;
-                if !self.merging.is_stand_in(index, field, value) {
+                if !self.merging.is_stand_in(index, field, value, now) {
                     return Ok(Some(value.raw().to_owned()));
                 }
                 self.is_changed = true;

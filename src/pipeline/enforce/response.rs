@@ -384,7 +384,7 @@ impl Pass<'_, '_> {
             },
             (Visibility::Masked, Some(mask)) if !value.is_null() => {
                 self.is_cut = true;
-                FieldKeep::Keep(Keep::Replace(mask.clone().into_bytes()))
+                FieldKeep::Keep(Keep::Replace(mask.of(value.raw()).into_owned().into_bytes()))
             }
             (Visibility::Masked | Visibility::Hidden, _) => self.hide(field),
         }

@@ -22,6 +22,7 @@ amount = { sets = ["public"], twins = ["amount_*"] }
 margin = { sets = ["public"], hide = "null" }
 score  = { sets = ["public"], hide = { value = 0 } }
 email  = { sets = ["public"], mask = "***" }
+iban   = { sets = ["public"], mask = { keep_last = 2, with = "…" } }
 "address.city" = { sets = ["public"], hide = "branch" }
 "address.zip"  = { sets = ["public"] }
 contact  = { sets = ["public"], is = "Contact", hide = "null" }
@@ -227,6 +228,11 @@ fn hidden_fields_go_as_the_profile_says() {
 fn a_mask_stands_for_any_value() {
     let masks = View { masked_fields: &["Deal.email"], ..ALL };
     check(ONE, &masks, r#"{"id":1,"email":"a@b"}"#, r#"{"id":1,"email":"***"}"#);
+    let kept = View { masked_fields: &["Deal.iban"], ..ALL };
+    check(ONE, &kept, r#"{"id":1,"iban":"DE89 3704"}"#, r#"{"id":1,"iban":"…04"}"#);
+    check(ONE, &kept, r#"{"id":1,"iban":"123"}"#, r#"{"id":1,"iban":"…"}"#);
+    check(ONE, &kept, r#"{"id":1,"iban":123456}"#, r#"{"id":1,"iban":"…"}"#);
+    check(ONE, &kept, r#"{"id":1,"iban":null}"#, r#"{"id":1}"#);
     let no_mask = View { masked_fields: &["Deal.title"], ..ALL };
     check(ONE, &no_mask, r#"{"id":1,"title":"t"}"#, r#"{"id":1}"#);
 }

@@ -56,7 +56,7 @@ meta = ["what"]
 [types.Contact.attributes]
 name = { at = "name", as = "string" }
 [types.Contact.fields]
-name = { sets = ["public"], mask = "-" }
+name = { sets = ["public"], mask = { keep_last = 2, with = "-" } }
 deals = { sets = ["public"], is = "Deal", hide = "remove" }
 [[routes]]
 match = "GET /one/{id}"

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockkeeper::bundle::profile::Profile;
+use lockkeeper::bundle::profile::mask::Mask;
 use lockkeeper::bundle::profile::shape::{Shape, TotalTreatment};
 use lockkeeper::bundle::profile::source::TypeSource;
 use lockkeeper::bundle::profile::types::{FieldSpec, Hide, RecordType};
@@ -395,7 +396,7 @@ impl<'p> Pass<'p> {
                 (Visibility::Shown, _) => self.shown(&member.value, field),
                 (Visibility::Masked, Some(mask)) if !matches!(member.value.kind, Kind::Null) => {
                     self.twin.is_cut = true;
-                    Some(Some(mask.clone()))
+                    Some(Some(masked(mask, &member.value)))
                 }
                 _ => self.hide(field),
             };
@@ -517,5 +518,21 @@ fn id(value: &Json<'_>, record_type: &RecordType) -> Option<String> {
         }
         Kind::Scalar => found.raw.bytes().all(|byte| byte.is_ascii_digit()).then(|| found.raw.to_owned()),
         _ => None,
+    }
+}
+
+/// What is shown in the place of a value.
+fn masked(mask: &Mask, value: &Json<'_>) -> String {
+    match (mask, &value.kind) {
+        (Mask::Null, _) => "null".to_owned(),
+        (Mask::Text(text), _) => text.clone(),
+        (Mask::KeepLast { count, with }, kind) => {
+            let text: Vec<char> = match kind {
+                Kind::Text(text) => text.chars().collect(),
+                _ => Vec::new(),
+            };
+            let kept = if text.len() < 2 * count { &[][..] } else { &text[text.len() - count..] };
+            serde_json::json!(format!("{with}{}", kept.iter().collect::<String>())).to_string()
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::super::super::decide::gate::{RecordVerdict, Visibility};
 use super::super::super::hydrate::extract::Completeness;
 use super::layout::{Layouts, LevelSpec, SlotMeaning};
 use crate::bundle::profile::Profile;
+use crate::bundle::profile::mask::Mask;
 use crate::bundle::profile::types::{FieldSpec, Hide, RecordType};
 use crate::json::scan::levels::LevelId;
 
@@ -19,7 +20,7 @@ pub enum Act<'p> {
     /// Its value becomes this.
     Replace(&'p str),
     /// Its value becomes the mask, unless it is null: then it is hidden.
-    Mask(&'p str, Box<Act<'p>>),
+    Mask(&'p Mask, Box<Act<'p>>),
     /// The object around it is left out.
     Branch,
     /// The whole answer is refused.

@@ -219,10 +219,16 @@ impl<'p, J: Judge> Writer<'p, J> {
             Act::Mask(_, hide) if opening == Some(b'n') => {
                 return self.rare(hide, judged, place, seen, output);
             }
-            Act::Replace(text) | Act::Mask(text, _) => {
+            Act::Replace(text) => {
                 self.is_cut = true;
                 key(source, node, first, output);
                 output.text(text.as_bytes());
+            }
+            Act::Mask(mask, _) => {
+                self.is_cut = true;
+                key(source, node, first, output);
+                let raw = source.get(node.value..node.end).unwrap_or_default();
+                output.text(mask.of(std::str::from_utf8(raw).unwrap_or_default()).as_bytes());
             }
             Act::Container(_) if opening == Some(b'n') => member(source, node, first, output),
             Act::Container(level) if node.object != NO_OBJECT => {
