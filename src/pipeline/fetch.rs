@@ -120,7 +120,7 @@ impl Fetcher<'_> {
         &self.serving.snapshot.bundle.profile
     }
 
-    /// The before image of each record that a request names.
+    /// The before image of each record that a request names; where such records are left out, of those that are there.
     pub async fn before_images(&self, mapped: &Mapped<'_>) -> Result<Vec<Image>, Problem> {
         let own = mapped.route.before.as_ref();
         let label = own.or(mapped.record_type.and_then(|record_type| record_type.fetch.as_ref()));
@@ -131,8 +131,12 @@ impl Fetcher<'_> {
         let mut images = Vec::new();
         for id in &mapped.ids {
             let image =
-                self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await?;
-            images.push(image);
+                self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await;
+            match image {
+                // It is left out, like one that may not be seen.
+                Err(problem) if problem.reason == Reason::NotFound && mapped.route.prune.is_some() => {}
+                image => images.push(image?),
+            }
         }
         Ok(images)
     }

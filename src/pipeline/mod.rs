@@ -43,6 +43,7 @@ pub mod pool;
 pub mod intake;
 pub mod open;
 mod passing;
+mod pruning;
 mod second_look;
 pub mod dry_run;
 
@@ -431,6 +432,7 @@ impl Stage<'_> {
         let described = pool.run(work, describe).await?;
         match described? {
             Described::Empty => {
+                pruning::require_all(trail)?;
                 let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
                 Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
@@ -476,6 +478,7 @@ impl Stage<'_> {
         match filtered.map_err(Problem::new)? {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;
+                let released = self.name_pruned(response.status, released, trail)?;
                 Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
             }
             Filtered::Hidden(sets) => {

@@ -62,10 +62,12 @@ impl Stage<'_> {
     /// The first record that is not as it was judged; a stage goes before anything else.
     fn unconfirmed(&self, writes: &[WriteVerdict], images: &[Image]) -> Option<Unconfirmed> {
         let record_type = self.mapped.record_type?;
-        if writes.len() != images.len() {
+        let expected = || writes.iter().filter_map(|write| Some((write, write.expected.as_ref()?)));
+        let now = |id: &str| images.iter().find(|image| image.facts.id == id);
+        if expected().any(|(_, expected)| now(&expected.id).is_none()) {
             return Some(Unconfirmed::Unread);
         }
-        let pairs = || writes.iter().zip(images);
+        let pairs = || expected().filter_map(|(write, expected)| Some((write, now(&expected.id)?)));
         let differs =
             |kinds: fn(&Kind) -> bool| pairs().any(|(write, now)| differs(write, now, record_type, kinds));
         let is_place = |kind: &Kind| matches!(kind, Kind::Stage | Kind::Pipeline);

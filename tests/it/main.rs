@@ -18,6 +18,7 @@ mod hidden;
 mod writes;
 mod versions;
 mod merge_back;
+mod bulk;
 mod records;
 mod bad_input;
 mod any_crm;

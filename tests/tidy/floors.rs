@@ -25,7 +25,8 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] = &["conditional", "dry_run", "listing", "onepass", "open", "passing", "second_look"];
+const CALLERS: &[&str] =
+    &["conditional", "dry_run", "listing", "onepass", "open", "passing", "pruning", "second_look"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[

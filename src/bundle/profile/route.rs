@@ -68,6 +68,8 @@ pub struct Route {
     pub before: Option<Text>,
     /// How a write is kept to the record that was judged.
     pub version: Versioning,
+    /// Where an answer names the records that were left out of a change of many; without it one refusal refuses all.
+    pub prune: Option<JsonPath>,
     /// Where the body's fields are.
     pub writes: Option<Writes>,
     /// Where a stage move goes.

@@ -80,3 +80,23 @@ fn what_is_judged_stands_at_one_place() {
     );
     check(WHOLE, "writes = { at = '$.args[0]' }", &[]);
 }
+
+/// Records are left out only of a list of ids in JSON, and only where the answer can name them.
+#[test]
+fn what_is_left_out_is_listed_and_named() {
+    let label = "`PUT /deals/{id:int}`";
+    let bulk = |more: &str| format!("id = 'body.$.ids[*]'\nwrites = {{ at = '$.set' }}\n{more}");
+    let says = |why: &str| format!("profile.toml:16 {label} {why}");
+    check(WHOLE, &bulk("prune = '$.refused'\nkeep = ['$.updated']"), &[]);
+    check(WHOLE, "writes = { at = '$' }\nprune = '$.refused'", &[&says("leaves records out and lists none")]);
+    check(WHOLE, &bulk("prune = '$.refused'\nbody = 'form'"), &[&says("leaves records out of a form")]);
+    for at in ["$", "$.a.b", "$.a[*]"] {
+        let why = says("does not answer an object that could name them");
+        check(WHOLE, &bulk(&format!("prune = '{at}'")), &[&why]);
+    }
+    for keep in ["$.refused", "$.refused[0]"] {
+        let why =
+            says("names the records that it leaves out in `$.refused`, where the CRM answers something");
+        check(WHOLE, &bulk(&format!("prune = '$.refused'\nkeep = ['{keep}']")), &[&why]);
+    }
+}

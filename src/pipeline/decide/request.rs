@@ -26,8 +26,21 @@ pub struct RequestVerdict {
     pub pushed: Option<Pushed>,
     /// The fields that a search is told to look at, by their names on the wire.
     pub search_over: Vec<String>,
+    /// The records that are left out of the change.
+    pub pruned: Vec<Pruned>,
     /// Why the request may not go on.
     pub problem: Option<Problem>,
+}
+
+/// A record that is left out of a change of many.
+#[derive(Clone, Debug)]
+pub struct Pruned {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub problem: Problem,
+    /// What was decided on its change.
+    pub write: WriteVerdict,
 }
 
 impl RequestVerdict {
@@ -41,7 +54,8 @@ impl RequestVerdict {
 
     /// Every decision, in order.
     pub fn all_accesses(&self) -> impl Iterator<Item = &AccessDecision> {
-        self.accesses.iter().chain(self.writes.iter().flat_map(|write| &write.accesses))
+        let writes = self.writes.iter().chain(self.pruned.iter().map(|pruned| &pruned.write));
+        self.accesses.iter().chain(writes.flat_map(|write| &write.accesses))
     }
 }
 
@@ -99,9 +113,14 @@ pub fn decide_records(
             Action::Create => judge_creation(&question, image),
             action => judge_change(&question, action, image),
         };
-        verdict.writes.push(write);
+        match write.problem.clone().filter(|_| mapped.route.prune.is_some()) {
+            Some(problem) => verdict.pruned.push(Pruned { id: image.facts.id.clone(), problem, write }),
+            None => verdict.writes.push(write),
+        }
     }
-    let mut problems = verdict.writes.iter().filter_map(|write| write.problem.as_ref());
+    prune_missing(mapped, images, verdict);
+    let of_pruned = verdict.pruned.iter().map(|pruned| &pruned.problem).filter(|_| verdict.writes.is_empty());
+    let mut problems = verdict.writes.iter().filter_map(|write| write.problem.as_ref()).chain(of_pruned);
     // A missing record ends a request before anything is judged, so a hidden one must outweigh what is wrong with others.
     let hidden = problems.clone().find(|problem| problem.reason == Reason::NotFound);
     verdict.problem = hidden.or_else(|| problems.next()).cloned();
@@ -118,6 +137,22 @@ pub fn decide_records(
     if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(forwarded(write)) != first) {
         verdict.problem = Some(Reason::FieldsDenied.into());
     }
+}
+
+/// Leaves out what the CRM does not have, told like what may not be seen.
+fn prune_missing(mapped: &Mapped<'_>, images: &[Image], verdict: &mut RequestVerdict) {
+    if mapped.route.prune.is_none() {
+        return;
+    }
+    let is_there = |id: &&String| images.iter().any(|image| image.facts.id == **id);
+    let missing = mapped.ids.iter().filter(|id| !is_there(id)).map(|id| Pruned {
+        id: id.clone(),
+        problem: Reason::NotFound.into(),
+        write: WriteVerdict::default(),
+    });
+    verdict.pruned.extend(missing);
+    let place = |pruned: &Pruned| mapped.ids.iter().position(|id| *id == pruned.id);
+    verdict.pruned.sort_by_key(place);
 }
 
 fn decide_collection(

@@ -21,6 +21,7 @@ use super::body::{self, Edits, WrittenBody};
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::version::VersionTarget;
 use crate::bundle::profile::transit::{Ranges, Transit};
+use crate::json::value::NodeId;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::Version;
@@ -148,14 +149,23 @@ fn written_body(
     let Some(body) = &mapped.body else { return Ok(None) };
     let write = verdict.writes.first();
     let version = write.and_then(|write| write.version.as_ref());
+    let left_out = write.map(|write| write.leave_out.as_slice()).unwrap_or_default();
+    let left_out = [left_out, &pruned_ids(mapped, verdict)].concat();
     let edits = Edits {
         fields_at: mapped.route.writes.as_ref().map(|writes| &writes.at),
         whole: write.and_then(|write| write.merged.as_deref()),
-        left_out: write.map(|write| write.leave_out.as_slice()).unwrap_or_default(),
+        left_out: &left_out,
         send_along: write.map(|write| write.send_along.as_slice()).unwrap_or_default(),
         set: mapped.route.version.in_body().zip(version.map(|version| version.json.as_str())),
     };
     body::write(body, edits).map(Some)
+}
+
+/// Where the body names the records that are left out.
+fn pruned_ids(mapped: &Mapped<'_>, verdict: &RequestVerdict) -> Vec<NodeId> {
+    let is_pruned = |id: &String| verdict.pruned.iter().any(|pruned| pruned.id == *id);
+    let named = mapped.ids.iter().zip(mapped.id_values());
+    named.filter(|(id, _)| is_pruned(id)).map(|(_, value)| value.node()).collect()
 }
 
 /// How a request carries the version that was judged, but for its body.

@@ -41,6 +41,7 @@ use crate::bundle::profile::places::{Place, PlaceTree};
 use crate::bundle::profile::shape::{Shape, TotalTreatment};
 use crate::bundle::profile::tree::{FieldTree, Meaning};
 use crate::bundle::profile::types::{FieldSpec, Hide, RecordType};
+use crate::json::parse::{DEPTH_CEILING, JsonLimits};
 use crate::json::strip::{self, Keep};
 use crate::json::value::{Document, Kind, NodeId, Value};
 use crate::model::reason::Reason;
@@ -111,6 +112,22 @@ impl Released {
     /// What stands for a body that is filtered while it leaves.
     pub(in crate::pipeline) fn poured() -> Self {
         Self { body: Bytes::new(), kind: ReleaseKind::Filtered }
+    }
+
+    /// The same object with one more member, as JSON text; `None` if it is no object, or has that member.
+    pub(in crate::pipeline) fn with_member(self, key: &str, text: &str) -> Option<Self> {
+        let bytes_max = self.body.len();
+        let limits = JsonLimits { bytes_max, depth_max: DEPTH_CEILING, nodes_max: bytes_max };
+        let document = Document::parse(self.body, &limits).ok()?;
+        let object = document.root();
+        if object.kind() != Kind::Object || object.member(key).is_some() {
+            return None;
+        }
+        let inner = object.raw().strip_suffix('}')?;
+        let comma = if object.is_empty() { "" } else { "," };
+        let member = serde_json::Value::String(key.to_owned());
+        let body = Bytes::from(format!("{inner}{comma}{member}:{text}}}"));
+        Some(Self { body, kind: ReleaseKind::Filtered })
     }
 
     /// The body of a route that the profile passes with a stated reason.

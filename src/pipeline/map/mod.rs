@@ -115,6 +115,14 @@ impl Mapped<'_> {
         self.action.is_some_and(changes) || self.also.iter().any(|also| changes(also.action))
     }
 
+    /// Where the body names each record, in the order of the ids.
+    pub fn id_values(&self) -> Vec<Value<'_>> {
+        match (self.route.id.as_ref().map(|id| &id.source), self.document()) {
+            (Some(ValueSource::Body(path)), Some(body)) => path.find(body.root()),
+            _ => Vec::new(),
+        }
+    }
+
     /// What the body says.
     pub fn document(&self) -> Option<&Document> {
         self.body.as_ref().map(|body| &body.document)

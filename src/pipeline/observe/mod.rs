@@ -171,6 +171,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     headers: Vec::new(),
     before: None,
     version: Versioning::Unpinned,
+    prune: None,
     writes: None,
     to: None,
     body: BodySpec::default(),

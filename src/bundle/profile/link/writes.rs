@@ -12,6 +12,7 @@ use crate::json::path::{JsonPath, Segment};
 /// Notes what a route's `writes` asks for and cannot have.
 pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
     check_places(route, reading);
+    check_pruning(route, reading);
     let Some(writes) = &route.writes else { return };
     check_ignored(profile, route, writes, reading);
     if writes.hidden == HiddenValues::Keep {
@@ -33,6 +34,38 @@ fn check_places(route: &Route, reading: &Reading) {
     for at in places.filter(is_many) {
         let help = "Name one place, e.g. `$.deal`. A body with a list of records, each with fields of its own, is not supported yet: leave the route out.";
         reading.error(route.span.clone(), format!("`{}` looks at many places, `{at}`", route.label()), help);
+    }
+}
+
+/// Records are left out of a change only if its body lists them, and only if the answer can say so.
+fn check_pruning(route: &Route, reading: &Reading) {
+    let Some(at) = &route.prune else { return };
+    let error = |message: &str, help: &str| {
+        reading.error(route.span.clone(), format!("`{}` {message}", route.label()), help);
+    };
+    let lists_ids = route.id.as_ref().is_some_and(|id| id.is_many() && id.alternate_key.is_none());
+    if !lists_ids {
+        error(
+            "leaves records out and lists none",
+            "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`, or leave `prune` out.",
+        );
+    }
+    if route.body.kinds.iter().any(|kind| *kind != BodyKind::Json) {
+        error("leaves records out of a form", "Take JSON alone: `body = \"json\"`.");
+    }
+    if !matches!(at.segments(), [Segment::Key(_)]) || route.csv.is_some() {
+        error(
+            "does not answer an object that could name them",
+            "Name a key that the CRM's answer does not have: `prune = \"$.refused\"`.",
+        );
+    }
+    let records = route.shape.records.iter().map(|location| &location.at);
+    let totals = route.shape.totals.iter().map(|total| &total.at);
+    let mut described = records.chain(totals).chain(&route.shape.keep);
+    if described.any(|place| place.segments().starts_with(at.segments()) || place.segments().is_empty()) {
+        let message =
+            format!("names the records that it leaves out in `{at}`, where the CRM answers something");
+        error(&message, "Name a key that the CRM's answer does not have.");
     }
 }
 

@@ -72,6 +72,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
             .unwrap_or_default(),
         before: table.text("before"),
         version: version::read(table),
+        prune: table.text("prune").and_then(|at| shape::json_path(table, &at)),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
         body: body::read(table),
