@@ -26,7 +26,7 @@ use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::version::VersionSource;
-use crate::bundle::profile::route::{Route, Writes};
+use crate::bundle::profile::route::{MissingRecord, Route, Writes};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
 use crate::json::parse::JsonLimits;
@@ -134,7 +134,7 @@ impl Fetcher<'_> {
                 self.image(route, record_type, id, &mapped.parameters, mapped.alternate_key, &names).await;
             match image {
                 // It is left out, like one that may not be seen.
-                Err(problem) if problem.reason == Reason::NotFound && mapped.route.prune.is_some() => {}
+                Err(problem) if problem.reason == Reason::NotFound && may_be_missing(mapped.route) => {}
                 image => images.push(image?),
             }
         }
@@ -309,6 +309,11 @@ impl Fetcher<'_> {
     }
 }
 
+/// Whether a change goes on if a record that it names is not there: it is left out, or made.
+fn may_be_missing(route: &Route) -> bool {
+    route.prune.is_some() || route.missing == MissingRecord::Create
+}
+
 /// An answer about one record must be about the one that was asked for.
 pub fn check_identity(found: &[FoundRecord], shape: &Shape, mapped: &Mapped<'_>) -> Result<(), Problem> {
     let (Some(first), Some(asked)) = (found.first(), expected_id(shape, mapped)) else { return Ok(()) };
@@ -418,14 +423,14 @@ pub fn proposed(
 ) -> Result<Image, Problem> {
     let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
     let object = match (mapped.document(), &mapped.route.writes) {
-        (Some(body), Some(writes)) => with_defaults(body, writes)?,
+        (Some(body), Some(writes)) => with_defaults(body, writes, mapped)?,
         _ => Bytes::from_static(b"{}"),
     };
     let document = Document::parse(object, limits).map_err(|_| Reason::BodyShape)?;
     Ok(Image::proposed(document, record_type, lookups))
 }
 
-fn with_defaults(body: &Document, writes: &Writes) -> Result<Bytes, Problem> {
+fn with_defaults(body: &Document, writes: &Writes, mapped: &Mapped<'_>) -> Result<Bytes, Problem> {
     let object = writes.at.first(body.root()).ok_or(Reason::BodyShape)?;
     if object.kind() != crate::json::value::Kind::Object {
         return Err(Reason::BodyShape.into());
@@ -433,7 +438,15 @@ fn with_defaults(body: &Document, writes: &Writes) -> Result<Bytes, Problem> {
     let stated = object.members().map(|member| format!("{}:{}", member.raw_key(), member.value().raw()));
     let assumed = writes.defaults.iter().filter(|(key, _)| object.member(key).is_none());
     let assumed = assumed.map(|(key, value)| format!("{}:{value}", serde_json::Value::String(key.clone())));
-    let members: Vec<String> = stated.chain(assumed).collect();
+    // A key by which a request names a record is one of the record that it makes.
+    let asked = mapped.alternate_key.zip(mapped.ids.first()).and_then(|(key, id)| match key.as_slice() {
+        [key] if object.member(key).is_none() => {
+            let text = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
+            Some(format!("{}:{}", text(key), text(id)))
+        }
+        _ => None,
+    });
+    let members: Vec<String> = stated.chain(assumed).chain(asked).collect();
     Ok(Bytes::from(format!("{{{}}}", members.join(","))))
 }
 

@@ -45,6 +45,7 @@ pub mod open;
 mod passing;
 mod pruning;
 mod second_look;
+mod upsert;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -401,7 +402,7 @@ impl Stage<'_> {
                 Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.answer.json)?])
             }
             (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
-            _ if self.mapped.is_write() => self.fetcher().before_images(self.mapped).await,
+            _ if self.mapped.is_write() => self.change_images().await,
             _ => Ok(Vec::new()),
         }
     }

@@ -121,6 +121,12 @@ impl AnyCrm {
 
     /// The request lines since the answer was set.
     pub fn seen(&self) -> Vec<String> {
+        let first = |head: &String| head.lines().next().unwrap_or_default().to_owned();
+        self.heads().iter().map(first).collect()
+    }
+
+    /// The heads of the requests since the answer was set.
+    pub fn heads(&self) -> Vec<String> {
         self.state.lock().unwrap().seen.clone()
     }
 
@@ -134,7 +140,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let Some((head, body)) = read_request(&mut stream).await else { return };
     let answer = {
         let mut state = state.lock().unwrap();
-        state.seen.push(head.lines().next().unwrap_or_default().to_owned());
+        state.seen.push(head.clone());
         state.bodies.push(body);
         match &state.reads_get {
             Some(answer) if head.starts_with("GET ") => answer.clone(),

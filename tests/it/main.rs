@@ -19,6 +19,7 @@ mod writes;
 mod versions;
 mod merge_back;
 mod bulk;
+mod upsert;
 mod records;
 mod bad_input;
 mod any_crm;

@@ -26,7 +26,7 @@ const FLOORS: &[(&str, u8)] = &[
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
 const CALLERS: &[&str] =
-    &["conditional", "dry_run", "listing", "onepass", "open", "passing", "pruning", "second_look"];
+    &["conditional", "dry_run", "listing", "onepass", "open", "passing", "pruning", "second_look", "upsert"];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -41,6 +41,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "decide::gate",
             "decide::judging",
             "decide::request",
+            "decide::write",
             "forward",
             "hydrate::extract",
             "hydrate::records",

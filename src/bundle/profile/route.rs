@@ -68,6 +68,8 @@ pub struct Route {
     pub before: Option<Text>,
     /// How a write is kept to the record that was judged.
     pub version: Versioning,
+    /// What a change of a record that is not there is.
+    pub missing: MissingRecord,
     /// Where an answer names the records that were left out of a change of many; without it one refusal refuses all.
     pub prune: Option<JsonPath>,
     /// Where the body's fields are.
@@ -150,6 +152,16 @@ pub enum HiddenValues {
     Refuse,
     /// They are merged back in, from the record of the version that is pinned.
     Keep,
+}
+
+/// What a change of a record that is not there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingRecord {
+    /// Not found.
+    #[default]
+    NotFound,
+    /// A creation.
+    Create,
 }
 
 /// What hidden rows do to a list.

@@ -100,3 +100,17 @@ fn what_is_left_out_is_listed_and_named() {
         check(WHOLE, &bulk(&format!("prune = '$.refused'\nkeep = ['{keep}']")), &[&why]);
     }
 }
+
+#[test]
+fn what_creates_or_changes_is_held_to_one_of_both() {
+    let says = |why: &str| format!("profile.toml:16 `PUT /deals/{{id:int}}` creates what is missing {why}");
+    let upsert = "writes = { at = '$' }\nmissing = 'create'\n";
+    let unheld = says("without the condition that it is missing");
+    check(WHOLE, &format!("{upsert}{PINNED}"), &[]);
+    check(WHOLE, upsert, &[&unheld]);
+    check(WHOLE, &format!("{upsert}version = 'read-again'"), &[&unheld]);
+    check(WHOLE, &format!("{upsert}version = {{ from = 'header.etag', to = 'body.$.v' }}"), &[&unheld]);
+    check(WHOLE, &format!("missing = 'create'\n{PINNED}"), &[&says("and is no edit of one record")]);
+    let other = upsert.replace("'create'", "'make'");
+    check(WHOLE, &other, &["profile.toml:18 `make` is not what a change of a missing record is"]);
+}

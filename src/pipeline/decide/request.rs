@@ -110,9 +110,12 @@ pub fn decide_records(
     let Some(per_record) = per_record.filter(|_| verdict.problem.is_none()) else { return };
     for image in images {
         let write = match per_record {
-            Action::Create => judge_creation(&question, image),
+            // What is there is changed, and only what is not is made.
+            _ if image.is_proposed() && images.iter().any(|image| !image.is_proposed()) => continue,
+            action if image.is_proposed() || action == Action::Create => judge_creation(&question, image),
             action => judge_change(&question, action, image),
         };
+        let write = as_if_missing(&question, write, images);
         match write.problem.clone().filter(|_| mapped.route.prune.is_some()) {
             Some(problem) => verdict.pruned.push(Pruned { id: image.facts.id.clone(), problem, write }),
             None => verdict.writes.push(write),
@@ -136,6 +139,18 @@ pub fn decide_records(
     let first = verdict.writes.first().map(forwarded);
     if verdict.problem.is_none() && verdict.writes.iter().any(|write| Some(forwarded(write)) != first) {
         verdict.problem = Some(Reason::FieldsDenied.into());
+    }
+}
+
+/// Where what is missing is created, a hidden record must be told from a missing one by as little as can be: who may not create
+/// it learns nothing. Who may learns that the CRM has one, as with every unique key.
+fn as_if_missing(question: &WriteQuestion<'_>, write: WriteVerdict, images: &[Image]) -> WriteVerdict {
+    let is_hidden = write.problem.as_ref().is_some_and(|problem| problem.reason == Reason::NotFound);
+    let proposed = images.iter().find(|image| image.is_proposed()).filter(|_| is_hidden && !write.is_new);
+    let Some(creation) = proposed.map(|proposed| judge_creation(question, proposed)) else { return write };
+    match creation.problem {
+        Some(problem) => WriteVerdict { problem: Some(problem), ..write },
+        None => write,
     }
 }
 

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
 use super::held::Held;
-use super::keys::KeyPlan;
+use super::keys::{Claim, KeyPlan, PlannedKey};
 use super::merge::Merged;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{Also, When, WriteSemantics, Writes};
+use crate::bundle::profile::tree::Meaning;
 use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::path::Segment;
 use crate::json::same::same_value;
@@ -24,7 +25,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts, Version};
 use crate::pipeline::hydrate::convert::Lookups;
-use crate::pipeline::hydrate::extract::{Completeness, attribute, walk};
+use crate::pipeline::hydrate::extract::{Completeness, attribute, canonical_id, walk};
 use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::map::Mapped;
 
@@ -61,6 +62,8 @@ pub struct WriteVerdict {
     pub send_along: Vec<(String, String)>,
     /// The object that holds the fields, anew, where hidden values were merged into it, as JSON text.
     pub merged: Option<String>,
+    /// Whether it makes a record that must not be there yet.
+    pub is_new: bool,
     /// The version to which the write is pinned.
     pub version: Option<Version>,
     /// What policy would know of the record afterwards, where the record is read again then.
@@ -171,9 +174,11 @@ impl<'a> Judge<'_, 'a> {
     }
 
     fn creation(&mut self, proposed: &Image) -> Result<(), Problem> {
-        let change = self.read(None, &proposed.facts)?;
+        let mut change = self.read(None, &proposed.facts)?;
+        self.verdict.is_new = true;
+        self.add_asked_key(&mut change)?;
         // An id in a new record may name one that is already there.
-        if change.plan.stated_id.is_some() {
+        if change.plan.stated_id.as_ref().is_some_and(|id| !self.is_asked_id(id)) {
             return Err(Reason::IdConflict.into());
         }
         self.places().check_new(&proposed.facts)?;
@@ -183,6 +188,31 @@ impl<'a> Judge<'_, 'a> {
         }
         self.note_body(&change);
         self.fields(&change)
+    }
+
+    /// A request that names a record by a key of it writes that key where it creates the record.
+    fn add_asked_key(&self, change: &mut Change<'_>) -> Result<(), Problem> {
+        let mapped = self.question.mapped;
+        let Some((key, asked)) = mapped.alternate_key.zip(mapped.ids.first()) else { return Ok(()) };
+        match change.written.and_then(|written| walk(written, key)) {
+            Some(stated) if canonical_id(stated).as_ref() == Some(asked) => {}
+            Some(_) => return Err(Reason::IdConflict.into()),
+            None => {
+                let tree = self.question.snapshot.bundle.profile.tree(&self.question.record_type.name);
+                let claim = match tree.map(|tree| tree.meaning_of(key)) {
+                    Some(Meaning::Field(index)) => Claim::Field(index),
+                    _ => Claim::Unknown,
+                };
+                change.plan.keys.push(PlannedKey { path: key.clone(), claim, node: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an id is the one under which a request creates what is missing.
+    fn is_asked_id(&self, id: &String) -> bool {
+        let mapped = self.question.mapped;
+        mapped.alternate_key.is_none() && mapped.ids.as_slice() == std::slice::from_ref(id)
     }
 
     /// Notes what becomes of the body whatever is decided.

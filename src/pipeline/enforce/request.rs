@@ -10,11 +10,14 @@
 //! ```
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
+};
 use http::{Method, header};
 
 use super::super::canonical::{CanonicalHead, write_path, write_query};
 use super::super::decide::request::RequestVerdict;
+use super::super::decide::write::WriteVerdict;
 use super::super::map::Mapped;
 use super::super::observe::Observed;
 use super::body::{self, Edits, WrittenBody};
@@ -24,7 +27,6 @@ use crate::bundle::profile::transit::{Ranges, Transit};
 use crate::json::value::NodeId;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
-use crate::model::record::Version;
 
 /// The right to forward one request.
 pub struct Clearance {
@@ -65,8 +67,7 @@ pub fn clear(
         return Err(problem.clone());
     }
     let (segments, slash) = mapped.route.template.write_path(&mapped.parameters);
-    let version = verdict.writes.first().and_then(|write| write.version.as_ref());
-    let pin = pin(mapped, version)?;
+    let pin = pin(mapped, verdict.writes.first())?;
     let mut pairs = pairs(verdict, mapped, missing)?;
     let body = written_body(verdict, mapped, missing, &mut pairs)?;
     pairs.extend(pin.pair);
@@ -176,8 +177,12 @@ struct Pin {
 }
 
 /// A write of a pinned route carries the version, or is not forwarded.
-fn pin(mapped: &Mapped<'_>, version: Option<&Version>) -> Result<Pin, Problem> {
+fn pin(mapped: &Mapped<'_>, write: Option<&WriteVerdict>) -> Result<Pin, Problem> {
     let Some(pinning) = mapped.route.version.pinning() else { return Ok(Pin::default()) };
+    if write.is_some_and(|write| write.is_new) {
+        return Ok(Pin { header: Some((IF_NONE_MATCH, HeaderValue::from_static("*"))), pair: None });
+    }
+    let version = write.and_then(|write| write.version.as_ref());
     let unpinned = || Problem::new(Reason::Internal).internal("a pinned write without a version");
     let text = version.map(|version| version.text.as_str()).ok_or_else(unpinned)?;
     Ok(match &pinning.to {

@@ -81,6 +81,11 @@ impl Image {
         can_be_sent(&version).then_some(version)
     }
 
+    /// Whether the record does not exist yet.
+    pub fn is_proposed(&self) -> bool {
+        self.at.is_none()
+    }
+
     /// The record's JSON.
     pub fn record(&self) -> Value<'_> {
         let root = self.document.root();

@@ -24,7 +24,7 @@ use super::map::Mapped;
 use super::map::query::MappedQuery;
 use crate::bundle::profile::route::body::BodySpec;
 use crate::bundle::profile::route::version::Versioning;
-use crate::bundle::profile::route::{HiddenRows, Route, RouteLimits};
+use crate::bundle::profile::route::{HiddenRows, MissingRecord, Route, RouteLimits};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::template::{Parameters, Template};
 use crate::bundle::profile::transit::IdentityNeed;
@@ -172,6 +172,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     before: None,
     version: Versioning::Unpinned,
     prune: None,
+    missing: MissingRecord::NotFound,
     writes: None,
     to: None,
     body: BodySpec::default(),

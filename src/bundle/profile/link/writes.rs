@@ -1,18 +1,23 @@
 //! What a route says of the fields that it writes and cannot have.
 
+use http::header::IF_MATCH;
+
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Projection;
 use crate::bundle::profile::route::body::BodyKind;
-use crate::bundle::profile::route::{HiddenValues, Route, WriteSemantics, Writes};
-use crate::bundle::profile::source::{StageSource, TypeSource};
+use crate::bundle::profile::route::version::VersionTarget;
+use crate::bundle::profile::route::{HiddenValues, MissingRecord, Route, WriteSemantics, Writes};
+use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource};
 use crate::bundle::profile::types::RecordType;
 use crate::config::reader::Reading;
 use crate::json::path::{JsonPath, Segment};
+use crate::model::access::Action;
 
 /// Notes what a route's `writes` asks for and cannot have.
 pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
     check_places(route, reading);
     check_pruning(route, reading);
+    check_upsert(route, reading);
     let Some(writes) = &route.writes else { return };
     check_ignored(profile, route, writes, reading);
     if writes.hidden == HiddenValues::Keep {
@@ -66,6 +71,29 @@ fn check_pruning(route: &Route, reading: &Reading) {
         let message =
             format!("names the records that it leaves out in `{at}`, where the CRM answers something");
         error(&message, "Name a key that the CRM's answer does not have.");
+    }
+}
+
+/// What creates or changes is judged as one of both, and the CRM must do no other: only conditions can say so.
+fn check_upsert(route: &Route, reading: &Reading) {
+    if route.missing != MissingRecord::Create {
+        return;
+    }
+    let error = |message: &str, help: &str| {
+        reading.error(
+            route.span.clone(),
+            format!("`{}` creates what is missing {message}", route.label()),
+            help,
+        );
+    };
+    let is_edit = matches!(route.action, Some(ActionSource::Constant(Action::Edit)));
+    if !is_edit || route.writes.is_none() || route.id.as_ref().is_some_and(|id| id.is_many()) {
+        error("and is no edit of one record", "Use `action = \"edit\"` with `writes` and one id.");
+    }
+    if !matches!(route.version.pinning().map(|pinning| &pinning.to), Some(VersionTarget::Header(name)) if *name == IF_MATCH)
+    {
+        let help = "State a `version` with `to = \"header.if-match\"`: a creation carries `If-None-Match: *`. Without them a record that comes or goes in between would be changed as what it is not.";
+        error("without the condition that it is missing", help);
     }
 }
 

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Also, ErrorRule, HiddenRows, HiddenValues, Route, RouteLimits, Success, When, WriteSemantics, Writes,
+    Also, ErrorRule, HiddenRows, HiddenValues, MissingRecord, Route, RouteLimits, Success, When,
+    WriteSemantics, Writes,
 };
 use super::{body, condition, version};
 use crate::bundle::profile::csv;
@@ -72,6 +73,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
             .unwrap_or_default(),
         before: table.text("before"),
         version: version::read(table),
+        missing: read_missing(table),
         prune: table.text("prune").and_then(|at| shape::json_path(table, &at)),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
@@ -228,6 +230,19 @@ fn read_resend(table: &Table<'_>, clears: &[Text]) -> BTreeMap<String, JsonPath>
         Some((key.value, shape::json_path(table, &item.text()?)?))
     };
     table.entries().into_iter().filter_map(read_one).collect()
+}
+
+fn read_missing(table: &Table<'_>) -> MissingRecord {
+    let Some(text) = table.text("missing") else { return MissingRecord::NotFound };
+    match text.value.as_str() {
+        "not-found" => MissingRecord::NotFound,
+        "create" => MissingRecord::Create,
+        other => {
+            let message = format!("`{other}` is not what a change of a missing record is");
+            table.reading().error(text.span, message, "There are not-found and create.");
+            MissingRecord::NotFound
+        }
+    }
 }
 
 fn read_hidden_rows(table: &Table<'_>) -> HiddenRows {
