@@ -187,3 +187,119 @@ fn alternatives(own: Filter, callers: &Callers) -> Option<Filter> {
     let groups: Vec<Filter> = groups.into_iter().map(with_own).collect();
     Some(Filter::Any(if groups.is_empty() { vec![Filter::All(own)] } else { groups }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::lexer::FilterLimits;
+    use super::super::lexer::filter::tests::{any_filter, grammar, groups};
+    use super::*;
+    use crate::json::parse::JsonLimits;
+    use proptest::prelude::*;
+
+    fn open(form: Form, grammar: Grammar) -> OpenFilter {
+        OpenFilter {
+            rule: "f".to_owned(),
+            place: Place::Parameter("f".to_owned()),
+            form,
+            encoding: Encoding::Json,
+            padding: Padding::default(),
+            grammar,
+            callers: Callers::Nothing,
+        }
+    }
+
+    fn owner(operator: &str, value: &str) -> Filter {
+        let values = vec![(String::new(), Term::from_text(value))];
+        Filter::Clause(Clause { path: vec!["owner".to_owned()], operator: operator.to_owned(), values })
+    }
+
+    /// What a filter comes to if a condition holds or not by its own text.
+    fn holds(filter: &Filter, seed: u64) -> bool {
+        match filter {
+            Filter::All(parts) => parts.iter().all(|part| holds(part, seed)),
+            Filter::Any(parts) => parts.iter().any(|part| holds(part, seed)),
+            Filter::Not(inner) => !holds(inner, seed),
+            Filter::Clause(clause) => {
+                let values = clause.values.iter().map(|(_, value)| value.to_json());
+                let text: String =
+                    clause.path.iter().cloned().chain([clause.operator.clone()]).chain(values).collect();
+                crc32c::crc32c(format!("{seed}{text}").as_bytes()).is_multiple_of(2)
+            }
+        }
+    }
+
+    fn read(open: &OpenFilter, added: Added) -> Filter {
+        let Added::Pairs(pairs) = added else { panic!("{added:?}") };
+        let term = Term::parse(&pairs[0].1, &JsonLimits::default()).unwrap();
+        let limits = FilterLimits { clauses_max: 1_000, depth_max: 64 };
+        filter::read(open.form, &term, &open.grammar, limits)
+            .unwrap_or_else(|why| panic!("{why:?} {pairs:?}"))
+    }
+
+    #[test]
+    fn a_value_that_stands_alone_takes_nothing_beside_it() {
+        let mut key = open(Form::Key, Grammar::of(Form::Key));
+        let own = owner("", "7");
+        assert_eq!(key.with(None), Some(Added::Nothing));
+        assert_eq!(key.with(Some(&own)), Some(Added::Pairs(vec![("f".to_owned(), "7".to_owned())])));
+        assert_eq!(key.with(Some(&Filter::Any(vec![own.clone(), own.clone()]))), None);
+        key.close();
+        assert_eq!((key.with(None), key.with(Some(&own))), (Some(Added::Nothing), None));
+    }
+
+    #[test]
+    fn what_has_no_words_is_not_said() {
+        let flat = Grammar { or: Vec::new(), ..grammar(Form::Triples) };
+        let either = Filter::Any(vec![owner("=", "1"), owner("=", "2")]);
+        assert_eq!(open(Form::Triples, flat).with(Some(&either)), None);
+        assert!(open(Form::Triples, grammar(Form::Triples)).with(Some(&either)).is_some());
+        // An operator that is not listed, and a value that could name a field.
+        assert_eq!(open(Form::Triples, grammar(Form::Triples)).with(Some(&owner("like", "1"))), None);
+        assert_eq!(
+            open(Form::Triples, grammar(Form::Triples)).with(Some(&owner("=", "$field.margin"))),
+            None
+        );
+        // Each of the alternatives takes conditions on fields alone.
+        assert_eq!(open(Form::Tree, groups()).with(Some(&Filter::Any(vec![owner("EQ", "1")]))), None);
+    }
+
+    proptest! {
+        /// Whatever the value is and whatever the caller asks for: both hold of what comes.
+        #[test]
+        fn what_is_added_holds_beside_what_the_caller_asks_for(
+            value in "\\PC{0,8}|[\\[\\]{}\",\\\\:'%&|!$]{0,8}",
+            triples in any_filter(">"),
+            object in any_filter("$gt"),
+            tree in any_filter("gt"),
+            alternatives in any_filter("GT"),
+            seeds in prop::collection::vec(any::<u64>(), 6),
+        ) {
+            for (form, grammar, operator, asked) in [
+                (Form::Triples, grammar(Form::Triples), "=", triples.clone()),
+                (Form::Prefix, grammar(Form::Prefix), "=", triples),
+                (Form::Object, grammar(Form::Object), "$eq", object),
+                (Form::Tree, grammar(Form::Tree), "eq", tree),
+                (Form::Tree, groups(), "EQ", alternatives),
+            ] {
+                // As a caller would have sent it.
+                let limits = FilterLimits { clauses_max: 1_000, depth_max: 64 };
+                let sent = filter::write(form, &asked, &grammar);
+                let sent = sent.and_then(|term| filter::read(form, &term, &grammar, limits).ok());
+                // Groups of conditions cannot say "one of these" inside of a group.
+                prop_assert!(sent.is_some() || grammar.or.is_empty(), "{:?} {:?}", form, asked);
+                let Some(asked) = sent else { continue };
+                let own = owner(operator, &value);
+                let mut open = open(form, grammar);
+                open.take(asked.clone(), Padding::Present);
+                let added = open.with(Some(&own));
+                prop_assert_eq!(added.is_none(), value.starts_with("$field."), "{:?} {:?}", form, asked);
+                let (Some(added), Some(own)) = (added, open.spelled(&own)) else { continue };
+                let written = read(&open, added);
+                for seed in &seeds {
+                    let expected = holds(&own, *seed) && holds(&asked, *seed);
+                    prop_assert_eq!(holds(&written, *seed), expected, "{:?} {:?}", form, written);
+                }
+            }
+        }
+    }
+}

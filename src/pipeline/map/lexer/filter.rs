@@ -109,7 +109,7 @@ pub fn check_value(value: &Term, grammar: &Grammar) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::pipeline::map) mod tests {
     use super::*;
     use crate::bundle::profile::query::grammar::Join;
     use crate::bundle::profile::types::KeyPattern;
@@ -151,6 +151,7 @@ pub(super) mod tests {
         grammar.and = vec!["filters".to_owned()];
         (grammar.name, grammar.operator) = ("propertyName".to_owned(), "operator".to_owned());
         (grammar.value, grammar.list) = (vec!["value".to_owned()], Some(Join::Or));
+        grammar.objects = vec!["__class__".to_owned()];
         grammar
     }
 
@@ -218,10 +219,10 @@ pub(super) mod tests {
     }
 
     /// Conditions that a form can say, with conjunctions of two: an operator of prefix notation takes two.
-    fn any_filter(operator: &'static str) -> impl Strategy<Value = Filter> {
+    pub fn any_filter(operator: &'static str) -> impl Strategy<Value = Filter> {
         let name = prop::collection::vec("[a-z]{1,3}", 1..3);
         let leaf = (name, any_value()).prop_map(move |(path, value)| {
-            let key = if operator == "gt" { "value".to_owned() } else { String::new() };
+            let key = if ["gt", "GT"].contains(&operator) { "value".to_owned() } else { String::new() };
             Filter::Clause(Clause { path, operator: operator.to_owned(), values: vec![(key, value)] })
         });
         leaf.prop_recursive(3, 12, 2, |inner| {
