@@ -31,3 +31,6 @@ pub mod demo;
 pub mod cli;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+
+#[cfg(all(feature = "testkit", not(debug_assertions)))]
+compile_error!("`testkit` can switch faults on, so it is for builds with debug assertions only");

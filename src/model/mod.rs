@@ -13,3 +13,4 @@ pub mod decision;
 pub mod record;
 pub mod problem;
 pub mod hex;
+pub mod seeded;

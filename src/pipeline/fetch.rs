@@ -35,6 +35,7 @@ use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, RecordFacts};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// Fetches for one request.
 pub struct Fetcher<'a> {
@@ -386,7 +387,8 @@ pub fn complete_from(facts: &RecordFacts, carried: &HashMap<(String, String), Re
 
 /// Names that the caller's projection lacks and policy needs.
 pub fn missing_names(mapped: &Mapped<'_>, profile: &Profile, gate: &RecordGate) -> Vec<String> {
-    let (Some(projection), Some(record_type)) = (&mapped.query.projection, mapped.record_type) else {
+    let projection = mapped.query.projection.as_ref().filter(|_| !is_seeded(Fault::NeedsAreNotAsked));
+    let (Some(projection), Some(record_type)) = (projection, mapped.record_type) else {
         return Vec::new();
     };
     let needed = |type_name: &str| select_names(profile, type_name, gate.needed(type_name));

@@ -61,6 +61,7 @@ use crate::model::peer::Peer;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 use crate::telemetry::watch::{Watch, method_name};
 use canonical::CanonicalHead;
 use conditional::Conditions;
@@ -408,7 +409,8 @@ impl Stage<'_> {
     }
 
     async fn reply(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {
-        match self.mapped.route.pass.is_some() {
+        let is_let_out = trail.is_write && is_seeded(Fault::WriteAnswersPass);
+        match self.mapped.route.pass.is_some() || is_let_out {
             true => self.pass(response, trail).await,
             false => self.answer(response, trail).await,
         }
@@ -484,7 +486,7 @@ impl Stage<'_> {
             }
             Filtered::Hidden(sets) => {
                 trail.sets = sets;
-                Err(Reason::NotFound.into())
+                Err(if is_seeded(Fault::HiddenIsDenied) { Reason::Denied } else { Reason::NotFound }.into())
             }
         }
     }

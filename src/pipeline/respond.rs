@@ -4,7 +4,9 @@
 //! address. Hidden and non-existing are the same bytes.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK,
+};
 use http::header::{
     CONTENT_DISPOSITION, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -14,6 +16,7 @@ use super::enforce::response::{Released, ReleasedStream};
 use crate::bundle::profile::{NotFound, Profile};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 
 /// An answer to the caller.
 #[derive(Debug)]
@@ -103,8 +106,16 @@ pub fn release(
     if let Some(value) = upstream.get(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, value.clone());
     }
+    for (fault, name) in TELLING {
+        headers.extend(
+            upstream.get(name).filter(|_| is_seeded(*fault)).map(|value| (name.clone(), value.clone())),
+        );
+    }
     Reply { status, headers, body: released, stream: None }
 }
+
+/// Headers that tell of what was held back: they never leave, unless a fault lets them.
+const TELLING: &[(Fault, HeaderName)] = &[(Fault::TagPasses, ETAG), (Fault::LinksPass, LINK)];
 
 /// An answer whose body passes as it comes.
 pub fn pass(passing: Passing, stream: ReleasedStream, decision_id: &str) -> Reply {

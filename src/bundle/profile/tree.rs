@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::types::{KeyPattern, RecordType};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// What a key of a record means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ impl FieldTree {
             if field.twins.iter().any(meets) {
                 return Err(format!("a twin of `{}` may also be a twin of another field", field.name));
             }
-            level.twins.extend(field.twins.iter().map(|twin| (twin.clone(), index)));
+            let twins = field.twins.iter().filter(|_| !is_seeded(Fault::TwinsAreForgotten));
+            level.twins.extend(twins.map(|twin| (twin.clone(), index)));
         }
         let claimed = tree.meaning_of(&record_type.id);
         if matches!(claimed, Meaning::Unknown) {

@@ -12,6 +12,7 @@ use super::evaluate::shared_context;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::model::principal::{Asker, EntityRef};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// Whether the principal may view every record of a type.
 pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
@@ -88,6 +89,7 @@ fn evaluate(
     Some(match response.decision() {
         Some(cedar::Decision::Allow) if no_forbid_may_apply && no_error => Outcome::Allow(determining),
         Some(cedar::Decision::Deny) => Outcome::Deny,
+        _ if is_seeded(Fault::SometimesIsAlways) => Outcome::Allow(determining),
         _ => Outcome::Depends,
     })
 }

@@ -9,6 +9,7 @@ use crate::bundle::profile::tree::Meaning;
 use crate::bundle::profile::types::RecordType;
 use crate::json::same::same_value;
 use crate::json::value::{Kind, Value};
+use crate::model::seeded::{Fault, is_seeded};
 use crate::pipeline::hydrate::extract::walk;
 
 /// A record as it stands.
@@ -47,10 +48,12 @@ impl Held<'_> {
         let proposed = || walk(written, &key.path);
         let is_echo = match visibility {
             // First what is held: of the keys that a body has, only those are looked for in it that the record has too.
-            Visibility::Shown => walk(self.record, &key.path)
-                .is_some_and(|now| proposed().is_some_and(|proposed| same_value(now, proposed))),
+            _ if visibility == Visibility::Shown || is_seeded(Fault::HiddenIsCompared) => {
+                walk(self.record, &key.path)
+                    .is_some_and(|now| proposed().is_some_and(|proposed| same_value(now, proposed)))
+            }
             Visibility::Masked => proposed().is_some_and(|proposed| self.is_mask(key, proposed)),
-            Visibility::Hidden => false,
+            Visibility::Shown | Visibility::Hidden => false,
         };
         match (is_echo, visibility) {
             (false, _) => Echo::No,

@@ -7,10 +7,12 @@ use super::always::{reads_on_every_record, views_every_record};
 use super::gate::RecordGate;
 use super::push::Pushed;
 use crate::bundle::current::Snapshot;
+use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::{HiddenRows, Route};
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 use crate::pipeline::map::Mapped;
 use crate::pipeline::map::query::Reference;
 
@@ -33,7 +35,7 @@ pub fn check_required(snapshot: &Snapshot, gate: &RecordGate, route: &Route) -> 
         let found = snapshot.bundle.profile.type_named(name);
         found.is_some_and(|(_, record_type)| gate.sees_all_fields(record_type))
     };
-    match route.requires.iter().all(|name| sees(&name.value)) {
+    match is_seeded(Fault::RequirementsAreForgotten) || route.requires.iter().all(|name| sees(&name.value)) {
         true => Ok(()),
         false => Err(Reason::Denied.into()),
     }
@@ -82,7 +84,7 @@ impl<'a> Referring<'a> {
 
     /// Judges one reference.
     pub fn judge(&self, reference: &Reference) -> ReferenceVerdict {
-        if !reference.role.reveals_values() {
+        if !reference.role.reveals_values() || is_free(reference.role) {
             return ReferenceVerdict::Harmless;
         }
         let (snapshot, asker) = (self.snapshot, self.asker);
@@ -90,6 +92,7 @@ impl<'a> Referring<'a> {
         let is_readable = hops.all(|(depth, (type_name, field))| {
             reads_on_every_record(snapshot, asker, type_name, field)
                 || (depth == 0 && self.reads_wherever_viewed(type_name, field))
+                || (depth > 0 && is_seeded(Fault::FirstStepCounts))
         });
         if !is_readable {
             return ReferenceVerdict::NotReadable;
@@ -98,6 +101,7 @@ impl<'a> Referring<'a> {
         // a filter through them would tell what they hold.
         let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
             (depth == 0 && self.own_rows_do_not_count(type_name))
+                || is_seeded(Fault::HiddenRowsShape)
                 || views_every_record(snapshot, asker, type_name)
         });
         let is_unshaped = is_unshaped
@@ -118,5 +122,15 @@ impl<'a> Referring<'a> {
         let own = self.mapped.record_type.filter(|own| own.name == type_name);
         own.zip(self.pushed)
             .is_some_and(|(own, pushed)| pushed.reads_wherever_viewed(self.snapshot, self.asker, own, field))
+    }
+}
+
+/// Whether a fault lets a role through.
+fn is_free(role: Role) -> bool {
+    match role {
+        Role::Sort => is_seeded(Fault::SortIsFree),
+        Role::Filter => is_seeded(Fault::FilterIsFree),
+        Role::Search => is_seeded(Fault::SearchIsFree),
+        _ => false,
     }
 }

@@ -12,6 +12,7 @@ use crate::model::access::{Action, Scope};
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 use crate::pipeline::hydrate::image::Image;
 use crate::pipeline::map::Mapped;
 
@@ -125,7 +126,9 @@ pub fn decide_records(
     let of_pruned = verdict.pruned.iter().map(|pruned| &pruned.problem).filter(|_| verdict.writes.is_empty());
     let mut problems = verdict.writes.iter().filter_map(|write| write.problem.as_ref()).chain(of_pruned);
     // A missing record ends a request before anything is judged, so a hidden one must outweigh what is wrong with others.
-    let hidden = problems.clone().find(|problem| problem.reason == Reason::NotFound);
+    let hidden = problems
+        .clone()
+        .find(|problem| problem.reason == Reason::NotFound && !is_seeded(Fault::FirstProblemIsTold));
     verdict.problem = hidden.or_else(|| problems.next()).cloned();
     if let (None, [owner]) = (&verdict.problem, images) {
         file::judge_attachment(&question, &owner.facts, verdict);

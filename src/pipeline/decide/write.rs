@@ -24,6 +24,7 @@ use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts, Version};
+use crate::model::seeded::{Fault, is_seeded};
 use crate::pipeline::hydrate::convert::Lookups;
 use crate::pipeline::hydrate::extract::{Completeness, attribute, canonical_id, walk};
 use crate::pipeline::hydrate::image::Image;
@@ -140,16 +141,18 @@ impl<'a> Judge<'_, 'a> {
         let view = self.question.gate.judge(&image.facts);
         self.note("view", &image.facts, None, view.view.clone());
         if !view.view.is_allow() {
-            return Err(Reason::NotFound.into());
+            let is_told = is_seeded(Fault::HiddenChangeIsDenied);
+            return Err(if is_told { Reason::Denied } else { Reason::NotFound }.into());
         }
         let held = Held { record: image.record(), seen: &view, record_type: self.question.record_type };
         let change = self.read(Some(held), &image.facts)?;
-        if change.plan.stated_id.as_ref().is_some_and(|stated| *stated != image.facts.id) {
+        let is_other = |stated: &String| *stated != image.facts.id && !is_seeded(Fault::OtherIdsPass);
+        if change.plan.stated_id.as_ref().is_some_and(is_other) {
             return Err(Reason::IdConflict.into());
         }
         let is_replace = change.semantics == WriteSemantics::Replace;
         let is_partial = view.fields.iter().any(|field| *field != Visibility::Shown);
-        if is_replace && change.merged.is_none() && is_partial {
+        if is_replace && change.merged.is_none() && is_partial && !is_seeded(Fault::PartialViewsReplace) {
             return Err(Reason::PutPartialView.into());
         }
         self.note_body(&change);

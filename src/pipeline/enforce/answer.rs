@@ -15,6 +15,7 @@ use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 use crate::net::coding::{self, Coding, CodingError, CodingLimits};
 
 /// Limits on reading an answer.
@@ -148,6 +149,7 @@ pub fn describe<'r>(
         Answer::Success(document) => Ok(Described::Body(document, shape)),
         Answer::Table(document, layout) => Ok(Described::Table(document, shape, layout)),
         Answer::Empty => Ok(Described::Empty),
+        Answer::NotFound if is_seeded(Fault::MissingIsSaid) => Err(rejected(response.status)),
         Answer::NotFound => {
             let why = format!("the CRM answered {}", response.status);
             Err(Problem::new(Reason::NotFound).internal(why))
@@ -160,6 +162,9 @@ pub fn describe<'r>(
         Answer::Rejected(status, document) => {
             let rule = route.errors.iter().find(|rule| rule.statuses.contains(&status));
             match (rule, document) {
+                _ if is_seeded(Fault::ErrorsAreTold) => {
+                    Err(rejected(status).detail(String::from_utf8_lossy(&response.body)))
+                }
                 (Some(rule), Some(document)) => Ok(Described::Body(document, &rule.shape)),
                 _ => Err(rejected(status)),
             }

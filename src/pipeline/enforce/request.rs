@@ -27,6 +27,7 @@ use crate::bundle::profile::transit::{Ranges, Transit};
 use crate::json::value::NodeId;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 
 /// The right to forward one request.
 pub struct Clearance {
@@ -99,6 +100,10 @@ pub fn clear(
         add_transit(&mut headers, transit, head);
     }
     headers.extend(pin.header);
+    for (fault, name) in CONDITIONS {
+        let value = head.headers.get(*name).filter(|_| is_seeded(*fault));
+        headers.extend(value.map(|value| (HeaderName::from_static(name), value.clone())));
+    }
     // Last, so that no header of the caller's can stand in the credential's place.
     headers.insert(credential.0.clone(), credential.1.clone());
     let request = UpstreamRequest {
@@ -109,6 +114,10 @@ pub fn clear(
     };
     Ok(Clearance { request })
 }
+
+/// Headers about the CRM's own bytes: none of the caller's goes on, unless a fault lets it.
+const CONDITIONS: &[(Fault, &str)] =
+    &[(Fault::IfNoneMatchPasses, "if-none-match"), (Fault::IfMatchPasses, "if-match")];
 
 /// The query as it was read, with what the projection needs, and where a search may look.
 fn pairs(

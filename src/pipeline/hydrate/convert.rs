@@ -9,6 +9,7 @@ use crate::bundle::profile::convert::{Conversion, DateForm, DecimalForm, Kind};
 use crate::json::value::{Kind as JsonKind, Value};
 use crate::model::principal::EntityRef;
 use crate::model::record::{Attribute, AttributeValue};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// What conversions look things up in.
 #[derive(Clone, Copy)]
@@ -93,6 +94,7 @@ pub fn plain_number(raw: &[u8], conversion: &Conversion) -> Option<AttributeValu
 fn outcome(converted: Result<AttributeValue, String>) -> Attribute {
     match converted {
         Ok(value) => Attribute::Present(value),
+        Err(_) if is_seeded(Fault::NonconformingIsAbsent) => Attribute::Absent,
         Err(why) => Attribute::Nonconforming(why),
     }
 }

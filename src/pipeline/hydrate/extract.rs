@@ -9,6 +9,7 @@ use crate::bundle::profile::types::{AttributeSpec, KeyPath, RecordType};
 use crate::json::parse::{BYTES_CEILING, DEPTH_CEILING, JsonLimits};
 use crate::json::value::{Document, Kind, Value};
 use crate::model::record::{Attribute, RecordFacts};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// Whether a missing key means that there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,11 @@ pub enum Completeness {
 impl Completeness {
     /// From the profile's `complete`.
     pub fn from_flag(is_complete: bool) -> Self {
-        if is_complete { Completeness::Complete } else { Completeness::Partial }
+        if is_complete || is_seeded(Fault::NotCarriedIsAbsent) {
+            Completeness::Complete
+        } else {
+            Completeness::Partial
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::bundle::profile::types::{KeyPattern, RecordType};
 use crate::json::value::{Document, Kind, Value};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 
 /// A field that a parameter refers to, with the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +94,10 @@ pub fn read(
     let mut reader = Reader { resolver, limits, mapped, selected: None };
     let mut seen: Vec<&str> = Vec::new();
     for (name, value) in said.query {
+        if is_seeded(Fault::UndeclaredParametersPass) && rule_for(route, name).is_none() {
+            reader.mapped.pairs.push((name.clone(), value.clone()));
+            continue;
+        }
         let rule = rule_for(route, name)
             .ok_or_else(|| Problem::new(Reason::QueryUndeclared).detail(format!("parameter `{name}`")))?;
         let base =

@@ -62,13 +62,18 @@ impl Bundle {
 
 fn fields(style: Style, dice: &mut Dice) -> BTreeMap<(Kind, String), Field> {
     let mut fields = BTreeMap::new();
+    let address = if dice.one_in(2) { Some(dice.pick(&["money", "private"])) } else { None };
     for kind in Kind::ALL {
         let described = kind.keys().iter().filter(|key| !NEVER_DESCRIBED.contains(key));
         for key in described {
             if AT_TIMES_DESCRIBED.contains(key) && dice.one_in(2) {
                 continue;
             }
-            fields.insert((kind, (*key).to_owned()), field(key, dice));
+            let mut field = field(key, dice);
+            if let Some(set) = address.filter(|_| key.starts_with("address.")) {
+                field = Field { sets: vec![set], mask: None, ..field };
+            }
+            fields.insert((kind, (*key).to_owned()), field);
         }
         let hide = if style.writes_null { Hide::Null } else { Hide::Remove };
         for relation in relations(kind) {

@@ -39,8 +39,18 @@ pub enum End {
 pub struct Difference {
     pub ask: Ask,
     pub answers: [TestReply; 2],
-    /// Where the states differ though the person may see it.
-    pub place: Option<Place>,
+    pub symptom: Symptom,
+}
+
+/// How it can be told that something is wrong.
+#[derive(Debug)]
+pub enum Symptom {
+    /// By the answers.
+    Answers,
+    /// The states now differ here, though the person may see it and saw it before.
+    States(Place),
+    /// What stands here the person may not see, nor ever change, and it changed.
+    Changed(Place),
 }
 
 /// What cases of a run came to.
@@ -115,24 +125,28 @@ impl<'r> Lane<'r> {
             let (first, second) = tokio::join!(one.ask(ask), two.ask(ask));
             tally.count(ask, &first);
             let count = self.slots.iter().map(|slot| crm.slot(*slot).changes).sum();
-            let place = (count != changes).then(|| {
+            let symptom = (count != changes).then(|| {
                 tally.changes += 1;
                 changes = count;
                 let former = std::mem::replace(&mut before, self.states(crm));
+                let changed = former.iter().zip(&before).find_map(|(former, now)| {
+                    oracle.changed(bundle, case.person, former, now).map(Symptom::Changed)
+                });
+                if changed.is_some() {
+                    return changed.map(|symptom| (symptom, false));
+                }
                 let place = oracle.difference(bundle, case.person, &before[0], &before[1])?;
                 let is_opened = self.was_hidden(case.person, &place, &former);
-                Some((place, is_opened))
+                Some((Symptom::States(place), is_opened))
             });
-            match place.flatten() {
+            let symptom = match symptom.flatten() {
                 // It was hidden before: the change let the person see it, or took away what hid it.
                 Some((_, true)) => return End::Opened,
-                None if first == second => {}
-                place => {
-                    let place = place.map(|(place, _)| place);
-                    let difference = Difference { ask: ask.clone(), answers: [first, second], place };
-                    return End::Told(Box::new(difference));
-                }
-            }
+                None if first == second => continue,
+                symptom => symptom.map_or(Symptom::Answers, |(symptom, _)| symptom),
+            };
+            let difference = Difference { ask: ask.clone(), answers: [first, second], symptom };
+            return End::Told(Box::new(difference));
         }
         End::Alike
     }
@@ -166,9 +180,16 @@ impl fmt::Display for Tally {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "answers to {} differ", self.ask)?;
-        if let Some((kind, id, key)) = &self.place {
-            writeln!(f, "afterwards the states differ where it can be seen: {} {id}, {key}", kind.name())?;
+        writeln!(f, "at {}", self.ask)?;
+        let place = |(kind, id, key): &Place| format!("{} {id}, {key}", kind.name());
+        match &self.symptom {
+            Symptom::Answers => {}
+            Symptom::States(at) => {
+                writeln!(f, "afterwards the states differ where it can be seen: {}", place(at))?
+            }
+            Symptom::Changed(at) => {
+                writeln!(f, "what may be neither seen nor changed has changed: {}", place(at))?
+            }
         }
         for reply in &self.answers {
             let headers = reply

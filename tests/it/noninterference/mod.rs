@@ -41,6 +41,8 @@ pub struct Plan {
     /// The number of the first sequence, and how many there are.
     pub first: usize,
     pub sequences: usize,
+    /// How many of them share a bundle.
+    pub per_bundle: usize,
     /// How many smaller cases are tried once one fails.
     pub shrinks_max: usize,
 }
@@ -49,9 +51,11 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Finding {
     pub plan: Plan,
-    number: usize,
+    /// The number of the sequence.
+    pub number: usize,
     case: Case,
-    difference: Box<Difference>,
+    /// What told.
+    pub difference: Box<Difference>,
     bundle: String,
 }
 
@@ -65,7 +69,7 @@ impl Plan {
         };
         let count = |name: &str, default: usize| usize::try_from(number(name, default as u64)).unwrap();
         let (sequences, first) = (count("SEQUENCES", sequences), count("FIRST", 0));
-        Self { seed: number("SEED", 1), first, sequences, shrinks_max: SHRINKS_MAX }
+        Self { seed: number("SEED", 1), first, sequences, per_bundle: PER_BUNDLE, shrinks_max: SHRINKS_MAX }
     }
 
     /// Tries all sequences, or as far as one fails.
@@ -73,8 +77,8 @@ impl Plan {
         let mut tally = Tally::default();
         let (mut next, end) = (self.first, self.first + self.sequences);
         while next < end {
-            let number = next / PER_BUNDLE;
-            let last = end.min((number + 1) * PER_BUNDLE);
+            let number = next / self.per_bundle;
+            let last = end.min((number + 1) * self.per_bundle);
             let mut dice = Dice::new(self.seed ^ (number as u64).wrapping_mul(0xA076_1D64_78BD_642F));
             let rig = Arc::new(Rig::start(LANES, &mut dice).await);
             let is_over = Arc::new(AtomicBool::new(false));
@@ -144,7 +148,7 @@ impl Plan {
         let edits = vary::edits(&rig.oracle, &rig.bundle, person, &start, rows, &mut dice);
         let mut other = start.clone();
         edits.iter().for_each(|edit: &Edit| other.apply(edit));
-        let asks = sequence(&Scene { rows, states: [&start, &other] }, &mut dice);
+        let asks = sequence(&Scene { rows, states: [&start, &other], edits: &edits }, &mut dice);
         (Case { person, edits, asks }, start)
     }
 }
@@ -171,5 +175,5 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 const SHRINKS_MAX: usize = 2_000;
 /// Sequences that share a bundle, and how many of them run at once.
-const PER_BUNDLE: usize = 100;
+const PER_BUNDLE: usize = 40;
 const LANES: usize = 4;

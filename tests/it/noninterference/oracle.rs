@@ -4,7 +4,8 @@
 //! And the relation that the promise is about: two states that differ in nothing that a person may see, and in nothing that a
 //! policy reads for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -21,12 +22,14 @@ pub enum Sight {
 }
 
 /// What may be seen of a record: nothing, or each field by its place, and all other keys under `*`.
-pub type Seen = Option<BTreeMap<String, Sight>>;
+pub type Seen = Option<Arc<BTreeMap<String, Sight>>>;
 
 /// Answers what people of a directory may see.
 pub struct Oracle {
     /// By person: the roles and teams, as type and id.
     groups: BTreeMap<&'static str, BTreeSet<(String, String)>>,
+    /// What was answered before.
+    known: Mutex<HashMap<String, Seen>>,
 }
 
 /// An attribute of a record.
@@ -52,16 +55,28 @@ impl Oracle {
             let parents = own["parents"].as_array().unwrap().iter();
             (*user, parents.map(|parent| (text(&parent["type"]), text(&parent["id"]))).collect())
         });
-        Self { groups: groups.collect() }
+        Self { groups: groups.collect(), known: Mutex::default() }
     }
 
     /// What a person may see of a record.
     pub fn seen(&self, bundle: &Bundle, person: &str, kind: Kind, record: &Record) -> Seen {
         let facts = facts(bundle, kind, record)?;
+        let key = format!("{person} {kind:?} {facts:?}");
+        let mut known = self.known.lock().unwrap();
+        known.entry(key).or_insert_with(|| self.judged(bundle, person, kind, &facts).map(Arc::new)).clone()
+    }
+
+    fn judged(
+        &self,
+        bundle: &Bundle,
+        person: &str,
+        kind: Kind,
+        facts: &BTreeMap<&'static str, Fact>,
+    ) -> Option<BTreeMap<String, Sight>> {
         let ask = |action: &str, field: Option<(&str, &[&str])>| {
             let applying = bundle.policies.list.iter().filter(|policy| {
                 let About { action: its, kind: of, .. } = policy.about;
-                its == action && of == kind && self.applies(policy, person, &facts, field)
+                its == action && of == kind && self.applies(policy, person, facts, field)
             });
             let (mut is_permitted, mut is_forbidden) = (false, false);
             applying.for_each(|policy| match policy.about.effect {
@@ -163,6 +178,46 @@ impl Oracle {
         })
     }
 
+    /// What a person's request changed though they may neither see it nor, by any policy, change it.
+    pub fn changed(&self, bundle: &Bundle, person: &str, former: &State, now: &State) -> Option<Place> {
+        Kind::ALL.into_iter().find_map(|kind| {
+            former.tables[&kind].iter().find_map(|(id, record)| {
+                let now = now.record(kind, *id);
+                if now == Some(record) {
+                    return None;
+                }
+                let Some(seen) = self.seen(bundle, person, kind, record) else {
+                    return Some((kind, *id, "all of it".to_owned()));
+                };
+                // A record that goes, goes whole.
+                let keys: BTreeSet<&String> = now?.keys().chain(record.keys()).collect();
+                let is_changed = |key: &str| now.is_none_or(|now| now.get(key) != record.get(key));
+                let is_kept = |key: &str| {
+                    let name = if bundle.field_of(kind, key).is_some() { key } else { "*" };
+                    let is_moved = ["stage", "version"].contains(&key);
+                    is_moved
+                        || sight(&seen, name) == Sight::Shown
+                        || self.may_write(bundle, person, kind, name)
+                };
+                let found = keys.into_iter().find(|key| is_changed(key) && !is_kept(key));
+                found.map(|key| (kind, *id, key.clone()))
+            })
+        })
+    }
+
+    /// Whether some policy might let a person write a field.
+    fn may_write(&self, bundle: &Bundle, person: &str, kind: Kind, name: &str) -> bool {
+        let sets = bundle.field_of(kind, name).map(|field| field.sets.clone()).unwrap_or_default();
+        bundle.policies.list.iter().any(|policy| {
+            let About { action, kind: of, .. } = policy.about;
+            let is_on_field = policy.when.iter().all(|condition| match condition {
+                Condition::InSet(set) => sets.contains(set),
+                _ => true,
+            });
+            action == "writeField" && of == kind && self.is_about(policy, person) && is_on_field
+        })
+    }
+
     /// The same for one record.
     pub fn difference_of(
         &self,
@@ -261,17 +316,20 @@ fn may_differ(
         return false;
     }
     let field = bundle.field_of(kind, key);
-    let sight = field.map_or(sight(seen, "*"), |_| sight(seen, key));
+    let own = field.map_or(sight(seen, "*"), |_| sight(seen, key));
     // In a table of text an empty text is as good as none.
     let says = |text: Option<&String>| text.filter(|text| *text != "null").map(|text| text == "\"\"");
     let is_same_kind = says(texts[0]) == says(texts[1]);
     let is_there_alike = texts[0].is_some() == texts[1].is_some();
-    let is_in_composite = key.contains('.');
-    match (sight, field) {
+    // Of a composite of which nothing may be seen, not even that it is there can be told.
+    let inside = |name: &&String| name.starts_with("address.");
+    let is_composite_seen = seen.keys().filter(inside).any(|name| sight(seen, name) != Sight::Hidden);
+    let is_in_composite = key.contains('.') && (is_composite_seen || sight(seen, "*") == Sight::Shown);
+    match (own, field) {
         (Sight::Shown, _) => false,
         // A mask, a null and a value in its place say that there is a key.
         (Sight::Masked, Some(field)) if field.mask.is_some() => is_same_kind && is_there_alike,
-        (_, Some(field)) if field.hide == Hide::Remove && !is_in_composite => true,
+        (_, Some(field)) if (field.hide == Hide::Remove || key.contains('.')) && !is_in_composite => true,
         (_, None) if !is_in_composite => true,
         // Where the style leaves out what is null, that shows too.
         _ => is_there_alike && (bundle.style.writes_null || is_same_kind),

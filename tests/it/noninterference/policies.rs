@@ -111,13 +111,14 @@ fn writing(policies: &mut Policies, dice: &mut Dice) {
 
 fn reading(policies: &mut Policies, kind: Kind, dice: &mut Dice) {
     let view = About { effect: "permit", action: "view", kind };
-    if dice.one_in(2) {
+    if !dice.one_in(3) {
         policies.anybody(view, Vec::new());
     }
     for _ in 0..1 + dice.below(2) {
         policies.one(view, None, dice);
     }
-    if dice.one_in(4) {
+    // What is inside of other records often lacks what such a guard looks at.
+    if dice.one_in(if kind == Kind::Contact { 2 } else { 4 }) {
         policies.one(About { effect: "forbid", ..view }, None, dice);
     }
     let read = About { action: "readField", ..view };
@@ -158,7 +159,7 @@ impl Policies {
         let mut test = || *dice.one_of(tests(about.kind));
         let (one, other, third) = (test(), test(), test());
         if !dice.one_in(3) || (about.effect == "forbid" && when.is_empty()) {
-            when.push(if dice.one_in(6) { Condition::Not(one) } else { Condition::On(one) });
+            when.push(if dice.one_in(4) { Condition::Not(one) } else { Condition::On(one) });
         }
         if dice.one_in(6) {
             when.push(Condition::Either(other, third));

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::hostile;
 use super::model::answer::{body_of, etag};
-use super::model::{Kind, State};
+use super::model::{Edit, Kind, State};
 use super::vary::Rows;
 
 /// A request, as it is sent.
@@ -28,6 +28,8 @@ pub struct Ask {
 pub struct Scene<'a> {
     pub rows: Rows,
     pub states: [&'a State; 2],
+    /// How they differ.
+    pub edits: &'a [Edit],
 }
 
 impl Ask {
@@ -118,16 +120,18 @@ type Make = fn(&Scene<'_>, &mut Dice) -> Ask;
 /// Every kind of request, with how often it is drawn.
 const GRAMMAR: &[(usize, Make)] = &[
     (9, one),
-    (10, list),
+    (12, list),
+    (3, page),
     (2, search),
     (2, recent),
     (2, table),
     (1, |_, _| Ask::new("GET", "/report")),
     (1, |scene, dice| Ask::new("GET", format!("/deals/{}/history", id(scene, Kind::Deal, dice)))),
     (3, create),
-    (6, patch),
+    (5, patch),
     (4, patch_contact),
-    (3, put),
+    (3, wrong),
+    (2, put),
     (3, step),
     (1, |scene, dice| Ask::new("DELETE", format!("/deals/{}", id(scene, Kind::Deal, dice)))),
     (2, bulk),
@@ -137,8 +141,16 @@ fn kind(dice: &mut Dice) -> Kind {
     *dice.one_of(&[Kind::Deal, Kind::Deal, Kind::Contact, Kind::Company])
 }
 
-/// The id of a record in one of the states, or near one.
+/// The id of a record in one of the states, often of one that differs, or near one.
 pub fn id(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> u64 {
+    // Whole records that differ are hidden ones.
+    let is_in_part = !dice.one_in(3);
+    let differs = scene.edits.iter().filter(|edit| matches!(edit, Edit::Set { .. }) == is_in_part);
+    let differs = differs.map(Edit::place).filter(|(of, _)| *of == kind);
+    let differs: Vec<u64> = differs.map(|(_, id)| id).collect();
+    if !differs.is_empty() && dice.one_in(2) {
+        return *dice.one_of(&differs);
+    }
     let ids: Vec<u64> = scene.states[dice.below(2)].tables[&kind].keys().copied().collect();
     match ids.get(dice.below(ids.len().max(1))) {
         Some(id) if !dice.one_in(12) => *id,
@@ -170,7 +182,7 @@ fn one(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let id = id(scene, kind, dice);
     let mut pairs = Vec::new();
     if dice.one_in(4) {
-        pairs.push(format!("select={}", names(kind, dice)));
+        pairs.push(format!("select={}", names(scene, kind, dice)));
     }
     if dice.one_in(4) {
         pairs.push(format!(
@@ -179,9 +191,9 @@ fn one(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
         ));
     }
     let mut ask = Ask::new(get(dice), with_query(format!("/{}/{id}", kind.path()), &pairs));
-    if dice.one_in(4) {
+    if dice.one_in(3) {
         let body = body_of(scene.states[dice.below(2)], kind, id);
-        let name = dice.pick(&["If-None-Match", "If-Match", "If-Range"]);
+        let name = dice.pick(&["If-None-Match", "If-Match"]);
         ask.headers.push(format!("{name}: {}", if dice.one_in(4) { "*".to_owned() } else { etag(&body) }));
     }
     ask
@@ -190,36 +202,43 @@ fn one(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 fn list(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let kind = kind(dice);
     let mut pairs = Vec::new();
-    for _ in 0..dice.below(4).saturating_sub(1) {
-        pairs.push(condition(scene, kind, dice));
-    }
-    if dice.one_in(4) {
-        let sign = dice.pick(&["", "-", ""]);
-        pairs.push(match dice.one_in(3) {
-            true if kind == Kind::Deal => {
-                format!("order_by={}%20{}", key(kind, dice), dice.pick(&["desc", "asc", "DESC", "down"]))
+    // One thing at a time, as a rule: a request is refused for any part of it.
+    for _ in 0..*dice.one_of(&[0, 1, 1, 1, 1, 2, 3]) {
+        pairs.push(match dice.below(9) {
+            0..3 => condition(scene, kind, dice),
+            3 if kind == Kind::Deal => {
+                let direction = dice.pick(&["desc", "asc", "DESC", "down"]);
+                format!("order_by={}%20{direction}", key(scene, kind, dice))
             }
-            _ => format!("sort={sign}{},id", key(kind, dice)),
+            3..6 => format!("sort={}{},id", dice.pick(&["", "-"]), key(scene, kind, dice)),
+            6 => format!("select={}", names(scene, kind, dice)),
+            7 => format!("expand={}", dice.pick(&["contact", "company", "none", "deals", "contact,company"])),
+            _ if scene.rows == Rows::Stay => {
+                format!("page={}&per_page={}", 1 + dice.below(3), 1 + dice.below(6))
+            }
+            _ => continue,
         });
-    }
-    if dice.one_in(5) {
-        pairs.push(format!("select={}", names(kind, dice)));
-    }
-    if dice.one_in(5) {
-        pairs.push(format!(
-            "expand={}",
-            dice.pick(&["contact", "company", "none", "deals", "contact,company"])
-        ));
-    }
-    if scene.rows == Rows::Stay && dice.one_in(3) {
-        pairs.push(format!("page={}&per_page={}", 1 + dice.below(3), 1 + dice.below(6)));
     }
     Ask::new(get(dice), with_query(format!("/{}", kind.path()), &pairs))
 }
 
+/// A page in some order; where rows come and go, a list in that order.
+fn page(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
+    let kind = kind(dice);
+    let keys: &[&str] = match kind {
+        Kind::Deal => &["title", "stage", "owner_id", "amount"],
+        Kind::Contact | Kind::Company => &["name", "owner_id"],
+    };
+    let mut pairs = vec![format!("sort={}{}", dice.pick(&["", "-"]), dice.pick(keys))];
+    if scene.rows == Rows::Stay {
+        pairs.push(format!("page={}&per_page={}", 1 + dice.below(2), 1 + dice.below(3)));
+    }
+    Ask::new("GET", with_query(format!("/{}", kind.path()), &pairs))
+}
+
 /// A filter, in one of the forms.
 fn condition(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> String {
-    let key = key(kind, dice);
+    let key = key(scene, kind, dice);
     let value = plain(&held(scene, kind, &key, dice));
     let operator =
         dice.pick(&["gte", "lte", "eq", "ne", "gt", "contains", "startswith", "isnull", "in", "regex"]);
@@ -265,16 +284,23 @@ fn table(_: &Scene<'_>, dice: &mut Dice) -> Ask {
     Ask::new(get(dice), format!("/deals.csv{query}"))
 }
 
-fn key(kind: Kind, dice: &mut Dice) -> String {
+fn key(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> String {
+    let differs = scene.edits.iter().filter_map(|edit| match edit {
+        Edit::Set { kind: of, key, .. } if *of == kind => Some(key.clone()),
+        _ => None,
+    });
+    let differs: Vec<String> = differs.collect();
     match dice.below(12) {
-        0 => dice.one_of(kind.twins()).0.to_owned(),
+        2..7 if !differs.is_empty() => dice.one_of(&differs).clone(),
+        0 if dice.one_in(2) => dice.one_of(kind.twins()).0.to_owned(),
+        0 => dice.pick(&["contact.email", "contact.name", "company.credit", "company.name"]).to_owned(),
         1 => dice.pick(&["id", "kind", "nothing", "cf_1", "address", "Margin", "constructor"]).to_owned(),
         _ => (*dice.one_of(kind.keys())).to_owned(),
     }
 }
 
-fn names(kind: Kind, dice: &mut Dice) -> String {
-    let names: Vec<String> = (0..1 + dice.below(3)).map(|_| key(kind, dice)).collect();
+fn names(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> String {
+    let names: Vec<String> = (0..1 + dice.below(3)).map(|_| key(scene, kind, dice)).collect();
     let more = dice.pick(&["", "", ",contact", ",contact.email", ",*", ",company.credit,company.name"]);
     names.join(",") + more
 }
@@ -287,10 +313,12 @@ fn with_query(path: String, pairs: &[String]) -> String {
 pub fn members(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> Vec<(String, String)> {
     let mut members = Vec::new();
     for _ in 0..1 + dice.below(4) / 2 {
-        let key = Some(key(kind, dice)).filter(|key| key != "id").unwrap_or("title".to_owned());
+        let key = Some(key(scene, kind, dice)).filter(|key| key != "id").unwrap_or("title".to_owned());
         let value = match dice.below(3) {
             0 => held(scene, kind, &key, dice),
-            1 => dice.pick(&["null", "\"\"", "\"***\"", "0", "{}", "[]", "\"new\""]).to_owned(),
+            1 => dice
+                .pick(&["null", "\"no number\"", "\"\"", "\"***\"", "0", "{}", "[]", "\"new\""])
+                .to_owned(),
             _ => super::model::random_value(&key, dice),
         };
         members.push(match key.split_once('.') {
@@ -327,13 +355,34 @@ fn create(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 }
 
 fn patch(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
-    let target = format!("/deals/{}", id(scene, Kind::Deal, dice));
-    Ask::with("PATCH", target, object(&unique(members(scene, Kind::Deal, dice))))
+    let id = id(scene, Kind::Deal, dice);
+    let mut members = members(scene, Kind::Deal, dice);
+    if dice.one_in(6) {
+        let other = self::id(scene, Kind::Deal, dice).to_string();
+        members = vec![("id".to_owned(), other), ("title".to_owned(), "\"taken\"".to_owned())];
+    }
+    let mut ask = Ask::with("PATCH", format!("/deals/{id}"), object(&unique(members)));
+    if dice.one_in(6) {
+        ask.headers
+            .push(format!("If-Match: {}", etag(&body_of(scene.states[dice.below(2)], Kind::Deal, id))));
+    }
+    ask
 }
 
 fn patch_contact(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let target = format!("/contacts/{}", id(scene, Kind::Contact, dice));
     Ask::with("PATCH", target, object(&unique(members(scene, Kind::Contact, dice))))
+}
+
+/// A change that the CRM does not take, and whose error says what it holds.
+fn wrong(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
+    let kind = *dice.one_of(&[Kind::Deal, Kind::Contact]);
+    let keys: &[&str] = match kind {
+        Kind::Deal => &["amount", "owner_id", "flagged", "team_id", "address"],
+        Kind::Contact | Kind::Company => &["owner_id", "vip", "team_id"],
+    };
+    let body = format!("{{\"{}\":\"no such value\"}}", dice.pick(keys));
+    Ask::with("PATCH", format!("/{}/{}", kind.path(), id(scene, kind, dice)), body)
 }
 
 /// A record as it stands in one of the states, with all or some of its keys.
@@ -358,7 +407,11 @@ fn step(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 }
 
 fn bulk(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
-    let ids: Vec<String> = (0..1 + dice.below(3)).map(|_| id(scene, Kind::Deal, dice).to_string()).collect();
+    let mut ids: Vec<u64> = (0..1 + dice.below(2)).map(|_| id(scene, Kind::Deal, dice)).collect();
+    // One that is there in one of the states only, behind one that is not to be written so.
+    let whole = scene.edits.iter().filter(|edit| !matches!(edit, Edit::Set { .. })).map(Edit::place);
+    ids.extend(whole.filter(|(kind, _)| *kind == Kind::Deal).map(|(_, id)| id).take(dice.below(2)));
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let set = object(&unique(members(scene, Kind::Deal, dice)));
     Ask::with("POST", "/deals/bulk", format!("{{\"ids\":[{}],\"set\":{set}}}", ids.join(",")))
 }

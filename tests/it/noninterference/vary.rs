@@ -59,8 +59,14 @@ fn edit(state: &State, rows: Rows, dice: &mut Dice) -> Edit {
     let Some(id) = ids.get(dice.below(ids.len().max(1))).copied() else {
         return Edit::Remove { kind, id: 0 };
     };
-    if dice.one_in(4) {
-        return Edit::Put { kind, id, record: record(rows, kind, dice) };
+    match dice.below(10) {
+        0 | 1 => return Edit::Put { kind, id, record: record(rows, kind, dice) },
+        2 if kind == Kind::Deal => {
+            let mut record = state.record(kind, id).cloned().unwrap_or_default();
+            record.retain(|key, _| !key.starts_with("address."));
+            return Edit::Put { kind, id, record };
+        }
+        _ => {}
     }
     let key = match dice.one_in(8) {
         true => dice.pick(&["cf_1", "margin_pct2", "address.note", "kind2"]).to_owned(),

@@ -9,6 +9,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::mask::Mask;
 use crate::bundle::profile::types::{FieldSpec, Hide, RecordType};
 use crate::json::scan::levels::LevelId;
+use crate::model::seeded::{Fault, is_seeded};
 
 /// What happens to a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +59,14 @@ pub fn acts<'p>(
             Some(field) => field_act(profile, field, verdict.field(index)),
             None => Act::Drop,
         },
-        SlotMeaning::Container(level) if shows_any(level) => Act::Container(level),
-        SlotMeaning::Unknown if verdict.unclassified() == Visibility::Shown => Act::Copy,
+        SlotMeaning::Container(level) if shows_any(level) || is_seeded(Fault::EmptyCompositesStay) => {
+            Act::Container(level)
+        }
+        SlotMeaning::Unknown
+            if verdict.unclassified() == Visibility::Shown || is_seeded(Fault::UnclaimedKeysPass) =>
+        {
+            Act::Copy
+        }
         SlotMeaning::Container(_) | SlotMeaning::Unknown => Act::Drop,
     };
     spec.slots.iter().map(|slot| act(slot.meaning)).collect()
@@ -69,6 +76,7 @@ fn field_act<'p>(profile: &'p Profile, field: &'p FieldSpec, visibility: Visibil
     match (visibility, &field.mask) {
         (Visibility::Shown, _) => match &field.embeds {
             None => Act::Copy,
+            Some(_) if is_seeded(Fault::EmbeddedRecordsPass) => Act::Copy,
             Some(embed) => match profile.type_named(&embed.type_name) {
                 Some((type_index, _)) => Act::Embedded(Box::new(Embedded {
                     type_index,
@@ -78,6 +86,7 @@ fn field_act<'p>(profile: &'p Profile, field: &'p FieldSpec, visibility: Visibil
                 None => Act::Drop,
             },
         },
+        (Visibility::Masked, Some(_)) if is_seeded(Fault::MaskIsForgotten) => Act::Copy,
         (Visibility::Masked, Some(mask)) => Act::Mask(mask, Box::new(hide(field))),
         (Visibility::Masked | Visibility::Hidden, _) => hide(field),
     }

@@ -19,6 +19,7 @@ use crate::json::scan::lex::{byte, key_and_value, skip_space, value_end};
 use crate::json::scan::object::{Scan, Scanner, decoded};
 use crate::json::scan::{PADDING, Stop};
 use crate::json::token;
+use crate::model::seeded::{Fault, is_seeded};
 
 /// An answer on its way.
 pub struct Envelope<'p, J> {
@@ -228,19 +229,22 @@ impl<'p, J: Judge> Envelope<'p, J> {
         let end = || value_end(source, spot.value, depth);
         let Some(places) = places else {
             let end = end()?;
+            if is_seeded(Fault::UndescribedPlacesPass) {
+                self.copy(source, spot, end);
+            }
             self.writer.is_cut = true;
             return Ok(end);
         };
         match places.end() {
             Some(Place::Record(location)) => self.located(source, spot, *location, depth),
-            Some(Place::Whole) => {
-                let end = end()?;
-                self.copy(source, spot, end);
-                Ok(end)
-            }
-            Some(Place::Total(treatment)) => {
+            Some(Place::Total(treatment)) if !is_seeded(Fault::TotalsStay) => {
                 let end = end()?;
                 self.total(source, spot, treatment);
+                Ok(end)
+            }
+            Some(Place::Whole | Place::Total(_)) => {
+                let end = end()?;
+                self.copy(source, spot, end);
                 Ok(end)
             }
             None => self.open(source, spot, places, depth),
@@ -367,6 +371,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
         match shown {
             IsShown::Yes => self.rows_shown += u64::from(number == 0),
             IsShown::No => {
+                self.rows_shown += u64::from(is_seeded(Fault::HiddenRowsAreCounted));
                 self.writer.is_cut = true;
                 self.output.truncate(before);
             }

@@ -15,6 +15,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::types::RecordType;
 use crate::json::scan::levels::{LevelId, Slot};
 use crate::json::scan::object::{NO_OBJECT, Node, SLOT_WORDS, Slots, decoded};
+use crate::model::seeded::{Fault, is_seeded};
 
 /// Judges and writes the records of one answer.
 pub struct Writer<'p, J> {
@@ -126,7 +127,7 @@ impl<'p, J: Judge> Writer<'p, J> {
         });
         let Judgement::Verdict(number) = judgement else { return Err(Halt::Lacking) };
         let verdict = self.judge.verdict(number);
-        if !verdict.view.is_allow() {
+        if !verdict.view.is_allow() && !is_seeded(Fault::HiddenRowsStay) {
             self.is_cut = true;
             self.groups.hide((record.type_index, number), &record_type.name, id, verdict);
             return Ok(Some(IsShown::No));
