@@ -131,6 +131,7 @@ const GRAMMAR: &[(usize, Make)] = &[
     (5, patch),
     (4, patch_contact),
     (3, wrong),
+    (3, other_id),
     (2, put),
     (3, step),
     (1, |scene, dice| Ask::new("DELETE", format!("/deals/{}", id(scene, Kind::Deal, dice)))),
@@ -356,12 +357,8 @@ fn create(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 
 fn patch(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let id = id(scene, Kind::Deal, dice);
-    let mut members = members(scene, Kind::Deal, dice);
-    if dice.one_in(6) {
-        let other = self::id(scene, Kind::Deal, dice).to_string();
-        members = vec![("id".to_owned(), other), ("title".to_owned(), "\"taken\"".to_owned())];
-    }
-    let mut ask = Ask::with("PATCH", format!("/deals/{id}"), object(&unique(members)));
+    let body = object(&unique(members(scene, Kind::Deal, dice)));
+    let mut ask = Ask::with("PATCH", format!("/deals/{id}"), body);
     if dice.one_in(6) {
         ask.headers
             .push(format!("If-Match: {}", etag(&body_of(scene.states[dice.below(2)], Kind::Deal, id))));
@@ -383,6 +380,14 @@ fn wrong(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     };
     let body = format!("{{\"{}\":\"no such value\"}}", dice.pick(keys));
     Ask::with("PATCH", format!("/{}/{}", kind.path(), id(scene, kind, dice)), body)
+}
+
+/// A change whose body names another record than its path.
+fn other_id(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
+    let kind = *dice.one_of(&[Kind::Deal, Kind::Contact]);
+    let key = if kind == Kind::Deal { "title" } else { "name" };
+    let (id, other) = (id(scene, kind, dice), id(scene, kind, dice));
+    Ask::with("PATCH", format!("/{}/{id}", kind.path()), format!("{{\"id\":{other},\"{key}\":\"taken\"}}"))
 }
 
 /// A record as it stands in one of the states, with all or some of its keys.

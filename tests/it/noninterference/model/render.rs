@@ -40,7 +40,7 @@ fn summary(state: &State, kind: Kind, id: u64) -> String {
     let Some(record) = state.record(kind, id) else { return "null".to_owned() };
     let keys: &[&str] = match kind {
         Kind::Deal => &["title", "stage", "amount", "amount_fmt", "internal"],
-        Kind::Contact => &["name", "email", "email_html", "vip"],
+        Kind::Contact => &["name", "email", "email_html"],
         Kind::Company => &["name", "tier", "credit", "credit_fmt"],
     };
     let is_in = |key: &str| {
