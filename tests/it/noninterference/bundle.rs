@@ -221,14 +221,17 @@ fn reads(kind: Kind, dice: &mut Dice) -> String {
     totals.push("{ at = \"$.count\", when_rows_hidden = \"count-shown\" }".to_owned());
     totals.retain(|_| !dice.one_in(4));
     let complete = dice.pick(&["complete = true", "complete = true", "complete = false"]);
+    let push_down = dice.pick(&["", PUSH_DOWN, PUSH_DOWN]);
+    let push_down = if kind == Kind::Deal { push_down } else { "" };
     let mut text = format!(
         "[[routes]]\nmatch = \"GET,HEAD /{path}\"\naction = \"list\"\nrecords = {{ at = \"$.data[*]\", type = \"{name}\", {complete} }}\n\
-         totals = [{}]\nkeep = [\"$.page\"]\nhidden_rows = \"{hidden_rows}\"\n[routes.query]\n",
+         totals = [{}]\nkeep = [\"$.page\"]\nhidden_rows = \"{hidden_rows}\"\n{push_down}[routes.query]\n",
         totals.join(", ")
     );
     let list = if kind == Kind::Deal { DEAL_QUERY } else { PEOPLE_QUERY };
     for line in list.lines().filter(|line| !line.is_empty()) {
-        if line.starts_with("page") || !dice.one_in(8) {
+        let is_needed = line.starts_with("page") || line.starts_with("filter =");
+        if is_needed || !dice.one_in(8) {
             text.push_str(&format!("{line}\n"));
         }
     }
@@ -252,12 +255,23 @@ fn writes(style: Style, dice: &mut Dice) -> String {
         "errors = [{ status = [409], records = { at = \"$.existing\", type = \"Deal\", complete = true } }, { status = [422], keep = [\"$.key\"] }]\n",
         "",
     ];
-    let mut text = WRITES.replace("ERRORS", dice.pick(&errors));
+    let errors = dice.pick(&errors);
+    let mut text = WRITES.replace("ERRORS", errors);
     if style.clears {
         let resend = dice.pick(&["", ", resend = { phone = \"$\" }"]);
         text = text.replace("CLEARS", &format!(", clears = [\"phone\"]{resend}"));
     }
-    text.replace("CLEARS", "")
+    // Tags are the CRM's only where it looks at them.
+    let tag = "version = { from = \"header.etag\", to = \"header.if-match\" }";
+    let number = "version = { from = \"record.version\", to = \"body.$.version\" }";
+    let pinned = if style.is_conditional { tag } else { number };
+    // One status says one thing.
+    let is_taken = pinned == number && errors.contains("409");
+    let version = dice.pick(&["", "version = \"read-again\"", pinned, pinned]);
+    let version = if is_taken && version == pinned { "" } else { version };
+    let hidden =
+        if version == pinned { ", hidden = \"keep\", ignored = [\"contact\", \"company\"]" } else { "" };
+    text.replace("CLEARS", "").replace("VERSION", version).replace("HIDDEN", hidden)
 }
 
 fn others(fields: &BTreeMap<(Kind, String), Field>, dice: &mut Dice) -> String {
@@ -331,9 +345,13 @@ owner_id = { role = \"filter\", form = \"key\" }
 margin = { role = \"filter\", form = \"key\" }
 \"contact.email\" = { role = \"filter\", form = \"key\" }
 \"company.credit\" = { role = \"filter\", form = \"key\" }
+filter = { role = \"filter\", form = \"tree\", name = \"field\", operator = \"op\", value = \"value\", operators = [\"eq\", \"gte\", \"lte\", \"contains\", \"in\"], and = \"and\", or = \"or\" }
 format = \"ignored\"
 debug = \"refused\"
 ";
+
+const PUSH_DOWN: &str = "push_down = { into = \"filter\", attributes = { owner = { at = \"owner_id\", as = \"number\" }, \
+    team = { at = \"team_id\", as = \"number\" }, stage = \"stage\", flagged = \"flagged\" }, equal = \"eq\", in = \"in\" }\n";
 
 const PEOPLE_QUERY: &str = "
 page = \"paging\"
@@ -360,6 +378,7 @@ action = \"edit\"
 type = \"Deal\"
 before = \"GET,HEAD /deals/{id:int}\"
 writes = { at = \"$\", semantics = \"merge\" }
+VERSION
 also = [{ action = \"assign\", when = { at = \"$.owner_id\", changes = true } }]
 records = { at = \"$\", complete = true }
 ERRORS
@@ -368,7 +387,8 @@ match = \"PUT /deals/{id:int}\"
 action = \"edit\"
 type = \"Deal\"
 before = \"GET,HEAD /deals/{id:int}\"
-writes = { at = \"$\", semantics = \"replace\" }
+writes = { at = \"$\", semantics = \"replace\"HIDDEN }
+VERSION
 also = [{ action = \"assign\", when = { at = \"$.owner_id\", changes = true } }]
 records = { at = \"$\", complete = true }
 ERRORS

@@ -324,7 +324,9 @@ fn may_differ(
     // Of a composite of which nothing may be seen, not even that it is there can be told.
     let inside = |name: &&String| name.starts_with("address.");
     let is_composite_seen = seen.keys().filter(inside).any(|name| sight(seen, name) != Sight::Hidden);
-    let is_in_composite = key.contains('.') && (is_composite_seen || sight(seen, "*") == Sight::Shown);
+    // A change of a part may erase keys beside it that no field claims, and is refused where there are any.
+    let is_in_composite =
+        key.contains('.') && (field.is_none() || is_composite_seen || sight(seen, "*") == Sight::Shown);
     match (own, field) {
         (Sight::Shown, _) => false,
         // A mask, a null and a value in its place say that there is a key.

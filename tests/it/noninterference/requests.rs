@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::hostile;
 use super::model::answer::{body_of, etag};
-use super::model::{Edit, Kind, State};
+use super::model::{Edit, Kind, Record, State};
 use super::vary::Rows;
 
 /// A request, as it is sent.
@@ -42,10 +42,10 @@ impl Ask {
     }
 
     /// The bytes of a request that keeps its connection.
-    pub fn bytes(&self, key: &str) -> Vec<u8> {
+    pub fn bytes(&self, key: &str, last_tag: &str) -> Vec<u8> {
         let Self { method, target, headers, body } = self;
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: lockkeeper.test\r\n{key}\r\n");
-        headers.iter().for_each(|line| text.push_str(&format!("{line}\r\n")));
+        headers.iter().for_each(|line| text.push_str(&format!("{}\r\n", line.replace(LAST_TAG, last_tag))));
         if let Some(body) = body {
             text.push_str(&format!("Content-Length: {}\r\n", body.len()));
             if !headers.iter().any(|line| line.starts_with("Content-Type:")) {
@@ -148,7 +148,10 @@ pub fn id(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> u64 {
     let is_in_part = !dice.one_in(3);
     let differs = scene.edits.iter().filter(|edit| matches!(edit, Edit::Set { .. }) == is_in_part);
     let differs = differs.map(Edit::place).filter(|(of, _)| *of == kind);
-    let differs: Vec<u64> = differs.map(|(_, id)| id).collect();
+    let mut differs: Vec<u64> = differs.map(|(_, id)| id).collect();
+    if kind == Kind::Deal && dice.one_in(2) {
+        differs = around(scene);
+    }
     if !differs.is_empty() && dice.one_in(2) {
         return *dice.one_of(&differs);
     }
@@ -158,6 +161,15 @@ pub fn id(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> u64 {
         Some(id) => id + 1,
         None => 1,
     }
+}
+
+/// Deals that are written with a contact that differs.
+fn around(scene: &Scene<'_>) -> Vec<u64> {
+    let contacts = scene.edits.iter().map(Edit::place).filter(|(kind, _)| *kind == Kind::Contact);
+    let contacts: Vec<String> = contacts.map(|(_, id)| id.to_string()).collect();
+    let deals = scene.states[0].tables[&Kind::Deal].iter();
+    let is_with = |deal: &Record| deal.get("contact_id").is_some_and(|id| contacts.contains(id));
+    deals.filter(|(_, deal)| is_with(deal)).map(|(id, _)| *id).collect()
 }
 
 /// What a record of one of the states holds under a key.
@@ -192,10 +204,15 @@ fn one(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
         ));
     }
     let mut ask = Ask::new(get(dice), with_query(format!("/{}/{id}", kind.path()), &pairs));
-    if dice.one_in(3) {
+    if dice.one_in(if pairs.is_empty() { 2 } else { 6 }) {
         let body = body_of(scene.states[dice.below(2)], kind, id);
         let name = dice.pick(&["If-None-Match", "If-Match"]);
-        ask.headers.push(format!("{name}: {}", if dice.one_in(4) { "*".to_owned() } else { etag(&body) }));
+        let tag = match dice.below(8) {
+            0 => "*".to_owned(),
+            1..4 => LAST_TAG.to_owned(),
+            _ => etag(&body),
+        };
+        ask.headers.push(format!("{name}: {tag}"));
     }
     ask
 }
@@ -261,7 +278,9 @@ fn condition(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> String {
             )
         }
         4 => {
-            let tree = format!("{{\"and\":[{{\"field\":\"{key}\",\"op\":\"{operator}\",\"value\":\"x\"}}]}}");
+            let (value, joined) = (held(scene, kind, &key, dice), dice.pick(&["and", "or"]));
+            let clause = format!("{{\"field\":\"{key}\",\"op\":\"{operator}\",\"value\":{value}}}");
+            let tree = format!("{{\"{joined}\":[{clause}]}}");
             format!("filter={}", utf8_percent_encode(&tree, NON_ALPHANUMERIC))
         }
         _ => format!("{key}__{operator}={value}"),
@@ -360,8 +379,8 @@ fn patch(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let body = object(&unique(members(scene, Kind::Deal, dice)));
     let mut ask = Ask::with("PATCH", format!("/deals/{id}"), body);
     if dice.one_in(6) {
-        ask.headers
-            .push(format!("If-Match: {}", etag(&body_of(scene.states[dice.below(2)], Kind::Deal, id))));
+        let tag = etag(&body_of(scene.states[dice.below(2)], Kind::Deal, id));
+        ask.headers.push(format!("If-Match: {}", if dice.one_in(2) { LAST_TAG } else { &tag }));
     }
     ask
 }
@@ -422,3 +441,5 @@ fn bulk(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 }
 
 const SEQUENCE_MAX: usize = 8;
+/// Stands for the tag that the caller was given last.
+pub const LAST_TAG: &str = "{last tag}";

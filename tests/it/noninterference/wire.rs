@@ -14,28 +14,41 @@ use super::requests::Ask;
 pub struct Caller {
     address: SocketAddr,
     key: String,
+    /// The tag of the last answer that had one.
+    tag: String,
     stream: Option<TcpStream>,
 }
 
 impl Caller {
     pub fn new(address: SocketAddr, person: &str, slot: usize) -> Self {
-        Self { address, key: format!("{KEY_HEADER}: {}", key(person, slot)), stream: None }
+        Self {
+            address,
+            key: format!("{KEY_HEADER}: {}", key(person, slot)),
+            tag: "\"none\"".to_owned(),
+            stream: None,
+        }
     }
 
     /// What is answered, as far as two answers may be told apart.
     pub async fn ask(&mut self, ask: &Ask) -> TestReply {
-        let bytes = ask.bytes(&self.key);
+        let bytes = ask.bytes(&self.key, &self.tag);
         let is_head = ask.method == "HEAD";
+        let reply = self.answer(ask, &bytes, is_head).await;
+        self.tag = reply.header("etag").map_or(std::mem::take(&mut self.tag), str::to_owned);
+        reply.observable()
+    }
+
+    async fn answer(&mut self, ask: &Ask, bytes: &[u8], is_head: bool) -> TestReply {
         if let Some(stream) = self.stream.take()
-            && let Some(reply) = self.exchange(stream, &bytes, is_head).await
+            && let Some(reply) = self.exchange(stream, bytes, is_head).await
         {
-            return reply.observable();
+            return reply;
         }
         // The other side had closed before it saw anything.
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let reply = self.exchange(stream, &bytes, is_head).await;
-        reply.unwrap_or_else(|| panic!("no answer to {ask}")).observable()
+        let reply = self.exchange(stream, bytes, is_head).await;
+        reply.unwrap_or_else(|| panic!("no answer to {ask}"))
     }
 
     async fn exchange(&mut self, mut stream: TcpStream, bytes: &[u8], is_head: bool) -> Option<TestReply> {

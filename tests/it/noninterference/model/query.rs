@@ -89,6 +89,9 @@ fn holds(of: &dyn Fn(&str) -> Value, tree: &Value) -> bool {
         other => other.to_string(),
     };
     let operator = tree["op"].as_str().unwrap_or("eq");
+    if let (Some(values), Some(field)) = (tree["value"].as_array(), tree["field"].as_str()) {
+        return values.iter().any(|value| compare(&of(field), value) == Ordering::Equal);
+    }
     tree["field"].as_str().is_none_or(|field| matches(&of(field), operator, &text))
 }
 
