@@ -20,6 +20,7 @@ mod versions;
 mod merge_back;
 mod bulk;
 mod upsert;
+mod forms;
 mod records;
 mod bad_input;
 mod any_crm;

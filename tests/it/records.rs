@@ -135,3 +135,26 @@ async fn moves_of_one_record_come_one_after_another() {
         assert_eq!(sidecar.crm_writes().len(), 1);
     }
 }
+
+/// Nobody gains a record by writing their own team into it, and nobody gives one away unasked.
+#[tokio::test]
+async fn a_team_is_judged_before_and_after() {
+    let forbid = r#"@id("test.team") forbid (principal in Role::"manager", action == Action::"edit", resource is Deal)
+        unless { resource has team && principal in resource.team };"#;
+    let sidecar = TestSidecar::with(|options| options.policies(forbid)).await;
+    let manager = sidecar.as_person("manager-east");
+    let patch = async |body: &str| {
+        let reply = manager.patch("/api/deals/42", body).await;
+        (reply.status, (reply.status >= 400).then(|| reply.reason()))
+    };
+    let denied = (403, Some("denied".to_owned()));
+    assert_eq!(patch(r#"{"title":"x"}"#).await, (200, None));
+    for body in [r#"{"team_id":20}"#, r#"{"team_id":null}"#, r#"{"team_id":99}"#, r#"{"team_id":[10]}"#] {
+        assert_eq!(patch(body).await, denied, "{body}");
+    }
+    assert_eq!(sidecar.crm_caller().patch("/api/deals/42", r#"{"team_id":20}"#).await.status, 200);
+    for body in [r#"{"team_id":10}"#, r#"{"team_id":10,"title":"x"}"#, r#"{"title":"x"}"#] {
+        assert_eq!(patch(body).await, denied, "{body}");
+    }
+    assert_eq!(sidecar.crm_writes().iter().filter(|line| line.starts_with("PATCH")).count(), 2);
+}

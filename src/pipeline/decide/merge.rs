@@ -47,8 +47,8 @@ pub struct Merging<'m> {
 }
 
 impl Merging<'_> {
-    /// Whether the caller is shown something of the record that cannot be merged back: records inside of a field, or what
-    /// they cannot be answered at all. Does not depend on what is hidden.
+    /// Whether something that the caller cannot see cannot be merged back: records inside of a field, or a field whose hiding
+    /// takes more along than itself. Found from the verdict alone, never from the values.
     pub fn is_impossible(&self) -> bool {
         let mut fields = self.record_type.fields.iter().enumerate();
         fields.any(|(index, field)| {
