@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
+use super::super::canonical::check_method_override;
 use super::form;
 use super::multipart;
 use crate::bundle::profile::route::body::{BodyKind, BodySpec};
@@ -50,11 +51,18 @@ pub fn read(
         return Err(Reason::BodyCoding.into());
     }
     let document = match kind {
-        BodyKind::Json => Document::parse(body, limits).map_err(refused)?,
+        BodyKind::Json => json(body, limits)?,
         BodyKind::Form => object_of(&form::read(&body)?, spec, limits)?,
         BodyKind::Multipart => object_of(&multipart::read(&body, content_type)?, spec, limits)?,
     };
     Ok(Some(ReadBody { document, kind, json_in: spec.json_in.clone() }))
+}
+
+/// Some CRMs take the method from a key of JSON as they do from one of a form.
+fn json(body: Bytes, limits: &JsonLimits) -> Result<Document, Problem> {
+    let document = Document::parse(body, limits).map_err(refused)?;
+    document.root().members().try_for_each(|member| check_method_override(&member.key()))?;
+    Ok(document)
 }
 
 fn kind_of(content_type: &str) -> Option<BodyKind> {
@@ -198,6 +206,7 @@ mod tests {
     }
 
     const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/json";
 
     #[test]
     fn a_form_is_the_object_of_its_keys() {
@@ -214,6 +223,15 @@ mod tests {
         check(&all(), FORM, "args=1%7D,%22stage%22:%7B%22a%22:1", Err(Reason::JsonSyntax));
         check(&all(), FORM, "args=%7B%22a%22:1,%22a%22:2%7D", Err(Reason::JsonDuplicateKey));
         check(&all(), FORM, "{\"stage\":\"WON\"}", Ok(r#"{"{\"stage\":\"WON\"}":""}"#));
+    }
+
+    #[test]
+    fn no_body_names_the_method() {
+        for key in ["_method", "_METHOD", "\\u005fmethod", "_HttpMethod"] {
+            check(&all(), JSON, &format!("{{\"a\":1,\"{key}\":\"DELETE\"}}"), Err(Reason::MethodOverride));
+        }
+        check(&all(), JSON, r#"{"a":{"_method":1}}"#, Ok(r#"{"a":{"_method":1}}"#));
+        check(&all(), FORM, "_method=DELETE", Err(Reason::MethodOverride));
     }
 
     #[test]
