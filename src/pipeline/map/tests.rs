@@ -78,6 +78,7 @@ type = "Deal"
 id = "body.$.ids[*]"
 before = "GET /deals/{id:int}"
 writes = { at = "$.set" }
+also = [{ when = { at = "$.set.deleted", is = [true, 1, "1"] }, action = "delete" }]
 "#;
 
 fn with<T>(
