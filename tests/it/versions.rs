@@ -78,7 +78,7 @@ fn written(sidecar: &TestSidecar) -> (Option<String>, String, String) {
 #[tokio::test]
 async fn a_write_carries_the_version_that_was_judged() {
     let sidecar = start(ROUTES, BY_ETAG).await;
-    let admin = || sidecar.as_person("admin").with_header("If-Match: \"deal-42-v77\"");
+    let admin = || sidecar.as_person("admin").with_header("If-None-Match: \"deal-42-v77\"");
     let whole = {
         let mut whole = sidecar.as_person("admin").get("/api/deals/42").await.json();
         for embedded in ["contact", "company"] {
