@@ -178,26 +178,21 @@ impl Stage<'_> {
     /// The tag of the one record that a write is about, as its caller would be shown it; `None` if it is about another number of
     /// them.
     async fn tag_of_record(&self, head: &CanonicalHead, trail: &Trail) -> Result<Option<String>, Problem> {
-        let (snapshot, mapped) = (&self.serving.snapshot, self.mapped);
+        let mapped = self.mapped;
         let is_write = mapped.action.is_some_and(|action| action.scope() == Scope::RecordWrite);
         let ([id], true, None) = (mapped.ids.as_slice(), is_write, mapped.alternate_key) else {
             return Ok(None);
         };
-        let own = mapped.route.before.as_ref();
-        let label = own.or(mapped.record_type.and_then(|record_type| record_type.fetch.as_ref()));
-        let image = label.and_then(|label| snapshot.bundle.profile.route_labelled(&label.value));
-        let Some((_, image)) = image else { return Ok(None) };
-        let mut parameters = mapped.parameters.clone();
-        parameters.retain(|(name, _)| name != "id");
-        parameters.push(("id".to_owned(), id.clone()));
+        let profile = &self.serving.snapshot.bundle.profile;
+        let Some(image) = mapped.image_route(profile) else { return Ok(None) };
+        let parameters = map::with_id(&mapped.parameters, id);
         let (segments, has_trailing_slash) = image.template.write_path(&parameters);
         let mut headers = head.headers.clone();
         [CONTENT_TYPE, CONTENT_LENGTH].iter().for_each(|name| drop(headers.remove(name)));
         let (method, query, host) = (Method::GET, Vec::new(), head.host.clone());
         let head = CanonicalHead { method, segments, has_trailing_slash, query, host, headers };
-        let (route, parameters) = map::route(&snapshot.bundle.profile, &head)?;
-        let limits = self.sidecar.limits.for_route(route);
-        let read = map::read(&snapshot.bundle.profile, route, parameters, &head, Bytes::new(), &limits.map)?;
+        let limits = self.sidecar.limits.for_route(image);
+        let read = map::read(profile, image, parameters, &head, Bytes::new(), &limits.map)?;
         let stage = Stage { mapped: &read, limits: &limits, ..*self };
         // What is shown here is shown to nobody.
         let mut aside = Trail { id: trail.id.clone(), serving: trail.serving.clone(), ..Trail::default() };
@@ -205,7 +200,7 @@ impl Stage<'_> {
         let response = Box::pin(stage.forward(clearance, None, &mut aside)).await?;
         let reply = Box::pin(stage.reply(&response, &mut aside)).await?;
         // As it would be answered, so that it has a tag exactly if the answer had one.
-        Ok(tag(&reply, route))
+        Ok(tag(&reply, image))
     }
 }
 

@@ -18,7 +18,7 @@ use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
 use super::hydrate::records::{self, Asked, FoundRecord, Within};
 use super::map::projection::{MappedProjection, default_projection};
-use super::map::{Mapped, can_be_fetched};
+use super::map::{Mapped, can_be_fetched, with_id};
 use super::pool::{Entry, Work};
 use super::serving::Serving;
 use super::sidecar::{RouteLimits, Sidecar};
@@ -123,10 +123,8 @@ impl Fetcher<'_> {
 
     /// The before image of each record that a request names; where such records are left out, of those that are there.
     pub async fn before_images(&self, mapped: &Mapped<'_>) -> Result<Vec<Image>, Problem> {
-        let own = mapped.route.before.as_ref();
-        let label = own.or(mapped.record_type.and_then(|record_type| record_type.fetch.as_ref()));
-        let route = label.and_then(|label| self.profile().route_labelled(&label.value));
-        let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
+        let route = mapped.image_route(self.profile());
+        let route = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
         let record_type = mapped.record_type.ok_or(Reason::TypeUnknown)?;
         let names = self.names_for_change(mapped, record_type);
         let mut images = Vec::new();
@@ -228,9 +226,7 @@ impl Fetcher<'_> {
         if !can_be_fetched(id, route) {
             return Err(Reason::IdMalformed.into());
         }
-        let mut parameters = parameters.to_vec();
-        parameters.retain(|(name, _)| name != "id");
-        parameters.push(("id".to_owned(), id.to_owned()));
+        let parameters = with_id(parameters, id);
         let pairs = probe_projection(route).map(|projection| projection.pairs(names)).transpose()?;
         let probe = Probe {
             upstream: &self.sidecar.upstream,

@@ -240,9 +240,8 @@ impl Stage<'_> {
         if mapped.action == Some(Action::Create) {
             return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.answer.json)?]);
         }
-        let label = mapped.route.before.as_ref().or(record_type.fetch.as_ref());
-        let route = label.and_then(|label| dry.profile().route_labelled(&label.value));
-        let (_, route) = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
+        let route = mapped.image_route(dry.profile());
+        let route = route.ok_or_else(|| Problem::new(Reason::Internal).internal("no image route"))?;
         let mut images = Vec::new();
         for id in &mapped.ids {
             match dry.record(route, record_type, Some(mapped), id) {

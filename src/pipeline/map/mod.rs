@@ -123,6 +123,13 @@ impl Mapped<'_> {
         }
     }
 
+    /// The route that yields a record as it stands: the one that this route names, or that of its type.
+    pub fn image_route<'r>(&self, profile: &'r Profile) -> Option<&'r Route> {
+        let of_type = self.record_type.and_then(|record_type| record_type.fetch.as_ref());
+        let label = self.route.before.as_ref().or(of_type)?;
+        profile.route_labelled(&label.value).map(|(_, route)| route)
+    }
+
     /// What the body says.
     pub fn document(&self) -> Option<&Document> {
         self.body.as_ref().map(|body| &body.document)
@@ -305,6 +312,12 @@ fn ids(
 fn names_file_by_id(route: &Route) -> bool {
     let owner = route.transit.as_ref().map(|transit| &transit.owner);
     matches!(owner, Some(Owner::File(FileOwner { of: ValueSource::Path(name), .. })) if name == "id")
+}
+
+/// A template's parameters with this id in the place of another.
+pub fn with_id(parameters: &[(String, String)], id: &str) -> Parameters {
+    let others = parameters.iter().filter(|(name, _)| name != "id").cloned();
+    others.chain([("id".to_owned(), id.to_owned())]).collect()
 }
 
 /// Whether an id can stand in the path of an image route as one segment and nothing else.
