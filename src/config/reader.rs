@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::author::{AuthorProblem, Problems, SourceFile, nearest};
+use crate::json::token::quoted;
 
 /// Text with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,7 +267,7 @@ impl<'a> Item<'a> {
     /// The value as the text it would have in JSON: strings, whole numbers and truth values only.
     pub fn scalar_json(self) -> Option<String> {
         match self.value.get_ref() {
-            DeValue::String(text) => Some(serde_json::Value::String(text.to_string()).to_string()),
+            DeValue::String(text) => Some(quoted(text)),
             DeValue::Integer(integer) if integer.radix() == 10 => Some(integer.as_str().to_owned()),
             DeValue::Boolean(value) => Some(value.to_string()),
             _ => self.wrong("a string, whole number or truth value"),

@@ -54,6 +54,11 @@ pub(super) fn literal_end(bytes: &[u8], start: usize, word: &'static str) -> Res
     if rest.starts_with(word.as_bytes()) { Ok(start + word.len()) } else { flaw(start, word) }
 }
 
+/// A text as a JSON string, which is a basic string of TOML too.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
 /// What an accepted string says; `raw` still has its quotes. Borrowed unless there are escapes.
 pub fn decode(raw: &str) -> Cow<'_, str> {
     let inner = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();

@@ -30,6 +30,7 @@ use crate::bundle::profile::route::{MissingRecord, Route, Writes};
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
 use crate::json::parse::JsonLimits;
+use crate::json::token::quoted;
 use crate::json::value::{Document, NodeId};
 use crate::model::access::Action;
 use crate::model::problem::Problem;
@@ -435,13 +436,10 @@ fn with_defaults(body: &Document, writes: &Writes, mapped: &Mapped<'_>) -> Resul
     }
     let stated = object.members().map(|member| format!("{}:{}", member.raw_key(), member.value().raw()));
     let assumed = writes.defaults.iter().filter(|(key, _)| object.member(key).is_none());
-    let assumed = assumed.map(|(key, value)| format!("{}:{value}", serde_json::Value::String(key.clone())));
+    let assumed = assumed.map(|(key, value)| format!("{}:{value}", quoted(key)));
     // A key by which a request names a record is one of the record that it makes.
     let asked = mapped.alternate_key.zip(mapped.ids.first()).and_then(|(key, id)| match key.as_slice() {
-        [key] if object.member(key).is_none() => {
-            let text = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
-            Some(format!("{}:{}", text(key), text(id)))
-        }
+        [key] if object.member(key).is_none() => Some(format!("{}:{}", quoted(key), quoted(id))),
         _ => None,
     });
     let members: Vec<String> = stated.chain(assumed).chain(asked).collect();

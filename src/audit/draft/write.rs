@@ -10,6 +10,7 @@ use serde_json::json;
 use super::route::{DraftRoute, order};
 use super::{Draft, Tally};
 use crate::bundle::profile::Profile;
+use crate::json::token::quoted;
 
 /// The draft as TOML with comments.
 pub fn toml(draft: &Draft, profile: Option<&Profile>) -> String {
@@ -153,11 +154,6 @@ fn short(names: &BTreeSet<String>) -> String {
 fn key(name: &str) -> String {
     let is_bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if is_bare && !name.is_empty() { name.to_owned() } else { quoted(name) }
-}
-
-/// A basic string of TOML; the escapes of JSON are among its own.
-fn quoted(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// The draft as JSON.

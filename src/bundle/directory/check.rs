@@ -97,11 +97,6 @@ pub fn missing_parent(index: &Index, parent: &EntityRef) -> (String, String) {
     (message, help)
 }
 
-/// Text as a JSON string.
-pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 fn push(problems: &mut Problems, problem: AuthorProblem, help: String) {
     problems.push(if help.is_empty() { problem } else { problem.help(help) });
 }

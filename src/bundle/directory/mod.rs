@@ -24,10 +24,11 @@ use sha2::{Digest, Sha256};
 
 use crate::config::author::{Problems, SourceFile};
 use crate::json::parse::JsonLimits;
+use crate::json::token::quoted;
 use crate::json::value::Document;
 use crate::model::hex::hex;
 use crate::model::principal::EntityRef;
-use check::{Findings, quoted};
+use check::Findings;
 use conformance::Conformance;
 use index::Index;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cedar_policy as cedar;
 
-use super::check::{FINDINGS_MAX, Findings, missing_parent, quoted};
+use super::check::{FINDINGS_MAX, Findings, missing_parent};
 use super::conformance::Conformance;
 use super::hierarchy::{self, Flaw};
 use super::index::Index;
@@ -18,6 +18,7 @@ use crate::bundle::catalogue::CATALOGUE_TYPES;
 use crate::bundle::instant::parse_cedar_datetime;
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 use crate::json::parse::{JsonError, JsonLimits};
+use crate::json::token::quoted;
 use crate::json::value::{Document, Value};
 use crate::model::principal::EntityRef;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FieldSetSpec, Profile};
 use crate::config::reader::{Item, Reading, Table, Text};
-use crate::json::token;
+use crate::json::token::{self, quoted};
 
 /// What is shown in the place of a value. Ordered from the most restrictive on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,10 +70,6 @@ fn last(raw: &str, count: usize) -> String {
         true => text.chars().skip(length - count).collect(),
         false => String::new(),
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// Reads the masks of field sets.

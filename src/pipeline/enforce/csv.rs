@@ -9,6 +9,7 @@ use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use crate::bundle::profile::csv::{Column, CsvSpec};
 use crate::json::parse::JsonLimits;
+use crate::json::token::quoted;
 use crate::json::value::{Document, Kind, Value};
 
 /// How a table was written, so that it can be written again.
@@ -98,10 +99,6 @@ fn value_of(cell: &str, column: &Column) -> String {
         None if cell.is_empty() => "null".to_owned(),
         None => quoted(cell),
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// Writes released records as the table that they came from; `None` if they are no list of objects.

@@ -10,6 +10,7 @@ use crate::bundle::profile::route::Route;
 use crate::bundle::profile::route::version::VersionSource;
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::path::JsonPath;
+use crate::json::token::quoted;
 use crate::json::value::{Document, Kind, Value};
 use crate::model::reason::Reason;
 use crate::model::record::{RecordFacts, Version};
@@ -73,7 +74,7 @@ impl Image {
                 let mut values = self.headers.get_all(name).iter();
                 let text = values.next()?.to_str().ok()?.to_owned();
                 // Of two validators, nobody knows which one counts.
-                let json = serde_json::Value::String(text.clone()).to_string();
+                let json = quoted(&text);
                 values.next().is_none().then_some(Version { text, json })?
             }
             VersionSource::Record(key) => version_of(walk(self.record(), key)?)?,

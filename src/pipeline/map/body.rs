@@ -13,6 +13,7 @@ use super::form;
 use super::multipart;
 use crate::bundle::profile::route::body::{BodyKind, BodySpec};
 use crate::json::parse::{JsonError, JsonLimits};
+use crate::json::token::quoted;
 use crate::json::value::Document;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -159,10 +160,6 @@ fn object_of(pairs: &[(String, String)], spec: &BodySpec, limits: &JsonLimits) -
     // The form itself was within the limit; what quoting adds to it is not the caller's.
     let limits = JsonLimits { bytes_max: limits.bytes_max.saturating_mul(QUOTED_GROWTH_MAX), ..*limits };
     Document::parse(Bytes::from(format!("{{{}}}", members.join(","))), &limits).map_err(refused)
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
 }
 
 /// Why a JSON body is refused.
