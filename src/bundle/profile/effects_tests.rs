@@ -1,6 +1,6 @@
 //! Routes to one effect: each asks for the action that the others ask for.
 
-use super::*;
+use super::tests::load;
 
 /// A deal with a route that asks for `assign` where the owner changes, and one more route.
 #[track_caller]
@@ -29,11 +29,7 @@ before = 'GET /deals/{{id:int}}'
 {other}
 "
     );
-    let mut problems = Problems::default();
-    Profile::load(&SourceFile::new("profile.toml", &text), &mut problems);
-    let place = |p: &crate::config::author::AuthorProblem| p.place().unwrap_or_default().to_owned();
-    let found: Vec<String> = problems.iter().map(|p| format!("{} {p}", place(p))).collect();
-    assert_eq!(found, expected, "{other}");
+    assert_eq!(load(&text).1, expected, "{other}");
 }
 
 const PUT: &str = "match = 'PUT /deals/{id:int}'\naction = 'edit'\ntype = 'Deal'\n";

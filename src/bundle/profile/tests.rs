@@ -5,12 +5,17 @@ use super::*;
 
 #[track_caller]
 fn check(text: &str, expected: &[&str]) -> Option<Profile> {
-    let mut problems = Problems::default();
-    let profile = Profile::load(&SourceFile::new("profile.toml", text), &mut problems);
-    let found: Vec<String> =
-        problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default())).collect();
+    let (profile, found) = load(text);
     assert_eq!(found, expected);
     profile
+}
+
+/// A profile, and its problems with their places.
+pub(super) fn load(text: &str) -> (Option<Profile>, Vec<String>) {
+    let mut problems = Problems::default();
+    let profile = Profile::load(&SourceFile::new("profile.toml", text), &mut problems);
+    let found = problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default()));
+    (profile, found.collect())
 }
 
 pub(super) const DEAL: &str = r#"profile = 1

@@ -1,7 +1,7 @@
 //! How a route keeps a write to a version: what loads, and the problems of what does not.
 
 use super::route::version::{VersionSource, VersionTarget, Versioning};
-use super::*;
+use super::tests::load;
 
 /// A route of a profile with a deal, with some lines more. The route stands in line 13 and its `version` in line 14.
 fn profile(head: &str, lines: &str) -> String {
@@ -23,14 +23,6 @@ match = '{head}'
 before = 'GET /deals/{{id:int}}'
 "
     )
-}
-
-#[track_caller]
-fn load(text: &str) -> (Option<Profile>, Vec<String>) {
-    let mut problems = Problems::default();
-    let profile = Profile::load(&SourceFile::new("profile.toml", text), &mut problems);
-    let place = |p: &crate::config::author::AuthorProblem| p.place().unwrap_or_default().to_owned();
-    (profile, problems.iter().map(|p| format!("{} {p}", place(p))).collect())
 }
 
 #[track_caller]

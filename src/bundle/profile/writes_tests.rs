@@ -1,6 +1,6 @@
 //! What a route says of the fields that it writes: what loads, and the problems of what does not.
 
-use super::*;
+use super::tests::load;
 
 /// A profile with a replacement, which stands in line 16.
 #[track_caller]
@@ -25,11 +25,7 @@ match = 'PUT /deals/{{id:int}}'
 {replacement}
 "
     );
-    let mut problems = Problems::default();
-    Profile::load(&SourceFile::new("profile.toml", &text), &mut problems);
-    let found: Vec<String> =
-        problems.iter().map(|p| format!("{} {p}", p.place().unwrap_or_default())).collect();
-    assert_eq!(found, expected, "{replacement}");
+    assert_eq!(load(&text).1, expected, "{replacement}");
 }
 
 const WHOLE: &str = "records = { at = '$', type = 'Deal', complete = true }";

@@ -7,7 +7,7 @@ use crate::bundle::profile::types::KeyPattern;
 use crate::config::reader::{Item, Table, Text};
 
 /// How a form is spelled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Grammar {
     /// What stands between the parts of a path through relations.
     pub separator: String,
@@ -62,9 +62,10 @@ pub enum Join {
 }
 
 /// What a condition on a field that holds a record may be compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RecordIds {
     /// Anything: the CRM takes it for an id.
+    #[default]
     Any,
     /// Numbers: the CRM would take a text for something else, such as a name.
     Numbers,
@@ -74,34 +75,16 @@ impl Grammar {
     /// What holds for a form if the profile says nothing.
     pub fn of(form: Form) -> Self {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let (and, or, not): (&[&str], &[&str], &[&str]) = match form {
-            Form::Prefix => (&["&"], &["|"], &["!"]),
-            _ => (&[], &[], &[]),
-        };
-        Self {
+        let plain = Self {
             separator: ".".to_owned(),
-            has_separator: false,
-            operators: match form {
-                Form::OperatorSuffix | Form::Bracketed => words(OPERATORS),
-                _ => Vec::new(),
-            },
-            and: words(and),
-            or: words(or),
-            not: words(not),
-            name: String::new(),
-            operator: String::new(),
-            value: Vec::new(),
-            children: String::new(),
-            combinator: None,
-            list: None,
-            implicit: None,
-            objects: Vec::new(),
-            refused_values: Vec::new(),
-            record_ids: RecordIds::Any,
-            direction: String::new(),
             directions: words(&["asc", "desc"]),
             levels: LEVELS,
-            looks_at: BTreeMap::new(),
+            ..Self::default()
+        };
+        match form {
+            Form::OperatorSuffix | Form::Bracketed => Self { operators: words(OPERATORS), ..plain },
+            Form::Prefix => Self { and: words(&["&"]), or: words(&["|"]), not: words(&["!"]), ..plain },
+            _ => plain,
         }
     }
 
@@ -116,7 +99,7 @@ impl Grammar {
         path.join(&self.separator)
     }
 
-    /// Whether a word joins conditions, and how; `Err` for "not".
+    /// What a word does to conditions, if it does anything.
     pub fn joins(&self, word: &str) -> Option<Joined> {
         let has = |words: &[String]| words.iter().any(|known| known == word);
         match () {
