@@ -181,6 +181,7 @@ fn task<'t>(profile: &'t Profile, layouts: &'t Layouts, shape: &Shape) -> Task<'
         asked_id: None,
         expected: None,
         selection: None,
+        linking: None,
         limits: ScanLimits { depth: 64, keys: 100_000, records: 100_000, step_bytes: 1 << 22 },
     }
 }

@@ -223,6 +223,25 @@ pub fn check_segment(text: &str) -> Result<(), Reason> {
     Ok(())
 }
 
+/// A path and its query, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The segments, without a trailing slash.
+    pub segments: Vec<String>,
+    /// Whether the path ends in a slash.
+    pub has_trailing_slash: bool,
+    /// The parameters, in order.
+    pub query: Vec<(String, String)>,
+}
+
+/// Reads a path and its query as strictly as those of a request; `None` for what would be refused.
+pub fn read_place(target: &str, limits: HeadLimits) -> Option<Place> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (segments, has_trailing_slash) = read_path(path).ok()?;
+    let query = read_query(query, limits).ok()?;
+    (target.len() <= limits.target_bytes_max).then_some(Place { segments, has_trailing_slash, query })
+}
+
 fn read_query(raw: &str, limits: HeadLimits) -> Result<Vec<(String, String)>, Problem> {
     if raw.contains(';') {
         return Err(Reason::QuerySemicolon.into());

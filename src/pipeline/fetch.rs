@@ -94,6 +94,7 @@ impl Judged {
             selection: projection.map(|projection| &projection.selection),
             watch: None,
             layout: None,
+            linking: None,
         }
     }
 

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::Stage;
 use super::decide::gate::RecordGate;
 use super::enforce::answer::{self, is_scannable, undecodable};
+use super::enforce::links::Linking;
 use super::enforce::request::Clearance;
 use super::enforce::response::{Released, ReleasedStream};
 use super::enforce::scan::envelope::Envelope;
@@ -94,7 +95,8 @@ impl Stage<'_> {
         self.sidecar.recorder.decide(trail, None).await?;
         let _ = go.send(());
         let profile = &self.serving.snapshot.bundle.profile;
-        let mut reply = respond::release(status, &headers, Released::poured(), &trail.id, profile);
+        let reply = respond::release(status, &headers, Released::poured(), &trail.id, profile);
+        let mut reply = self.leading(reply, &headers, trail);
         reply.stream = Some(ReleasedStream::poured(flow, pumping, place));
         Ok(reply)
     }
@@ -122,6 +124,7 @@ impl Stage<'_> {
             route_type: task.route_type,
             asked_id: task.asked_id.map(str::to_owned),
             selection: self.mapped.query.projection.as_ref().map(|projection| projection.selection.clone()),
+            linking: self.linking.clone(),
             limits: ScanLimits {
                 depth: self.limits.answer.json.depth_max,
                 // How many there may be is bounded by the bytes; of keyed ones the keys are kept.
@@ -150,6 +153,7 @@ struct Pouring {
     route_type: Option<usize>,
     asked_id: Option<String>,
     selection: Option<Selection>,
+    linking: Option<Linking>,
     limits: ScanLimits,
     stream: StreamLimits,
     codings: Vec<Coding>,
@@ -187,8 +191,8 @@ impl Pouring {
         told: oneshot::Sender<()>,
         may_go: oneshot::Receiver<()>,
     ) -> Result<PumpEnd, Problem> {
-        let Self { serving, gate, recorder, id, rows, asked_id, selection, held, mut rest, status, .. } =
-            self;
+        let Self { serving, gate, recorder, id, rows, asked_id, selection, linking, held, .. } = self;
+        let (mut rest, status) = (self.rest, self.status);
         let mut feed = Feed::new(&self.codings, self.stream, self.coding, status)?;
         let record = Record { recorder: &recorder, id: &id, serving: &serving };
         let profile = &serving.snapshot.bundle.profile;
@@ -202,6 +206,7 @@ impl Pouring {
             asked_id: asked_id.as_deref(),
             expected: None,
             selection: selection.as_ref(),
+            linking: linking.as_ref(),
             limits: self.limits,
         };
         let judge = GateJudge::new(&gate, Lack::Denies);

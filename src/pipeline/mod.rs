@@ -45,6 +45,8 @@ pub mod open;
 mod passing;
 mod pruning;
 mod second_look;
+mod exit;
+mod leading;
 mod upsert;
 pub mod dry_run;
 
@@ -55,7 +57,6 @@ use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
 use crate::json::value::Document;
-use crate::ledger::entry::Delivered;
 use crate::model::access::Action;
 use crate::model::peer::Peer;
 use crate::model::principal::Asker;
@@ -68,8 +69,10 @@ use conditional::Conditions;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::answer::{self, Described};
+use enforce::links::{Here, Linking};
 use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
+use exit::{Asked, exit};
 use forward::{Asking, Passage, UpstreamResponse};
 use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
@@ -80,7 +83,7 @@ use pool::{Entry, Work};
 use respond::Reply;
 use serving::Serving;
 use sidecar::Sidecar;
-use trail::{End, Trail};
+use trail::Trail;
 
 /// Takes a request through all stages. What comes back through the sender is the answer; what the ledger must know is
 /// recorded even if nobody waits for it.
@@ -103,13 +106,6 @@ pub async fn run(sidecar: Arc<Sidecar>, exchange: Exchange, reply_to: oneshot::S
     trail.enter("identify");
     let result = panics::contained(path(&sidecar, &serving, exchange, &mut trail)).await;
     exit(&sidecar, &serving, trail, result, asked, reply_to).await;
-}
-
-/// What the exit needs to know of a request.
-struct Asked {
-    is_head: bool,
-    source: String,
-    origin: Option<http::HeaderValue>,
 }
 
 /// The path itself, on one screen.
@@ -161,30 +157,27 @@ async fn path(
     trail.enter("decide");
     let asker = identity.principal.asking(now_ms);
     let gate = sidecar.gate(snapshot, &asker);
+    let (_, base_path) = sidecar.upstream.place();
+    let here = Here { scheme: exchange.peer.scheme, host: head.host.as_deref(), base_path };
     let (credential, gate, passage, limits) = (&identity.credential, &gate, &passage, &limits);
     let fetcher = fetch::Fetcher { sidecar, serving, credential, gate, passage, limits };
     fetcher.find_owner(&mut mapped, profile).await?;
     // An attachment changes no field, and may take long: it holds a place of its own, and no record.
     let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
     let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await?;
-    let stage = Stage { sidecar, serving, identity: &identity, mapped: &mapped, gate, passage, limits };
-    stage.decide(&asker, trail).await?;
-    stage.check_conditions(&conditions, &head, trail).await?;
-    let clearance = stage.clear(&head, body, trail)?;
-    if trail.is_write {
-        sidecar.recorder.decide(trail, None).await?;
-        trail.is_forwarded = true;
-    } else if let Some(transit) = &mapped.route.transit {
-        return stage.stream(clearance, transit, trail).await;
-    } else if stage.is_listing(trail) {
-        return stage
-            .list(clearance, trail)
-            .await
-            .and_then(|reply| stage.conditionally(reply, &conditions, trail));
-    }
-    let response = stage.forward(clearance, upload, trail).await?;
-    let reply = stage.release_whole(&response, trail).await?;
-    stage.conditionally(reply, &conditions, trail)
+    let linking = Linking::of(&mapped, &head, here);
+    let stage = Stage {
+        sidecar,
+        serving,
+        identity: &identity,
+        mapped: &mapped,
+        gate,
+        passage,
+        limits,
+        here,
+        linking,
+    };
+    stage.carry(Taken { head: &head, body, upload, conditions: &conditions }, &asker, trail).await
 }
 
 fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {
@@ -215,83 +208,12 @@ async fn identified(
     Ok(identity)
 }
 
-/// The one exit: records, then answers.
-async fn exit(
-    sidecar: &Sidecar,
-    serving: &Serving,
-    mut trail: Trail,
-    result: Result<Reply, Problem>,
-    asked: Asked,
-    reply_to: oneshot::Sender<outgoing::Outgoing>,
-) {
-    let mut problem = result.as_ref().err().cloned();
-    let mut reply = result.unwrap_or_else(|problem| {
-        respond::problem(&problem, &trail.id, Some(&serving.snapshot.bundle.profile))
-    });
-    let mut is_recorded = false;
-    trail.enter("record");
-    if let Some(found) = problem.clone() {
-        sidecar.log(&trail, &found);
-        if trail.principal.is_none() {
-            sidecar.recorder.count_refusal(found.reason, &asked.source);
-        } else if !trail.is_decided {
-            match sidecar.recorder.decide(&mut trail, Some(&found)).await {
-                Ok(()) => is_recorded = true,
-                Err(unavailable) => {
-                    reply = respond::problem(&unavailable, &trail.id, None);
-                    problem = Some(unavailable);
-                }
-            }
-        }
-    }
-    sidecar.metrics.count(&trail.finished(reply.status, problem.as_ref()));
-    if problem.is_none() {
-        passing::count(sidecar, &trail, reply.status, &asked.source);
-    }
-    sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
-    if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
-        return passing::deliver(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
-    }
-    if let Some(observed) = &trail.observed {
-        sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));
-    }
-    let kind = reply.body.kind();
-    let (status, headers) = (reply.status, reply.headers);
-    let body = if asked.is_head { Bytes::new() } else { reply.body.into_body() };
-    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    let end = |delivered| End { status, kind, bytes, delivered, problem: problem.as_ref() };
-    let is_open = trail.is_decided || is_recorded;
-    if is_open {
-        sidecar.recorder.note_observed(&trail);
-    }
-    let must_be_durable = is_open && trail.is_forwarded;
-    if must_be_durable
-        && let Err(unavailable) = sidecar.recorder.conclude(&trail, &end(Delivered::Unknown)).await
-    {
-        return withhold(&trail, &unavailable, reply_to);
-    }
-    let (outgoing, delivered) = outgoing::Outgoing::new(status, headers, body);
-    trail.end_trace(status, problem.as_ref());
-    let _ = reply_to.send(outgoing);
-    let delivered = delivered.await.unwrap_or(Delivered::Abandoned);
-    match (is_open, must_be_durable, delivered) {
-        (false, _, _) | (true, true, Delivered::Yes | Delivered::Unknown) => {}
-        (true, true, Delivered::Abandoned | Delivered::Partial) => {
-            sidecar.recorder.note_undelivered(&trail.id)
-        }
-        (true, false, delivered) => sidecar.recorder.conclude_soon(&trail, &end(delivered)),
-    }
-}
-
-/// Answers a write whose outcome could not be recorded: the CRM has taken it.
-fn withhold(trail: &Trail, unavailable: &Problem, reply_to: oneshot::Sender<outgoing::Outgoing>) {
-    tracing::error!(decision.id = %trail.id, trace_id = trail.trace_id(), error = ?unavailable.internal, "the outcome of a write could not be recorded");
-    let withheld = Problem::new(Reason::AnswerWithheld).upstream(trail.upstream_status.unwrap_or(0));
-    let reply = respond::problem(&withheld, &trail.id, None);
-    let reply_status = reply.status;
-    let (outgoing, _) = outgoing::Outgoing::new(reply.status, reply.headers, reply.body.into_body());
-    trail.end_trace(reply_status, Some(&withheld));
-    let _ = reply_to.send(outgoing);
+/// What was taken of a request.
+struct Taken<'r> {
+    head: &'r CanonicalHead,
+    body: Bytes,
+    upload: Option<stream::Source>,
+    conditions: &'r Conditions,
 }
 
 /// What the stages after mapping work with.
@@ -303,6 +225,8 @@ struct Stage<'a> {
     gate: &'a RecordGate,
     passage: &'a Passage,
     limits: &'a sidecar::RouteLimits,
+    here: Here<'a>,
+    linking: Option<Linking>,
 }
 
 impl Stage<'_> {
@@ -315,6 +239,28 @@ impl Stage<'_> {
             passage: self.passage,
             limits: self.limits,
         }
+    }
+
+    /// Decides on the request, hands it on, and judges what comes back.
+    async fn carry(&self, taken: Taken<'_>, asker: &Asker, trail: &mut Trail) -> Result<Reply, Problem> {
+        let Taken { head, body, upload, conditions } = taken;
+        self.decide(asker, trail).await?;
+        self.check_conditions(conditions, head, trail).await?;
+        let clearance = self.clear(head, body, trail)?;
+        if trail.is_write {
+            self.sidecar.recorder.decide(trail, None).await?;
+            trail.is_forwarded = true;
+        } else if let Some(transit) = &self.mapped.route.transit {
+            return self.stream(clearance, transit, trail).await;
+        } else if self.is_listing(trail) {
+            return self
+                .list(clearance, trail)
+                .await
+                .and_then(|reply| self.conditionally(reply, conditions, trail));
+        }
+        let response = self.forward(clearance, upload, trail).await?;
+        let reply = self.release_whole(&response, trail).await?;
+        self.conditionally(reply, conditions, trail)
     }
 
     /// All that is decided before the CRM is asked.
@@ -438,7 +384,8 @@ impl Stage<'_> {
                 pruning::require_all(trail)?;
                 let profile = &self.serving.snapshot.bundle.profile;
                 let empty = HeaderMap::new();
-                Ok(respond::release(response.status, &empty, Released::empty(), &trail.id, profile))
+                let reply = respond::release(response.status, &empty, Released::empty(), &trail.id, profile);
+                Ok(self.leading(reply, &response.headers, trail))
             }
             Described::Body(document, shape) => {
                 let filtered = self.filtered(response, &document, shape, None, work, trail).await;
@@ -463,7 +410,8 @@ impl Stage<'_> {
         let profile = &self.serving.snapshot.bundle.profile;
         let judged = self.fetcher().judge_all(document, shape, self.mapped, work).await?;
         let filter = || {
-            let filter = Filter { layout, ..judged.filter(profile, shape, self.mapped) };
+            let linking = self.linking.as_ref();
+            let filter = Filter { layout, linking, ..judged.filter(profile, shape, self.mapped) };
             enforce::response::filter(document, &filter)
         };
         let filtered = self.sidecar.pool.run(work, filter).await?;
@@ -482,7 +430,9 @@ impl Stage<'_> {
             Filtered::Released(released, sets) => {
                 trail.sets = sets;
                 let released = self.name_pruned(response.status, released, trail)?;
-                Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
+                let reply =
+                    respond::release(response.status, &response.headers, released, &trail.id, profile);
+                Ok(self.leading(reply, &response.headers, trail))
             }
             Filtered::Hidden(sets) => {
                 trail.sets = sets;

@@ -186,7 +186,7 @@ fn origin_of(url: &str) -> Option<&str> {
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const EXPOSED: &str = "Lockkeeper-Decision, ETag, Content-Disposition, Content-Range";
+const EXPOSED: &str = "Lockkeeper-Decision, ETag, Link, Location, Content-Disposition, Content-Range";
 
 #[cfg(test)]
 mod tests {

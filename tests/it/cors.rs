@@ -64,7 +64,7 @@ async fn answers_may_be_read_by_listed_sites_alone() {
                 ("access-control-allow-origin", APP),
                 (
                     "access-control-expose-headers",
-                    "Lockkeeper-Decision, ETag, Content-Disposition, Content-Range"
+                    "Lockkeeper-Decision, ETag, Link, Location, Content-Disposition, Content-Range"
                 ),
             ],
             "{target}"

@@ -38,7 +38,11 @@ pub struct Poured {
 
 impl Poured {
     pub async fn of(sidecar: &TestSidecar, person: &str) -> Self {
-        let stream = sidecar.as_person(person).open("GET", "/api/deals", "").await;
+        Self::from(sidecar, person, "/api/deals").await
+    }
+
+    pub async fn from(sidecar: &TestSidecar, person: &str, target: &str) -> Self {
+        let stream = sidecar.as_person(person).open("GET", target, "").await;
         let bytes = read_to_end(stream).await;
         let text = String::from_utf8(bytes).unwrap();
         let (head, mut chunks) = text.split_once("\r\n\r\n").unwrap();

@@ -14,6 +14,7 @@ mod references;
 mod push_down;
 mod lists;
 mod long_lists;
+mod links;
 mod hidden;
 mod writes;
 mod versions;

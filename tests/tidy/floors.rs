@@ -25,8 +25,19 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What calls the stages in their order and therefore uses them all, beside `pipeline/mod.rs`.
-const CALLERS: &[&str] =
-    &["conditional", "dry_run", "listing", "onepass", "open", "passing", "pruning", "second_look", "upsert"];
+const CALLERS: &[&str] = &[
+    "conditional",
+    "dry_run",
+    "exit",
+    "leading",
+    "listing",
+    "onepass",
+    "open",
+    "passing",
+    "pruning",
+    "second_look",
+    "upsert",
+];
 
 /// Who uses whom inside of `pipeline/`. A new pair is a decision of design.
 const STAGES: &[(&str, &[&str])] = &[
@@ -49,6 +60,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "map::body",
             "map::form",
             "map::multipart",
+            "map::query",
             "map::selection",
             "observe",
             "stream",

@@ -14,6 +14,7 @@ pub mod places;
 pub mod query;
 pub mod push;
 pub mod csv;
+pub mod links;
 pub mod transit;
 pub mod route;
 mod link;

@@ -26,6 +26,8 @@ pub enum Place {
     Total(TotalTreatment),
     /// Something that passes as it is.
     Whole,
+    /// The address of another page.
+    Link,
 }
 
 impl PlaceTree {
@@ -40,6 +42,9 @@ impl PlaceTree {
         }
         for path in &shape.keep {
             tree.insert(path.segments(), Place::Whole);
+        }
+        for path in &shape.links {
+            tree.insert(path.segments(), Place::Link);
         }
         tree
     }

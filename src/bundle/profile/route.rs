@@ -14,6 +14,7 @@ use condition::Condition;
 use version::Versioning;
 
 use super::csv::CsvSpec;
+use super::links::Links;
 use super::push::PushDown;
 use super::query::{BodyRule, HeaderRule, QueryRule};
 use super::shape::Shape;
@@ -78,8 +79,10 @@ pub struct Route {
     pub to: Option<StageSource>,
     /// How the CRM can be told which rows to leave out.
     pub push_down: Option<PushDown>,
-    /// What may leave of a success whose rows the CRM left out exactly: totals tell nothing then.
+    /// What may leave of a success in which no row is hidden: totals tell nothing then.
     pub pushed_shape: Option<Shape>,
+    /// Where a list names its other pages.
+    pub links: Links,
     /// What the request body is.
     pub body: BodySpec,
     /// Whether hidden rows may shape the page: they show as shorter pages.
@@ -214,7 +217,7 @@ pub enum Rows {
     /// The proxy.
     #[default]
     Checked,
-    /// The CRM, exactly; the proxy checked them again.
+    /// The CRM, exactly, or there are none; the proxy checked them again.
     Pushed,
 }
 

@@ -17,6 +17,8 @@ pub struct Shape {
     pub totals: Vec<Total>,
     /// Places that pass as they are.
     pub keep: Vec<JsonPath>,
+    /// Addresses of other pages, which are written anew.
+    pub links: Vec<JsonPath>,
     /// The same, by place.
     pub places: PlaceTree,
     /// Whether one pass over an answer can judge it.
@@ -74,12 +76,12 @@ pub enum TotalTreatment {
 }
 
 impl Shape {
-    /// The same where the CRM left out what is hidden: the number of rows passes as it is.
-    pub fn telling_totals(&self) -> Self {
+    /// The same where no row is hidden: the number of rows passes as it is, and other pages are named.
+    pub fn telling_totals(&self, links: &[JsonPath]) -> Self {
         let (others, told): (Vec<Total>, Vec<Total>) =
             self.totals.iter().cloned().partition(|total| total.tells == Tells::Values);
         let keep = self.keep.iter().cloned().chain(told.into_iter().map(|total| total.at)).collect();
-        let mut shape = Shape { totals: others, keep, ..self.clone() };
+        let mut shape = Shape { totals: others, keep, links: links.to_vec(), ..self.clone() };
         shape.places = PlaceTree::build(&shape);
         shape.is_plain = self.is_plain && shape.places.is_plain();
         shape
@@ -91,6 +93,11 @@ impl Shape {
             self.keep.iter().flat_map(|keep| self.records.iter().map(move |location| (keep, location)));
         pairs.filter(|(keep, location)| holds(keep.segments(), location.at.segments()))
     }
+}
+
+/// Whether two paths may lead to one value, or one into what stands at the other.
+pub fn meet(one: &JsonPath, other: &JsonPath) -> bool {
+    holds(one.segments(), other.segments()) || holds(other.segments(), one.segments())
 }
 
 /// Whether what stands at a place has the places of a path in it. A single key goes before all keys.

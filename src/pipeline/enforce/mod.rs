@@ -8,5 +8,6 @@ pub mod answer;
 pub mod transit;
 pub mod shown;
 pub mod csv;
+pub mod links;
 pub mod response;
 pub mod scan;

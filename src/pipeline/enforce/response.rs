@@ -34,6 +34,7 @@ use super::super::map::selection::Selection;
 use super::super::observe::Observed;
 use super::super::stream::{FlowBody, Pumped, Source, flow};
 use super::csv::{self, Layout};
+use super::links::Linking;
 use super::scan::task::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
@@ -185,6 +186,8 @@ pub struct Filter<'a> {
     pub watch: Option<&'a Watch>,
     /// How the answer is written, if it is a table of text.
     pub layout: Option<&'a Layout>,
+    /// What writes the addresses of other pages.
+    pub linking: Option<&'a Linking>,
 }
 
 /// What became of an answer.
@@ -244,6 +247,11 @@ impl Pass<'_, '_> {
             Some(Place::Record(location)) => return self.record_at(value, *location),
             Some(Place::Total(treatment)) => return self.total(treatment),
             Some(Place::Whole) => return Some(Keep::Whole),
+            Some(Place::Link) => {
+                self.is_cut = true;
+                let page = self.filter.linking.and_then(|linking| linking.page_json(value.raw()));
+                return page.map(|page| Keep::Replace(page.into_bytes()));
+            }
             None => {}
         }
         match value.kind() {

@@ -98,6 +98,7 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
             selection: selection.as_ref(),
             watch: None,
             layout: None,
+            linking: None,
         },
     );
     if let Err(reason) = filtered {
@@ -182,6 +183,7 @@ fn scan(
         asked_id: None,
         expected: None,
         selection,
+        linking: None,
         limits: ScanLimits { depth: 64, keys: 100, records: 100, step_bytes: 1 << 20 },
     };
     let viewer = || Viewer { profile, view, verdicts: Vec::new() };

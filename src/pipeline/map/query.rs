@@ -133,7 +133,8 @@ pub fn is_declared(route: &Route, name: &str) -> bool {
     rule_for(route, name).is_some()
 }
 
-fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
+/// What a route says of a parameter.
+pub fn rule_for<'r>(route: &'r Route, name: &str) -> Option<&'r QueryRule> {
     let exact =
         route.query.iter().find(|rule| matches!(&rule.name, KeyPattern::Exact(exact) if exact == name));
     let opens = |rule: &&QueryRule| {

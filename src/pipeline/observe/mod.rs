@@ -22,6 +22,7 @@ use std::sync::LazyLock;
 use super::canonical::CanonicalHead;
 use super::map::Mapped;
 use super::map::query::MappedQuery;
+use crate::bundle::profile::links::Links;
 use crate::bundle::profile::route::body::BodySpec;
 use crate::bundle::profile::route::version::Versioning;
 use crate::bundle::profile::route::{HiddenRows, MissingRecord, Route, RouteLimits};
@@ -168,6 +169,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     reads: Vec::new(),
     push_down: None,
     pushed_shape: None,
+    links: Links::NONE,
     headers: Vec::new(),
     before: None,
     version: Versioning::Unpinned,

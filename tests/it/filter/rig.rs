@@ -235,6 +235,7 @@ impl Rig {
             asked_id: None,
             expected: None,
             selection: None,
+            linking: None,
             limits: ScanLimits { depth: DEPTH, keys: 1_000, records: 1_000, step_bytes: 1 << 20 },
         };
         let mut judged = Vec::new();

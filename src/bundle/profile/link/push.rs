@@ -5,7 +5,7 @@ use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::push::PushDown;
 use crate::bundle::profile::query::{Form, QueryRule, Role};
 use crate::bundle::profile::route::Route;
-use crate::bundle::profile::shape::RecordLocation;
+use crate::bundle::profile::shape::{RecordLocation, meet};
 use crate::bundle::profile::types::{AttributeSpec, KeyPattern};
 use crate::config::author::nearest;
 use crate::config::reader::Reading;
@@ -13,6 +13,7 @@ use crate::model::access::Action;
 
 /// Notes what is wrong with a route's push-down.
 pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
+    check_told(route, reading);
     let Some(push) = &route.push_down else { return };
     let error = |message: String, help: &str| reading.error(push.span.clone(), message, help);
     let lists = [Action::List, Action::Search, Action::Export];
@@ -21,7 +22,6 @@ pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
         let help = "It belongs to a route that lists records.";
         error(format!("`{}` has no rows to leave out", route.label()), help);
     }
-    check_totals(route, reading);
     check_attributes(profile, route, push, reading);
     let rules = route.query.iter().chain(route.reads.iter().map(|declared| &declared.rule));
     let named = |rule: &&QueryRule| matches!(&rule.name, KeyPattern::Exact(name) if *name == push.into.value);
@@ -34,8 +34,22 @@ pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
     check_words(push, rule, reading);
 }
 
-/// A number of rows passes as it is, so it must not be where the rows are.
-fn check_totals(route: &Route, reading: &Reading) {
+/// What tells of all rows: other pages are those of a list that is asked for by parameters, and a number of rows passes as it
+/// is, so neither may be where the rows are.
+fn check_told(route: &Route, reading: &Reading) {
+    let is_list = route.shape.records.first().is_some_and(RecordLocation::is_many);
+    if !route.links.are_none() && (!is_list || route.template.methods.contains(&http::Method::POST)) {
+        let help = "Links belong to a route that lists records by GET.";
+        reading.error(route.links.span.clone(), format!("`{}` has no other pages", route.label()), help);
+    }
+    for link in &route.links.places {
+        let told = route.shape.keep.iter().chain(route.shape.totals.iter().map(|total| &total.at));
+        let records = route.shape.records.iter().map(|location| &location.at);
+        if told.chain(records).any(|at| meet(at, link)) {
+            let message = format!("the link `{link}` stands where something else is described");
+            reading.error(route.links.span.clone(), message, "A link is a text beside the records.");
+        }
+    }
     let kept = route.pushed_shape.iter().flat_map(|shape| shape.kept_records());
     for (keep, location) in kept.filter(|(keep, _)| !route.shape.keep.contains(keep)) {
         let message = format!("the total `{keep}` holds the records of `{}`", location.at);

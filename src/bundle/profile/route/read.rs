@@ -10,9 +10,10 @@ use super::{
 };
 use super::{body, condition, version};
 use crate::bundle::profile::csv;
+use crate::bundle::profile::links;
 use crate::bundle::profile::push::{self, Exactness};
 use crate::bundle::profile::query;
-use crate::bundle::profile::shape;
+use crate::bundle::profile::shape::{self, Tells};
 use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
 use crate::bundle::profile::template::Template;
 use crate::bundle::profile::transit;
@@ -47,9 +48,13 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let id = IdSource::read(table);
     let shape = shape::read(table);
     let push_down = table.table("push_down").and_then(|push| push::read(&push));
+    let links = links::read(table);
     let is_exact = push_down.as_ref().is_some_and(|push| push.exactness == Exactness::Exact);
+    let counts_rows = shape.totals.iter().any(|total| total.tells == Tells::Rows);
+    let tells = is_exact || counts_rows || !links.are_none();
     let route = Route {
-        pushed_shape: is_exact.then(|| shape.telling_totals()),
+        pushed_shape: tells.then(|| shape.telling_totals(&links.places)),
+        links,
         push_down,
         template: template?,
         span: label.map_or(0..0, |label| label.span),

@@ -247,6 +247,11 @@ impl<'p, J: Judge> Envelope<'p, J> {
                 self.copy(source, spot, end);
                 Ok(end)
             }
+            Some(Place::Link) => {
+                let end = end()?;
+                self.link(source, spot, end);
+                Ok(end)
+            }
             None => self.open(source, spot, places, depth),
         }
     }
@@ -410,6 +415,16 @@ impl<'p, J: Judge> Envelope<'p, J> {
             }
             TotalTreatment::CountShown => self.counts.push(self.output.length()),
             TotalTreatment::Remove | TotalTreatment::Null | TotalTreatment::Unknown(_) => {}
+        }
+    }
+
+    fn link(&mut self, source: &[u8], spot: Spot, end: usize) {
+        self.writer.is_cut = true;
+        let text = source.get(spot.value..end).and_then(|raw| std::str::from_utf8(raw).ok());
+        let page = self.task.linking.zip(text).and_then(|(linking, text)| linking.page_json(text));
+        if let Some(page) = page {
+            self.lead(source, spot);
+            self.output.text(page.as_bytes());
         }
     }
 

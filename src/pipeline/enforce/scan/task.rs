@@ -1,6 +1,7 @@
 //! What one pass over an answer is told, and what it tells.
 
 use super::super::super::map::selection::Selection;
+use super::super::links::Linking;
 use super::super::shown::ShownSets;
 use super::layout::Layouts;
 use crate::bundle::profile::Profile;
@@ -23,6 +24,8 @@ pub struct Task<'p> {
     pub expected: Option<(Option<usize>, &'p str)>,
     /// What the caller asked for, if the CRM answers a selection.
     pub selection: Option<&'p Selection>,
+    /// What writes the addresses of other pages.
+    pub linking: Option<&'p Linking>,
     /// The largest answer.
     pub limits: ScanLimits,
 }

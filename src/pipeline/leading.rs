@@ -1,0 +1,37 @@
+//! Headers of an answer that lead on: to the other pages of a list, to the record that was made.
+
+use http::header::{HeaderMap, HeaderValue, LINK, LOCATION};
+
+use super::Stage;
+use super::respond::Reply;
+use super::trail::Trail;
+use crate::bundle::profile::route::Rows;
+
+impl Stage<'_> {
+    /// The reply with what the CRM's headers lead to, as far as the profile describes it.
+    pub(super) fn leading(&self, mut reply: Reply, upstream: &HeaderMap, trail: &Trail) -> Reply {
+        let has_hidden_rows = trail.verdict.rows() == Rows::Checked;
+        let pages = self.linking.as_ref().filter(|_| !has_hidden_rows);
+        if let Some(pages) = pages.and_then(|linking| linking.header(upstream)) {
+            reply.headers.insert(LINK, pages);
+        }
+        let place = self.new_place(&reply, upstream, trail);
+        reply.headers.extend(place.map(|place| (LOCATION, place)));
+        reply
+    }
+
+    /// Where the record is that was made. Where the answer shows it, that it is this one must be seen there: nobody knows what else
+    /// a number would tell.
+    fn new_place(&self, reply: &Reply, upstream: &HeaderMap, trail: &Trail) -> Option<HeaderValue> {
+        let is_made = reply.status == CREATED && trail.verdict.writes.iter().any(|write| write.is_new);
+        let record_type = self.mapped.record_type.filter(|_| is_made)?;
+        let is_silent = reply.body.bytes().is_empty();
+        let shown = trail.sets.sets.iter().filter(|(outcome, _)| outcome.type_name == record_type.name);
+        let shown: Vec<&String> = shown.flat_map(|(_, ids)| ids).collect();
+        let is_told = |id: &str| is_silent || shown.iter().any(|known| *known == id);
+        self.here.of_new(upstream, record_type, &self.serving.snapshot.bundle.profile, is_told)
+    }
+}
+
+/// The status that says that there is a new record.
+const CREATED: u16 = 201;
