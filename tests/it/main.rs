@@ -24,6 +24,7 @@ mod upsert;
 mod forms;
 mod records;
 mod bad_input;
+mod bypasses;
 mod any_crm;
 mod bad_json;
 mod codings;
