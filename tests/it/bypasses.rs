@@ -11,7 +11,8 @@ async fn check(advisory: &str, targets: &[&str]) {
     let before = sidecar.crm_saw();
     for target in targets {
         for method in ["GET", "HEAD", "DELETE"] {
-            let request = format!("{method} {target} HTTP/1.1\r\nHost: lockkeeper.test\r\nConnection: close\r\n\r\n");
+            let request =
+                format!("{method} {target} HTTP/1.1\r\nHost: lockkeeper.test\r\nConnection: close\r\n\r\n");
             let answer = String::from_utf8(sidecar.raw(request).await).unwrap();
             let status = answer.get(9..12).unwrap_or_default();
             assert!(matches!(status, "400" | "401"), "{advisory}: {method} {target}: {answer}");

@@ -21,6 +21,7 @@ mod schema;
 mod yaml;
 mod deploy;
 mod cookbook;
+mod evidence;
 
 /// Fails with every finding, or passes if there is none.
 #[track_caller]
