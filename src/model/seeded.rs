@@ -54,6 +54,8 @@ faults! {
     TagPasses,
     /// The CRM's links to other pages leave.
     LinksPass,
+    /// Numbers of rows and other pages are told to whom rows are hidden.
+    PagesAreTold,
     /// `If-None-Match` goes to the CRM.
     IfNoneMatchPasses,
     /// `If-Match` goes to the CRM.

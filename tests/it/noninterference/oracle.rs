@@ -191,7 +191,10 @@ impl Oracle {
                 };
                 // A record that goes, goes whole.
                 let keys: BTreeSet<&String> = now?.keys().chain(record.keys()).collect();
-                let is_changed = |key: &str| now.is_none_or(|now| now.get(key) != record.get(key));
+                // A composite that is replaced loses keys that hold nothing.
+                let value =
+                    |record: &Record, key: &str| record.get(key).filter(|text| *text != "null").cloned();
+                let is_changed = |key: &str| now.is_none_or(|now| value(now, key) != value(record, key));
                 let is_kept = |key: &str| {
                     let name = if bundle.field_of(kind, key).is_some() { key } else { "*" };
                     let is_moved = ["stage", "version"].contains(&key);

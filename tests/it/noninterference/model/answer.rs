@@ -43,7 +43,10 @@ pub fn answer(state: &mut State, asked: &Asked) -> Answer {
     let method = asked.header("x-http-method-override").unwrap_or(&asked.method).to_ascii_uppercase();
     let outcome = respond(state, &method, asked);
     let (status, body, content_type) = outcome.unwrap_or_else(|(status, body)| (status, body, JSON));
-    let mut answer = Answer { status, headers: stamped(state, &body, content_type), body: body.into_bytes() };
+    let mut headers = stamped(state, &body, content_type);
+    headers.push(("link", link(state, asked)));
+    headers.push(("location", place(state, asked, status)));
+    let mut answer = Answer { status, headers, body: body.into_bytes() };
     if state.style.is_conditional && method == "GET" && status == 200 {
         condition(&mut answer, asked);
     }
@@ -129,17 +132,48 @@ fn list(state: &State, kind: Kind, pairs: &Pairs) -> String {
     let wanted = Wanted { select: select.as_deref(), expand: &expand, names_kind: false };
     let rows: Vec<String> = found.page.iter().map(|id| render::record(state, kind, *id, wanted)).collect();
     let (total, count, page) = (found.all.len(), found.page.len(), found.number);
-    let last = found.page.last().map_or(0, |id| *id);
     let amount = query::sum(state, kind, &found.all, "amount");
-    let sorted = query::order(pairs).first().map(|(field, _)| field.clone()).unwrap_or_default();
+    let next = next(kind, &found, pairs).map_or("null".to_owned(), |next| quoted(&next));
     format!(
         "{{\"total\":{total},\"count\":{count},\"page\":{page},\"data\":[{}],\"total_amount\":{amount},\"facets\":{},\
-         \"next\":\"/{}?cursor={sorted}:{last}:{total}\",\"debug\":{{\"print\":{}}}}}",
+         \"next\":{next},\"debug\":{{\"print\":{}}}}}",
         rows.join(","),
         facets(state),
-        kind.path(),
         print_of(state),
     )
+}
+
+/// Where the next page of a list is, with what the page ends at.
+fn next(kind: Kind, found: &query::Found, pairs: &Pairs) -> Option<String> {
+    let sorted = query::order(pairs).first().map(|(field, _)| field.clone()).unwrap_or_default();
+    let (last, total, page) = (found.page.last()?, found.all.len(), found.number + 1);
+    let size = query::value(pairs, "per_page")?;
+    let is_more = found.all.last() != Some(last);
+    is_more.then(|| {
+        format!(
+            "http://crm.internal/{}?cursor={sorted}:{last}:{total}&page={page}&per_page={size}",
+            kind.path()
+        )
+    })
+}
+
+/// A header that names the next page of a list, or says too much.
+fn link(state: &State, asked: &Asked) -> String {
+    let list = match asked.segments.as_slice() {
+        [path] if asked.method != "POST" => kind_of(path).ok(),
+        _ => None,
+    };
+    let page = list.and_then(|kind| next(kind, &query::find(state, kind, &asked.pairs), &asked.pairs));
+    let page = page.unwrap_or_else(|| format!("/deals?cursor={}", print_of(state)));
+    format!("<{page}>; rel=\"next\"")
+}
+
+/// Where the record is that was made; anywhere if none was.
+fn place(state: &State, asked: &Asked, status: u16) -> String {
+    let made = asked.segments.first().and_then(|path| kind_of(path).ok()).filter(|_| status == 201);
+    let newest = made.and_then(|kind| Some((kind.path(), *state.tables[&kind].keys().next_back()?)));
+    let (path, id) = newest.unwrap_or_else(|| ("deals", print_of(state) % 100));
+    format!("/{path}/{id}")
 }
 
 /// How many deals stand in each stage.
@@ -222,11 +256,9 @@ fn stamped(state: &State, body: &str, content_type: &'static str) -> Vec<(&'stat
         ("content-type", content_type.to_owned()),
         ("etag", etag(body)),
         ("x-total-count", state.tables.values().map(|table| table.len()).sum::<usize>().to_string()),
-        ("link", format!("</deals?cursor={}>; rel=\"next\"", print_of(state))),
         ("set-cookie", format!("state={}", print_of(state))),
         ("server-timing", format!("db;desc=\"{}\"", print_of(state))),
         ("last-modified", format!("Mon, 01 Jun 2026 00:{:02}:00 GMT", print_of(state) % 60)),
-        ("location", format!("/deals/{}", print_of(state) % 100)),
         ("content-language", "en".to_owned()),
     ]
 }
