@@ -17,6 +17,7 @@ mod long_lists;
 mod links;
 mod hidden;
 mod writes;
+mod own_actions;
 mod versions;
 mod merge_back;
 mod bulk;

@@ -60,9 +60,91 @@ fn only_changes_of_the_same_type_are_compared() {
     let create = "match = 'POST /deals'\naction = 'create'\ntype = 'Deal'\nwrites = { at = '$' }";
     check(create, &[]);
     check(&PUT.replace("'Deal'", "'Note'").replace("'edit'", "'edit'\nwrites = { at = '$' }"), &[]);
-    let moves = "match = 'POST /deals/{id:int}/assign'\naction = 'assign'\ntype = 'Deal'\nwrites = { at = '$', ignored = ['deleted'] }";
+    let moves = "match = 'POST /deals/{id:int}/assign'\naction = 'assign'\ncovers = ['owner_id']\ntype = 'Deal'\nwrites = { at = '$', ignored = ['deleted'] }";
     check(moves, &[]);
+    // What is known and refused can do nothing.
+    check(&format!("{PUT}writes = {{ at = '$' }}\nrefuse = 'later'"), &[]);
     let any = "match = 'PUT /any/{type}/{id:int}'\naction = 'edit'\ntype = { from = 'path.type' }\nwrites = { at = '$' }";
     let to = |text: &str| text.replace("PUT /deals/{id:int}", "PUT /any/{type}/{id:int}");
     check(any, &[&to(NO_ASSIGN), &to(NO_DELETE)]);
+}
+
+const TEAM: &str = "profile = 1
+[types.Deal]
+id = 'id'
+[types.Deal.fields]
+owner_id = { sets = ['public'] }
+'team.id' = { sets = ['public'] }
+[[routes]]
+match = 'GET /deals/{id:int}'
+action = 'view'
+records = { at = '$', type = 'Deal' }
+[[routes]]
+match = 'PATCH /deals/{id:int}'
+action = 'edit'
+type = 'Deal'
+before = 'GET /deals/{id:int}'
+writes = { at = '$' }
+";
+
+/// A route that may write every field of a deal, and one with an action of its own.
+#[track_caller]
+fn check_door(door: &str, expected: &[&str]) {
+    let text = format!("{TEAM}[[routes]]\ntype = 'Deal'\nbefore = 'GET /deals/{{id:int}}'\n{door}\n");
+    assert_eq!(load(&text).1, expected, "{door}");
+}
+
+#[test]
+fn an_action_of_its_own_is_asked_for_by_every_route_that_writes_what_it_covers() {
+    let door = |keys: &str| format!("match = 'POST /deals/{{id:int}}/assign'\naction = 'assign'\n{keys}");
+    let lacks = |key: &str, action: &str, label: &str| {
+        format!(
+            "profile.toml:12 `PATCH /deals/{{id:int}}` writes `{key}` without `{action}`, which `{label}` asks for"
+        )
+    };
+    let assign = "POST /deals/{id:int}/assign";
+    check_door(&door("covers = ['owner_id']"), &[&lacks("owner_id", "assign", assign)]);
+    let both = [lacks("owner_id", "assign", assign), lacks("team", "assign", assign)];
+    check_door(&door("covers = ['owner_id', 'team']"), &[&both[0], &both[1]]);
+    check_door(&door("covers = []"), &[]);
+    let by_verb = "match = 'POST /deals/{id:int}/{verb}'\naction = { from = 'path.verb', verbs = { give = { action = 'share', covers = ['team.id'] }, note = { action = 'comment' } } }";
+    check_door(by_verb, &[&lacks("team.id", "share", "POST /deals/{id:int}/{verb} give")]);
+    let removes = "match = 'DELETE /deals/{id:int}'\naction = 'delete'\ncovers = ['owner_id']";
+    check_door(removes, &[&lacks("owner_id", "delete", "DELETE /deals/{id:int}")]);
+    // Whatever the team's key says is covered where all of it may change.
+    let also = "also = [{ action = 'assign', when = { at = '$.owner_id', changes = true } }]\n";
+    let asks = format!(
+        "{TEAM}{also}[[routes]]\ntype = 'Deal'\nbefore = 'GET /deals/{{id:int}}'\n{}\n",
+        door("covers = ['owner_id']")
+    );
+    assert!(load(&asks).1.is_empty(), "{:?}", load(&asks).1);
+}
+
+#[test]
+fn what_an_action_covers_is_said_and_exists() {
+    let door =
+        |action: &str, keys: &str| format!("match = 'POST /deals/{{id:int}}/x'\naction = '{action}'\n{keys}");
+    for action in ["assign", "share", "relate"] {
+        let silent =
+            format!("profile.toml:20 `POST /deals/{{id:int}}/x` does not say what `{action}` covers");
+        check_door(&door(action, ""), &[&silent]);
+    }
+    check_door(&door("comment", ""), &[]);
+    check_door(&door("edit", ""), &[]);
+    let unknown = "profile.toml:20 `POST /deals/{id:int}/x` covers `owner`, where no field stands";
+    let besides = "profile.toml:12 `PATCH /deals/{id:int}` writes `owner` without `assign`, which `POST /deals/{id:int}/x` asks for";
+    check_door(&door("assign", "covers = ['owner']"), &[unknown, besides]);
+    let moves = "profile.toml:20 `POST /deals/{id:int}/x` covers keys, and `moveStage` cannot";
+    check_door(&door("moveStage", "to = { at = '$.stage' }\ncovers = ['owner_id']"), &[moves]);
+    let verbs = "match = 'POST /deals/{id:int}/{verb}'\naction = { from = 'path.verb', verbs = { note = { action = 'comment' } } }\ncovers = ['owner_id']";
+    check_door(verbs, &["profile.toml:20 `POST /deals/{id:int}/{verb}` covers keys beside its verbs"]);
+}
+
+#[test]
+fn two_routes_without_bodies_ask_for_one_action() {
+    let take = "match = 'POST /deals/{id:int}/take'\naction = 'edit'\ncovers = ['owner_id']\n";
+    let assign = "[[routes]]\nmatch = 'POST /deals/{id:int}/assign'\naction = 'assign'\ntype = 'Deal'\nbefore = 'GET /deals/{id:int}'\ncovers = ['owner_id']";
+    let lacks = "profile.toml:20 `POST /deals/{id:int}/take` writes `owner_id` without `assign`, which `POST /deals/{id:int}/assign` asks for";
+    let patch = "profile.toml:12 `PATCH /deals/{id:int}` writes `owner_id` without `assign`, which `POST /deals/{id:int}/assign` asks for";
+    check_door(&format!("{take}{assign}"), &[patch, lacks]);
 }

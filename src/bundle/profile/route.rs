@@ -53,6 +53,9 @@ pub struct Route {
     pub type_source: Option<TypeSource>,
     /// Where the request names the record.
     pub id: Option<IdSource>,
+    /// Keys of the record that the route's own action covers, if it says so: who writes them by another route asks for the
+    /// action too.
+    pub covers: Option<Vec<KeyPath>>,
     /// Further decisions that the body calls for.
     pub also: Vec<Also>,
     /// What may leave of a success.

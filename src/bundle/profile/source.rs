@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::shape::json_path;
-use super::types::KeyPath;
+use super::types::{KeyPath, key_paths};
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::{JsonPath, Segment};
 use crate::model::access::Action;
@@ -62,6 +62,8 @@ pub struct Verb {
     pub action: Action,
     /// The stage that the verb moves to, by wire name.
     pub to: Option<Text>,
+    /// Keys of the record that the action covers, if it says so.
+    pub covers: Option<Vec<KeyPath>>,
 }
 
 /// Where the target of a stage move comes from.
@@ -183,8 +185,9 @@ fn read_verbs(table: &Table<'_>) -> BTreeMap<String, Verb> {
         let inner = item.table()?;
         let action = inner.required("action", "Name the action that the verb stands for.");
         let to = inner.text("to");
+        let covers = key_paths(&inner, "covers");
         inner.finish();
-        Some((name.value, Verb { action: read_action(item, &action?)?, to }))
+        Some((name.value, Verb { action: read_action(item, &action?)?, to, covers }))
     };
     table.entries().into_iter().filter_map(read_one).collect()
 }

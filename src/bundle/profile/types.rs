@@ -359,6 +359,12 @@ pub fn key_path(table: &Table<'_>, text: &Text) -> Option<KeyPath> {
     keys
 }
 
+/// A list of paths of keys in a record, if it is there; other paths are noted.
+pub fn key_paths(table: &Table<'_>, key: &str) -> Option<Vec<KeyPath>> {
+    let texts = table.texts(key)?;
+    Some(texts.iter().filter_map(|text| key_path(table, text)).collect())
+}
+
 /// The name of the one field that stands for all unknown keys of a type.
 pub const UNCLASSIFIED: &str = "*";
 

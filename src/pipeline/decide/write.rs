@@ -162,6 +162,9 @@ impl<'a> Judge<'_, 'a> {
         if action != Action::MoveStage && !is_pure_move {
             self.require(action, &change)?;
         }
+        if action != Action::Edit && self.edits_besides(action, &change) {
+            self.require(Action::Edit, &change)?;
+        }
         for also in &self.question.mapped.also {
             if also.when != When::Changes || self.changes(also, held, &change) {
                 self.require(also.action, &change)?;
@@ -191,6 +194,19 @@ impl<'a> Judge<'_, 'a> {
         }
         self.note_body(&change);
         self.fields(&change)
+    }
+
+    /// Whether a route with an action of its own writes more than this action covers: by any other route that is an edit.
+    fn edits_besides(&self, action: Action, change: &Change<'_>) -> bool {
+        let covers = self.question.mapped.covers;
+        let is_covered = |path: &[String]| covers.iter().any(|key| path.starts_with(key));
+        let is_own = |key: &PlannedKey| {
+            let is_move = action == Action::MoveStage && self.places().is_stage_key(key);
+            is_move || is_covered(&key.path)
+        };
+        let erases = self.erased_if_left_out().iter().any(|path| !is_covered(path));
+        let is_replace = change.semantics == WriteSemantics::Replace;
+        is_replace || erases || !change.plan.keys.iter().all(is_own)
     }
 
     /// A request that names a record by a key of it writes that key where it creates the record.

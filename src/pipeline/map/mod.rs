@@ -42,6 +42,8 @@ pub struct Mapped<'p> {
     pub parameters: Parameters,
     /// What is asked for; `None` on routes that pass.
     pub action: Option<Action>,
+    /// Keys of the record that the action covers by itself: other keys of a body are an edit as well.
+    pub covers: &'p [KeyPath],
     /// Further decisions that the body calls for; those that depend on the record are still open.
     pub also: Vec<&'p Also>,
     /// The type of the records.
@@ -177,9 +179,11 @@ pub fn read<'p>(
     };
     let also = route.also.iter().filter(|also| calls_for(also, route, document)).collect();
     let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
+    let covers = verb.map_or(&route.covers, |verb| &verb.covers).as_deref().unwrap_or_default();
     Ok(Mapped {
         route,
         action,
+        covers,
         also,
         record_type,
         ids,

@@ -17,6 +17,7 @@ use crate::bundle::profile::shape::{self, Tells};
 use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
 use crate::bundle::profile::template::Template;
 use crate::bundle::profile::transit;
+use crate::bundle::profile::types::key_paths;
 use crate::config::reader::{Item, Table, Text};
 use crate::json::path::JsonPath;
 
@@ -67,6 +68,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         refuse: refuse.map(|text| text.value),
         type_source: TypeSource::read(table, "type"),
         id,
+        covers: key_paths(table, "covers"),
         also: table.item("also").map(read_also).unwrap_or_default(),
         shape,
         errors: table.item("errors").map(read_errors).unwrap_or_default(),
