@@ -12,6 +12,7 @@ pub mod token;
 pub mod value;
 pub mod strip;
 pub mod same;
+pub mod alike;
 pub mod path;
 pub mod scan;
 

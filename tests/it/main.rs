@@ -16,6 +16,7 @@ mod lists;
 mod long_lists;
 mod links;
 mod hidden;
+mod look_alikes;
 mod writes;
 mod own_actions;
 mod versions;

@@ -138,8 +138,9 @@ impl Draft {
         }
         for name in names.iter().filter(|name| is_clean(name)) {
             let keys: Vec<String> = name.split('.').map(str::to_owned).collect();
-            let is_unknown =
-                tree.flatten().is_none_or(|tree| matches!(tree.meaning_of(&keys), Meaning::Unknown));
+            let is_unknown = tree
+                .flatten()
+                .is_none_or(|tree| matches!(tree.meaning_of(&keys), Meaning::LookAlike | Meaning::Unknown));
             if is_unknown {
                 tally(self.fields.entry(type_name.to_owned()).or_default(), name, entry, &mut self.unnamed);
             }

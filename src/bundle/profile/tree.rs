@@ -1,8 +1,9 @@
 //! A record type's fields as a tree over wire keys, so that each key of a record has exactly one meaning.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::types::{KeyPattern, RecordType};
+use crate::json::alike::folded;
 use crate::model::seeded::{Fault, is_seeded};
 
 /// What a key of a record means.
@@ -14,6 +15,8 @@ pub enum Meaning<'t> {
     Field(usize),
     /// An object that holds fields.
     Container(&'t FieldTree),
+    /// No field claims it, and some reader takes it for a key that has a meaning: nobody sees it, nobody writes it.
+    LookAlike,
     /// No field claims it.
     Unknown,
 }
@@ -23,6 +26,10 @@ pub enum Meaning<'t> {
 pub struct FieldTree {
     keys: HashMap<String, Branch>,
     twins: Vec<(KeyPattern, usize)>,
+    /// The folded spelling of each key of this level.
+    alike: HashSet<String>,
+    /// The folded spelling of each twin's pattern.
+    alike_twins: Vec<KeyPattern>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +61,7 @@ impl FieldTree {
         if matches!(claimed, Meaning::Unknown) {
             tree.insert(&record_type.id, Branch::Meta)?;
         }
+        tree.fold();
         Ok(tree)
     }
 
@@ -65,6 +73,7 @@ impl FieldTree {
             Some(Branch::Container(tree)) => Meaning::Container(tree),
             None => match self.twins.iter().find(|(pattern, _)| pattern.matches(key)) {
                 Some((_, index)) => Meaning::Field(*index),
+                None if self.has_alike(key) => Meaning::LookAlike,
                 None => Meaning::Unknown,
             },
         }
@@ -98,6 +107,11 @@ impl FieldTree {
         &self.twins
     }
 
+    /// The folded spelling of each key of this level, and of each pattern of a twin.
+    pub fn alike(&self) -> (impl Iterator<Item = &str>, &[KeyPattern]) {
+        (self.alike.iter().map(String::as_str), &self.alike_twins)
+    }
+
     /// Every field on this level and below.
     pub fn fields(&self) -> Vec<usize> {
         let below = self.keys.values().flat_map(|branch| match branch {
@@ -122,6 +136,22 @@ impl FieldTree {
             // The id inside an object that is itself a field or meta needs no place of its own.
             Branch::Meta | Branch::Field(_) => Err(format!("`{key}` is a field and also holds fields")),
         }
+    }
+
+    fn fold(&mut self) {
+        self.alike = self.keys.keys().map(|key| folded(key).into_owned()).collect();
+        self.alike_twins = self.twins.iter().map(|(pattern, _)| pattern.folded()).collect();
+        for branch in self.keys.values_mut() {
+            match branch {
+                Branch::Container(tree) => tree.fold(),
+                Branch::Meta | Branch::Field(_) => {}
+            }
+        }
+    }
+
+    fn has_alike(&self, key: &str) -> bool {
+        let key = folded(key);
+        self.alike.contains(key.as_ref()) || self.alike_twins.iter().any(|twin| twin.matches(&key))
     }
 
     fn level(&mut self, path: &[String]) -> Option<&mut FieldTree> {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::convert::{self, Conversion};
 use super::mask::Mask;
 use crate::config::reader::{Item, Table, Text};
+use crate::json::alike::folded;
 use crate::json::path::{JsonPath, Segment};
 
 /// One record type.
@@ -128,6 +129,16 @@ impl KeyPattern {
             KeyPattern::Exact(name) => key == name,
             KeyPattern::Prefix(prefix) => key.starts_with(prefix.as_str()),
             KeyPattern::Suffix(suffix) => key.ends_with(suffix.as_str()),
+        }
+    }
+
+    /// The pattern that covers the folded spelling of each key that this one covers.
+    pub fn folded(&self) -> Self {
+        let folded = |text: &str| folded(text).into_owned();
+        match self {
+            KeyPattern::Exact(name) => KeyPattern::Exact(folded(name)),
+            KeyPattern::Prefix(prefix) => KeyPattern::Prefix(folded(prefix)),
+            KeyPattern::Suffix(suffix) => KeyPattern::Suffix(folded(suffix)),
         }
     }
 

@@ -1,10 +1,13 @@
 //! What the keys of an object mean, as tables that are made once and shared by all bodies.
 
+use crate::json::alike::folded;
+
 /// A level: one kind of object that is walked.
 #[derive(Debug, Default)]
 pub struct Level {
     table: KeyTable,
     affixes: Vec<(Affix, Slot)>,
+    alike: Option<(KeyTable, Vec<Affix>, Slot)>,
     /// What is inside of the value under each slot.
     inside: Vec<Inside>,
 }
@@ -44,6 +47,15 @@ pub struct Affix {
     pub suffix: String,
 }
 
+/// Folded spellings: keys that fold to one of them look like a key of the level.
+#[derive(Clone, Debug, Default)]
+pub struct Alike {
+    /// Of keys.
+    pub keys: Vec<String>,
+    /// Of patterns of keys.
+    pub affixes: Vec<Affix>,
+}
+
 impl Levels {
     /// Reserves the number of a level, so that levels can lead to each other. `None` if there are too many.
     pub fn reserve(&mut self) -> Option<LevelId> {
@@ -70,10 +82,12 @@ impl Levels {
 }
 
 impl Level {
-    /// A level of some keys and of patterns of keys, each with what is inside; the first slot is 1. `None` if there are too many.
+    /// A level of some keys and of patterns of keys, each with what is inside; the first slot is 1. Keys that none of them is
+    /// and that fold to one of `alike` have the last slot. `None` if there are too many.
     pub fn new(
         keys: impl IntoIterator<Item = (String, Inside)>,
         affixes: impl IntoIterator<Item = (Affix, Inside)>,
+        alike: Alike,
     ) -> Option<Self> {
         let mut level = Level { inside: vec![Inside::Whole], ..Level::default() };
         let mut entries = Vec::new();
@@ -85,6 +99,9 @@ impl Level {
             level.affixes.push((affix, slot));
         }
         level.table = KeyTable::new(entries);
+        let slot = level.add(Inside::Whole)?;
+        let entries = alike.keys.into_iter().map(|key| (key.into_bytes().into_boxed_slice(), slot));
+        level.alike = Some((KeyTable::new(entries.collect()), alike.affixes, slot));
         Some(level)
     }
 
@@ -103,11 +120,25 @@ impl Level {
         if let Some(slot) = self.table.find(key) {
             return (slot, Uniqueness::OneKey);
         }
-        let fits = |affix: &Affix| {
-            key.starts_with(affix.prefix.as_bytes()) && key.ends_with(affix.suffix.as_bytes())
-        };
-        let found = self.affixes.iter().find(|(affix, _)| fits(affix));
-        (found.map_or(UNKNOWN, |(_, slot)| *slot), Uniqueness::ManyKeys)
+        let found = self.affixes.iter().find(|(affix, _)| affix.fits(key));
+        let slot = found.map(|(_, slot)| *slot).or_else(|| self.find_alike(key));
+        (slot.unwrap_or(UNKNOWN), Uniqueness::ManyKeys)
+    }
+
+    /// Keys are looked up like this where nothing was learned of them, so a key that comes again costs nothing.
+    #[inline(never)]
+    fn find_alike(&self, key: &[u8]) -> Option<Slot> {
+        let (table, affixes, slot) = self.alike.as_ref()?;
+        let key = folded(std::str::from_utf8(key).ok()?);
+        let is_alike =
+            table.find(key.as_bytes()).is_some() || affixes.iter().any(|affix| affix.fits(key.as_bytes()));
+        is_alike.then_some(*slot)
+    }
+}
+
+impl Affix {
+    fn fits(&self, key: &[u8]) -> bool {
+        key.starts_with(self.prefix.as_bytes()) && key.ends_with(self.suffix.as_bytes())
     }
 }
 

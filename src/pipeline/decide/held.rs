@@ -41,6 +41,7 @@ impl Held<'_> {
         let meaning = match key.claim {
             Claim::Field(index) | Claim::Twin(index) => Meaning::Field(index),
             Claim::Meta => Meaning::Meta,
+            Claim::LookAlike => Meaning::LookAlike,
             Claim::Unknown => Meaning::Unknown,
             Claim::Nested(_) => return Echo::No,
         };
@@ -78,7 +79,7 @@ impl Held<'_> {
             Meaning::Meta => Visibility::Shown,
             Meaning::Field(index) if self.may_hide_records(index, path) => Visibility::Hidden,
             Meaning::Field(index) => self.seen.field(index),
-            Meaning::Container(_) => Visibility::Hidden,
+            Meaning::Container(_) | Meaning::LookAlike => Visibility::Hidden,
             Meaning::Unknown => self.seen.unclassified(),
         }
     }

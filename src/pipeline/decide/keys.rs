@@ -39,6 +39,8 @@ pub enum Claim {
     Nested(usize),
     /// It says what the record is.
     Meta,
+    /// No field claims it, and the CRM may take it for a key that has a meaning.
+    LookAlike,
     /// No field claims it.
     Unknown,
 }
@@ -61,7 +63,7 @@ impl PlannedKey {
     pub fn field_name(&self, record_type: &RecordType) -> String {
         match self.claim {
             Claim::Field(index) | Claim::Twin(index) | Claim::Nested(index) => record_type.field_name(index),
-            Claim::Meta | Claim::Unknown => record_type.unclassified_name(),
+            Claim::Meta | Claim::LookAlike | Claim::Unknown => record_type.unclassified_name(),
         }
     }
 
@@ -159,6 +161,7 @@ impl KeyPlan {
                     self.level(value, prefix, inner, record_type, consumed);
                 }
                 Meaning::Container(_) | Meaning::Unknown => self.add(prefix, Claim::Unknown, value),
+                Meaning::LookAlike => self.add(prefix, Claim::LookAlike, value),
                 Meaning::Field(index) => self.add(prefix, claim(index, prefix, value, record_type), value),
                 Meaning::Meta if *prefix == record_type.id => match canonical_id(value) {
                     Some(id) => self.stated_id = Some(id),
@@ -208,7 +211,7 @@ fn unclaimed(record: Value<'_>, tree: &FieldTree) -> Vec<Vec<String>> {
     for member in record.members().filter(|member| !member.value().is_null()) {
         let key = member.key().into_owned();
         match tree.meaning(&key) {
-            Meaning::Unknown => found.push(vec![key]),
+            Meaning::LookAlike | Meaning::Unknown => found.push(vec![key]),
             Meaning::Container(inner) => {
                 let below = unclaimed(member.value(), inner).into_iter();
                 found.extend(below.map(|path| std::iter::once(key.clone()).chain(path).collect()));

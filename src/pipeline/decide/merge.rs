@@ -181,7 +181,7 @@ impl Merger<'_> {
                 }
                 Ok(Some(value.raw().to_owned()))
             }
-            Meaning::Meta | Meaning::Unknown => Ok(Some(value.raw().to_owned())),
+            Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => Ok(Some(value.raw().to_owned())),
         }
     }
 
@@ -201,6 +201,8 @@ impl Merger<'_> {
             }
             // Nobody sees what stands in a composite's place.
             Meaning::Container(_) => !now.is_null(),
+            // Nobody sees it.
+            Meaning::LookAlike => true,
             Meaning::Unknown => merging.seen.unclassified() != Visibility::Shown,
             Meaning::Meta => false,
         };

@@ -382,6 +382,7 @@ impl Pass<'_, '_> {
                         FieldKeep::DropBranch => return None,
                     }
                 }
+                Meaning::LookAlike => None,
                 Meaning::Unknown => {
                     seen.note(record_type.fields.len(), verdict.unclassified());
                     (verdict.unclassified() == Visibility::Shown).then_some(Keep::Whole)

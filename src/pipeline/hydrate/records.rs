@@ -200,7 +200,7 @@ impl Finder<'_> {
                         }
                     }
                 }
-                Meaning::Meta | Meaning::Unknown => {}
+                Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => {}
             }
         }
         Ok(())

@@ -151,7 +151,7 @@ fn resolve(profile: &Profile, record_type: &RecordType, keys: &[String]) -> Opti
                 return Some(Resolved { hops: [hop].into_iter().chain(further.hops).collect(), ..further });
             }
             Meaning::Container(_) => {}
-            Meaning::Meta | Meaning::Unknown => return None,
+            Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => return None,
         }
     }
     None

@@ -292,6 +292,7 @@ fn every_key_of_a_body_is_accounted_for() {
                     Claim::Twin(index) => format!("twin of {}", record_type.field_name(index)),
                     Claim::Nested(index) => format!("inside {}", record_type.field_name(index)),
                     Claim::Meta => "meta".to_owned(),
+                    Claim::LookAlike => "alike".to_owned(),
                     Claim::Unknown => "unknown".to_owned(),
                 };
                 let keys: Vec<String> =

@@ -121,7 +121,7 @@ impl Seen {
         for member in value.members() {
             let key = member.key();
             match tree.meaning(&key) {
-                Meaning::Unknown => self.note_field(record_type, above, &key),
+                Meaning::LookAlike | Meaning::Unknown => self.note_field(record_type, above, &key),
                 Meaning::Container(inner) => {
                     let above = format!("{above}{key}.");
                     self.note_level(member.value(), record_type, inner, &above, profile, depth + 1);

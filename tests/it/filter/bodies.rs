@@ -73,6 +73,9 @@ impl Maker {
             "y",
             "owner_id",
             "kind",
+            "Margin",
+            "AMOUNT_eur",
+            "title ",
         ] {
             if !dice.one_in(4) {
                 let value = self.scalar(dice);

@@ -6,7 +6,7 @@ use lockkeeper::bundle::profile::Profile;
 use lockkeeper::bundle::profile::mask::Mask;
 use lockkeeper::bundle::profile::shape::{Shape, TotalTreatment};
 use lockkeeper::bundle::profile::source::TypeSource;
-use lockkeeper::bundle::profile::types::{FieldSpec, Hide, RecordType};
+use lockkeeper::bundle::profile::types::{FieldSpec, Hide, KeyPattern, RecordType};
 use lockkeeper::json::path::Segment;
 use lockkeeper::pipeline::decide::gate::Visibility;
 use serde::de::{Deserialize, IgnoredAny};
@@ -417,6 +417,10 @@ impl<'p> Pass<'p> {
                 _ => Some(None),
             };
         }
+        if looks_like_a_key(record_type, path) {
+            self.twin.is_cut = true;
+            return Some(None);
+        }
         let visibility = self.view.field(record_type, id, unclassified);
         seen.insert(unclassified, visibility);
         if visibility == Visibility::Shown { whole } else { Some(None) }
@@ -502,6 +506,25 @@ fn field_at<'p>(record_type: &'p RecordType, path: &[String]) -> Option<(usize, 
     let index =
         own.or_else(|| record_type.fields.iter().position(is_twin).filter(|_| is_plain && !is_meta))?;
     Some((index, &record_type.fields[index]))
+}
+
+/// Whether a key that nothing describes differs from one that is described in letter case or white space alone.
+fn looks_like_a_key(record_type: &RecordType, path: &[String]) -> bool {
+    let (key, around) = path.split_last().unwrap();
+    let key = key.trim().to_lowercase();
+    let step =
+        |at: &[String]| (at.len() > around.len() && at.starts_with(around)).then(|| at[around.len()].clone());
+    let fields = || record_type.fields.iter();
+    let mut keys: Vec<String> = fields().filter_map(|field| step(&field.at)).collect();
+    keys.extend(step(&record_type.id));
+    keys.extend(record_type.meta.iter().filter(|_| around.is_empty()).cloned());
+    let twins = fields().filter(|field| field.at.len() == path.len() && field.at.starts_with(around));
+    keys.iter().any(|known| known.to_lowercase() == key)
+        || twins.flat_map(|field| &field.twins).any(|twin| match twin {
+            KeyPattern::Exact(name) => name.to_lowercase() == key,
+            KeyPattern::Prefix(prefix) => key.starts_with(&prefix.to_lowercase()),
+            KeyPattern::Suffix(suffix) => key.ends_with(&suffix.to_lowercase()),
+        })
 }
 
 fn is_container(record_type: &RecordType, path: &[String]) -> bool {

@@ -67,7 +67,7 @@ pub fn acts<'p>(
         {
             Act::Copy
         }
-        SlotMeaning::Container(_) | SlotMeaning::Unknown => Act::Drop,
+        SlotMeaning::Container(_) | SlotMeaning::LookAlike | SlotMeaning::Unknown => Act::Drop,
     };
     spec.slots.iter().map(|slot| act(slot.meaning)).collect()
 }

@@ -7,7 +7,7 @@ use super::learned::Idle;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::tree::{FieldTree, Meaning};
 use crate::bundle::profile::types::{Hide, KeyPath, KeyPattern, RecordType};
-use crate::json::scan::levels::{Affix, Inside, Level, LevelId, Levels, Slot};
+use crate::json::scan::levels::{Affix, Alike, Inside, Level, LevelId, Levels, Slot};
 
 /// The tables of all types of a profile.
 #[derive(Debug, Default)]
@@ -68,6 +68,8 @@ pub enum SlotMeaning {
     Field(usize),
     /// An object that holds fields.
     Container(LevelId),
+    /// Some reader takes it for a key that has a meaning: nobody sees it.
+    LookAlike,
     /// No field claims it.
     Unknown,
 }
@@ -146,7 +148,13 @@ impl Layouts {
             affixes.push((affix, self.inside(profile, record_type, field)));
             spec.slots.push(SlotSpec::plain(SlotMeaning::Field(field)));
         }
-        self.levels.define(id, Level::new(exact, affixes)?);
+        let (keys, patterns) = tree.alike();
+        let alike = Alike {
+            keys: keys.chain(patterns.iter().filter_map(exact_key)).map(str::to_owned).collect(),
+            affixes: patterns.iter().filter_map(affix).collect(),
+        };
+        spec.slots.push(SlotSpec::plain(SlotMeaning::LookAlike));
+        self.levels.define(id, Level::new(exact, affixes, alike)?);
         spec.fields = tree.fields();
         spec.has_places = spec.slots.iter().map(SlotSpec::has_places).collect();
         *self.specs.get_mut(usize::from(id))? = spec;
@@ -174,6 +182,7 @@ impl Layouts {
                 (SlotMeaning::Field(field), self.inside(profile, record_type, field), seeks())
             }
             Meaning::Meta => (SlotMeaning::Meta, Inside::Whole, seeks()),
+            Meaning::LookAlike => (SlotMeaning::LookAlike, Inside::Whole, seeks()),
             Meaning::Unknown => (SlotMeaning::Unknown, Inside::Whole, seeks()),
         };
         Some((SlotSpec { meaning, here, seeks, below }, inside))
@@ -216,5 +225,13 @@ fn affix(pattern: &KeyPattern) -> Option<Affix> {
         KeyPattern::Exact(_) => None,
         KeyPattern::Prefix(prefix) => Some(Affix { prefix: prefix.clone(), suffix: String::new() }),
         KeyPattern::Suffix(suffix) => Some(Affix { prefix: String::new(), suffix: suffix.clone() }),
+    }
+}
+
+/// The pattern of one key.
+fn exact_key(pattern: &KeyPattern) -> Option<&str> {
+    match pattern {
+        KeyPattern::Exact(key) => Some(key),
+        KeyPattern::Prefix(_) | KeyPattern::Suffix(_) => None,
     }
 }

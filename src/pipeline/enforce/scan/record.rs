@@ -359,7 +359,7 @@ impl<'p, J: Judge> Writer<'p, J> {
                 let hidden = inner.into_iter().flat_map(|inner| &inner.fields);
                 hidden.for_each(|index| seen.note(*index, verdict.field(*index)));
             }
-            Some(SlotMeaning::Meta) | None => {}
+            Some(SlotMeaning::Meta | SlotMeaning::LookAlike) | None => {}
         }
     }
 
