@@ -151,6 +151,7 @@ reasons! {
     QuestionUnreadable "question-unreadable" Refuse Client 400 "The question cannot be read.";
     Denied "denied" Deny Client 403 "Policy does not permit this request.";
     FieldsDenied "fields-denied" Deny Client 403 "Policy does not permit writing some of these fields.";
+    LinkRefused "link-refused" Deny Client 403 "The change refers to a record that is not there, or that may not be linked to.";
     StageMoveDenied "stage-move-denied" Deny Client 403 "Policy does not permit this stage move.";
     NotFound "not-found" Deny Client 404 "There is no such record.";
     NoPermit "no-permit" Deny Client 403 "No policy permits this.";

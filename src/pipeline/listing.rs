@@ -15,8 +15,8 @@ use tokio::time::timeout;
 
 use super::Stage;
 use super::decide::gate::RecordGate;
+use super::enforce::addresses::Linking;
 use super::enforce::answer::{self, is_scannable, undecodable};
-use super::enforce::links::Linking;
 use super::enforce::request::Clearance;
 use super::enforce::response::{Released, ReleasedStream};
 use super::enforce::scan::envelope::Envelope;

@@ -48,6 +48,7 @@ mod second_look;
 mod exit;
 mod leading;
 mod upsert;
+mod links;
 pub mod dry_run;
 
 use std::sync::Arc;
@@ -57,7 +58,6 @@ use http::header::HeaderMap;
 use tokio::sync::oneshot;
 
 use crate::json::value::Document;
-use crate::model::access::Action;
 use crate::model::peer::Peer;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
@@ -68,13 +68,12 @@ use canonical::CanonicalHead;
 use conditional::Conditions;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
+use enforce::addresses::{Here, Linking};
 use enforce::answer::{self, Described};
-use enforce::links::{Here, Linking};
 use enforce::request::{Clearance, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
 use exit::{Asked, exit};
 use forward::{Asking, Passage, UpstreamResponse};
-use hydrate::image::Image;
 use identify::{Identity, Owner, Presented, identify};
 use listen::Exchange;
 use map::Mapped;
@@ -272,6 +271,7 @@ impl Stage<'_> {
             trail.enter("decide");
             if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
                 decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
+                self.judge_links(asker, trail).await;
             }
         }
         Ok(())
@@ -337,20 +337,6 @@ impl Stage<'_> {
                 Err(Problem::new(Reason::UpstreamError).upstream(401).internal(why))
             }
             false => Ok(()),
-        }
-    }
-
-    /// The records as they stand, or the new record as it is proposed.
-    async fn images(&self, trail: &Trail) -> Result<Vec<Image>, Problem> {
-        trail.enter("hydrate");
-        match (self.mapped.action, self.mapped.record_type) {
-            (Some(Action::Create), Some(record_type)) => {
-                let snapshot = &self.serving.snapshot;
-                Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.answer.json)?])
-            }
-            (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
-            _ if self.mapped.is_write() => self.change_images().await,
-            _ => Ok(Vec::new()),
         }
     }
 

@@ -1,128 +1,160 @@
-//! Addresses in answers: of other pages, and of new records. They lead to the proxy or nowhere.
+//! Links: a write that names another record is judged at both ends, and a hidden record is told from a missing one by nothing.
 
 use lockkeeper::testkit::TestSidecar;
-use serde_json::{Value, json};
+use lockkeeper::testkit::folder::Options;
 
-use crate::any_crm::{Answer, AnyCrm};
-use crate::long_lists::Poured;
+const DEAL: &str = "/api/deals/42";
+const REFUSED: (u16, &str) = (403, "link-refused");
 
-const ROUTES: &str = r#"
+/// The demo whose deals say what their keys name, and a route of its own that relates.
+fn linking(options: Options) -> Options {
+    options.edit("bundle/profile.toml", |profile| {
+        let key = |name: &str| format!("{name} = {{ sets = [\"public\", \"Deal.editable\"]");
+        let profile = profile
+            .replace(&key("contact_id  "), &format!("{}, id_of = \"Contact\"", key("contact_id  ")))
+            .replace(&key("company_id  "), &format!("{}, id_of = \"Company\"", key("company_id  ")))
+            .replace(&key("tags        "), &format!("{}, id_of = \"Contact\"", key("tags        ")));
+        assert_eq!(profile.matches("id_of").count(), 3);
+        profile
+    })
+}
+
+/// The same, where who sets a deal's contact asks for `relate`, by a route of its own too.
+fn relating(options: Options) -> Options {
+    let policies = r#"
+        @id("test.relate") permit (principal in Role::"rep", action == Action::"relate", resource);
+        @id("test.unrelated") forbid (principal, action == Action::"relate", resource == Contact::"101");"#;
+    linking(options).policies(policies).edit("bundle/profile.toml", |profile| {
+        let relate =
+            |at: &str| format!(", {{ when = {{ at = \"{at}\", changes = true }}, action = \"relate\" }}]");
+        let assign =
+            |at: &str| format!("{{ when = {{ at = \"{at}\", changes = true }}, action = \"assign\" }}]");
+        let both = |profile: String, at: &str, contact: &str| {
+            let with = assign(at).trim_end_matches(']').to_owned() + &relate(contact);
+            profile.replace(&assign(at), &with)
+        };
+        let profile = both(profile, "$.owner_id", "$.contact_id");
+        both(profile, "$.set.owner_id", "$.set.contact_id")
+            + r#"
 [[routes]]
-match   = "GET /v2/deals"
-action  = "list"
-records = { at = "$.data[*]", type = "Deal", complete = true }
-totals  = [{ at = "$.count", counts_rows = true }]
-links   = ["$.next", "$.pages.previous", "header.link"]
-hidden_rows = "visible"
-[routes.query]
-offset = "paging"
-limit  = "paging"
-fields = { role = "select", form = "comma-list", default = "all" }
-"#;
-
-async fn rig() -> (AnyCrm, TestSidecar) {
-    let crm = AnyCrm::start().await;
-    let sidecar = crm.behind(|options| options.edit("bundle/profile.toml", |profile| profile + ROUTES)).await;
-    (crm, sidecar)
+match   = "POST /api/deals/{id:int}/contacts/{contact:int}"
+action  = "relate"
+covers  = ["contact_id"]
+links   = [{ type = "Contact", id = "path.contact" }]
+type    = "Deal"
+before  = "GET,HEAD /api/deals/{id:int}"
+body    = "none"
+"#
+    })
 }
 
-const PAGE: &str = r#"{"count":9,"next":"http://crm.internal:8069/v2/deals?fields=id,title,owner_id,stage&offset=2&limit=1","pages":{"previous":"\/v2\/deals?offset=0","last":"/v2/deals?offset=8"},"data":[{"id":1,"title":"a","stage":"lead","owner_id":1}]}"#;
-
-fn page() -> Answer {
-    let link = "Link: <http://crm.internal:8069/v2/deals?offset=2>; rel=\"next\", </internal>; rel=\"up\"";
-    Answer::json(PAGE.as_bytes().to_vec()).header(link)
+/// A contact that rep-east may not view.
+async fn hidden_contact(sidecar: &TestSidecar) -> u64 {
+    let contact = sidecar.crm_caller().get("/api/deals/3").await.json()["contact_id"].as_u64().unwrap();
+    assert_eq!(sidecar.as_person("rep-east").get(&format!("/api/contacts/{contact}")).await.status, 404);
+    contact
 }
 
-/// Whoever may view every row is told how many there are and where the others are; for others both would tell of hidden rows.
-#[tokio::test]
-async fn other_pages_are_told_where_no_row_is_hidden() {
-    let (crm, sidecar) = rig().await;
-    crm.answers(page());
-    let reply = sidecar.as_person("service").get("/v2/deals?fields=title&offset=1&limit=1").await;
-    let told = reply.json();
-    assert_eq!(told["next"], json!("http://lockkeeper.test/v2/deals?fields=title&offset=2&limit=1"));
-    assert_eq!(told["pages"], json!({ "previous": "/v2/deals?fields=title&offset=0" }));
-    assert_eq!(told["count"], json!(9));
-    assert_eq!(
-        reply.header("link"),
-        Some("<http://lockkeeper.test/v2/deals?fields=title&offset=2>; rel=\"next\"")
-    );
-
-    let reply = sidecar.as_person("rep-east").get("/v2/deals?fields=title&offset=1&limit=1").await;
-    assert_eq!((reply.status, reply.header("link")), (200, None));
-    assert_eq!(reply.json(), json!({ "data": [{ "id": 1, "title": "a" }] }));
-}
-
-/// A long list leaves part by part, and says the same.
-#[tokio::test]
-async fn long_lists_name_their_other_pages() {
-    let crm = AnyCrm::start().await;
-    let sidecar = crm
-        .behind(|options| {
-            let options = options.edit("bundle/profile.toml", |profile| profile + ROUTES);
-            options.set("limits", "hold_bytes", 65_536).set("limits", "records", 100_000)
-        })
-        .await;
-    let row =
-        |id: usize| format!(r#"{{"id":{id},"title":"{}","stage":"lead","owner_id":1}}"#, "t".repeat(200));
-    let rows: Vec<String> = (1..2000).map(row).collect();
-    let body = format!(r#"{{"data":[{}],"count":9,"next":"/v2/deals?offset=2"}}"#, rows.join(","));
-    crm.answers(Answer::json(body.into_bytes()));
-    let told = async |person: &str| -> Value {
-        let poured = Poured::from(&sidecar, person, "/v2/deals").await;
-        assert!(poured.is_whole, "{}", poured.status);
-        serde_json::from_str(&poured.body).unwrap()
-    };
-    let reply = told("service").await;
-    assert_eq!((&reply["next"], &reply["count"]), (&json!("/v2/deals?offset=2"), &json!(9)));
-    let reply = told("rep-east").await;
-    assert_eq!((reply.get("next"), reply.get("count")), (None, None));
-    assert_eq!(reply["data"].as_array().map(Vec::len), Some(1999));
+/// Sends a change; its status, and the contacts that the CRM was asked for before it. Those in its answer are judged too.
+async fn look_ups(sidecar: &TestSidecar, person: &str, at: &str, body: &str) -> (u16, Vec<String>) {
+    let from = sidecar.crm_saw().len();
+    let reply = sidecar.as_person(person).patch(at, body).await;
+    let saw = sidecar.crm_saw().into_iter().skip(from).take_while(|line| !line.starts_with("PATCH"));
+    (reply.status, saw.filter(|line| line.contains("/api/contacts/")).collect())
 }
 
 #[tokio::test]
-async fn what_is_no_other_page_is_dropped() {
-    let (crm, sidecar) = rig().await;
-    for (next, told) in [
-        ("null", Some(Value::Null)),
-        (r#""/v2/deals""#, Some(json!("/v2/deals"))),
-        (r#""/v2/deals?offset=b2Zmc2V0""#, None),
-        (r#""http://crm.internal:8069/api/contacts?offset=1""#, None),
-        ("{\"href\":\"/v2/deals\"}", None),
+async fn a_hidden_record_and_none_are_refused_alike() {
+    let sidecar = TestSidecar::with(linking).await;
+    let (rep, hidden) = (sidecar.as_person("rep-east"), hidden_contact(&sidecar).await);
+    for (method, at, body) in [
+        ("PATCH", DEAL, r#"{"contact_id":ID}"#),
+        ("PATCH", DEAL, r#"{"contact_id":"ID","title":"x"}"#),
+        ("PATCH", DEAL, r#"{"tags":[101,ID]}"#),
+        ("POST", "/api/deals", r#"{"title":"x","owner_id":1,"contact_id":ID}"#),
     ] {
-        crm.answers(Answer::json(format!(r#"{{"data":[],"next":{next}}}"#).into_bytes()));
-        let reply = sidecar.as_person("service").get("/v2/deals").await;
-        assert_eq!((reply.status, reply.json().get("next")), (200, told.as_ref()), "{next}");
+        let send = async |id: &str| rep.send(method, at, body.replace("ID", id)).await;
+        let (hidden, missing) = (send(&hidden.to_string()).await, send("99999").await);
+        assert_eq!((hidden.status, hidden.reason().as_str()), REFUSED, "{body}");
+        assert_eq!(hidden.observable(), missing.observable(), "{body}");
+        assert_eq!(sidecar.ledger().decision(&hidden)["reason"], "link-refused");
+    }
+    for id in ["true", "1.5", "-1", r#""x""#, r#""101/..""#, r#"{"id":101}"#, "[101]", "[[101]]", r#""0101""#]
+    {
+        let reply = rep.patch(DEAL, format!(r#"{{"contact_id":{id}}}"#)).await;
+        let expected = if id == "[101]" { 200 } else { 403 };
+        assert_eq!(reply.status, expected, "{id} {}", reply.text());
+    }
+    assert_eq!(sidecar.crm_writes(), ["PATCH /api/deals/42"]);
+}
+
+#[tokio::test]
+async fn what_a_caller_may_view_is_linked_to_and_looked_up_once() {
+    let sidecar = TestSidecar::with(linking).await;
+    let get = "GET /api/contacts/102";
+    for (person, body, expected) in [
+        ("rep-east", r#"{"contact_id":102,"tags":[102]}"#, &[get][..]),
+        ("rep-east", r#"{"contact_id":102}"#, &[]),
+        ("rep-east", r#"{"contact_id":null}"#, &[]),
+        ("rep-east", r#"{"contact_id":""}"#, &[]),
+        ("rep-east", r#"{"tags":[]}"#, &[]),
+        ("rep-east", r#"{"contact_id":102}"#, &[get]),
+        // Whoever may view every record of a type need not be told which are there.
+        ("rep-east", r#"{"company_id":205}"#, &[]),
+        ("admin", r#"{"contact_id":116}"#, &[]),
+    ] {
+        let (status, saw) = look_ups(&sidecar, person, DEAL, body).await;
+        assert_eq!(
+            (status, saw.iter().map(String::as_str).collect::<Vec<_>>()),
+            (200, expected.to_vec()),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_new_record_is_where_the_profile_says() {
-    let crm = AnyCrm::start().await;
-    let sidecar = crm.behind(|options| options).await;
-    let deal = r#"{"title":"new","stage":"lead","owner_id":1}"#;
-    let made = r#"{"id":77,"title":"new","stage":"lead","owner_id":1}"#;
-    for (location, told) in [
-        ("http://crm.internal:8069/api/deals/77", Some("http://lockkeeper.test/api/deals/77")),
-        ("/api/deals/77", Some("/api/deals/77")),
-        ("/api/deals/77?token=secret", None),
-        // Not the record that the answer shows.
-        ("/api/deals/78", None),
-        ("/api/contacts/77", None),
-        ("/internal/deals/77", None),
-        ("//evil.example/api/deals/77", None),
-    ] {
-        let answer = Answer::json(made.as_bytes().to_vec()).status(201);
-        crm.answers(answer.header(&format!("Location: {location}")));
-        let reply = sidecar.as_person("rep-east").post("/api/deals", deal).await;
-        assert_eq!((reply.status, reply.header("location")), (201, told), "{location}");
+async fn a_link_that_is_there_may_stay_though_its_other_end_is_hidden() {
+    let sidecar = TestSidecar::with(linking).await;
+    let hidden = hidden_contact(&sidecar).await;
+    let body = format!(r#"{{"contact_id":{hidden},"title":"x"}}"#);
+    assert_eq!(look_ups(&sidecar, "rep-east", "/api/deals/3", &body).await, (200, Vec::new()));
+    // Not for somebody who cannot see that it is there: to them it would be the answer to a guess.
+    let hide = r#"@id("test.hide") forbid (principal, action == Action::"readField", resource is Deal)
+        when { context.field == Field::"Deal.contact_id" };"#;
+    let sidecar = TestSidecar::with(|options| linking(options).policies(hide)).await;
+    let rep = sidecar.as_person("rep-east");
+    let held = rep.patch("/api/deals/3", format!(r#"{{"contact_id":{hidden}}}"#)).await;
+    let other = rep.patch("/api/deals/3", r#"{"contact_id":99999}"#).await;
+    assert_eq!((held.status, held.reason().as_str()), REFUSED);
+    assert_eq!(held.observable(), other.observable());
+}
+
+#[tokio::test]
+async fn what_relates_needs_it_at_both_ends() {
+    let sidecar = TestSidecar::with(relating).await;
+    let (rep, hidden) = (sidecar.as_person("rep-east"), hidden_contact(&sidecar).await);
+    let by_path = |id: u64| format!("{DEAL}/contacts/{id}");
+    assert_eq!(rep.patch(DEAL, r#"{"contact_id":102}"#).await.status, 200);
+    // The demo has no such route: what reaches it is not found.
+    assert_eq!(rep.post(&by_path(102), "").await.status, 404);
+    assert_eq!(sidecar.crm_writes(), ["PATCH /api/deals/42", "POST /api/deals/42/contacts/102"]);
+    for id in [101, hidden, 99999] {
+        for reply in [
+            rep.patch(DEAL, format!(r#"{{"contact_id":{id}}}"#)).await,
+            rep.post("/api/deals/bulk", format!(r#"{{"ids":[42],"set":{{"contact_id":{id}}}}}"#)).await,
+            rep.post(&by_path(id), "").await,
+        ] {
+            assert_eq!(reply.status, 403, "{id} {}", reply.text());
+        }
+        assert_eq!(rep.post(&by_path(id), "").await.reason(), "link-refused", "{id}");
     }
-    // Of an answer that shows nothing it is all there is.
-    crm.answers(Answer::json(Vec::new()).status(201).header("Location: /api/deals/78"));
-    let reply = sidecar.as_person("rep-east").post("/api/deals", deal).await;
-    assert_eq!((reply.status, reply.header("location")), (201, Some("/api/deals/78")));
-    // Only what is new is somewhere else than asked.
-    crm.answers(Answer::json(made.as_bytes().to_vec()).header("Location: /api/deals/77"));
-    let reply = sidecar.as_person("rep-east").post("/api/deals", deal).await;
-    assert_eq!(reply.header("location"), None);
+    assert_eq!(sidecar.crm_writes().len(), 2);
+}
+
+#[tokio::test]
+async fn look_ups_are_bounded() {
+    let sidecar = TestSidecar::with(|options| linking(options).set("limits", "fetches", 2)).await;
+    let body = r#"{"tags":[101,102,103]}"#;
+    assert_eq!(look_ups(&sidecar, "rep-east", DEAL, body).await, (400, Vec::new()));
+    assert_eq!(sidecar.as_person("rep-east").patch(DEAL, body).await.reason(), "id-too-many");
 }

@@ -27,6 +27,7 @@ mod forms;
 mod records;
 mod bad_input;
 mod bypasses;
+mod addresses;
 mod any_crm;
 mod bad_json;
 mod codings;

@@ -30,6 +30,7 @@ const CALLERS: &[&str] = &[
     "dry_run",
     "exit",
     "leading",
+    "links",
     "listing",
     "onepass",
     "open",

@@ -61,6 +61,9 @@ fn link_types(profile: &mut Profile, reading: &Reading) {
             if let Some(embed) = &field.embeds {
                 require_type(profile, &embed.type_name, field.span.clone(), reading);
             }
+            if let Some(named) = &field.id_of {
+                require_type(profile, &named.value, named.span.clone(), reading);
+            }
         }
     }
 }
@@ -180,6 +183,13 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     references::check(profile, route, reading);
     version::check(profile, route, reading);
     writes::check(profile, route, reading);
+    for link in &route.links {
+        require_type(profile, &link.type_name.value, link.type_name.span.clone(), reading);
+        if !changes && !route.actions().contains(&Action::Create) {
+            let help = "Only a change or a creation of one record can link: leave `links` out.";
+            reading.error(span(), format!("`{}` links and changes no record", route.label()), help);
+        }
+    }
     push::check(profile, route, reading);
     check_rows(profile, route, reading);
 }
@@ -266,7 +276,8 @@ fn check_sources(route: &Route, reading: &Reading) {
         },
         route.id.as_ref().map(|IdSource { source, .. }| source),
     ];
-    for source in sources.into_iter().flatten() {
+    let linked = route.links.iter().map(|link| &link.id);
+    for source in sources.into_iter().flatten().chain(linked) {
         if let ValueSource::Path(name) = source
             && !route.template.parameter_names().any(|parameter| parameter == name)
         {

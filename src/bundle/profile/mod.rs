@@ -14,7 +14,7 @@ pub mod places;
 pub mod query;
 pub mod push;
 pub mod csv;
-pub mod links;
+pub mod pages;
 pub mod transit;
 pub mod route;
 mod link;

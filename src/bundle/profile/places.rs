@@ -27,7 +27,7 @@ pub enum Place {
     /// Something that passes as it is.
     Whole,
     /// The address of another page.
-    Link,
+    Page,
 }
 
 impl PlaceTree {
@@ -43,8 +43,8 @@ impl PlaceTree {
         for path in &shape.keep {
             tree.insert(path.segments(), Place::Whole);
         }
-        for path in &shape.links {
-            tree.insert(path.segments(), Place::Link);
+        for path in &shape.pages {
+            tree.insert(path.segments(), Place::Page);
         }
         tree
     }

@@ -14,11 +14,11 @@ use condition::Condition;
 use version::Versioning;
 
 use super::csv::CsvSpec;
-use super::links::Links;
+use super::pages::Pages;
 use super::push::PushDown;
 use super::query::{BodyRule, HeaderRule, QueryRule};
 use super::shape::Shape;
-use super::source::{ActionSource, IdSource, StageSource, TypeSource};
+use super::source::{ActionSource, IdSource, LinkSource, StageSource, TypeSource};
 use super::template::Template;
 use super::transit::{IdentityNeed, Transit};
 use super::types::KeyPath;
@@ -56,6 +56,8 @@ pub struct Route {
     /// Keys of the record that the route's own action covers, if it says so: who writes them by another route asks for the
     /// action too.
     pub covers: Option<Vec<KeyPath>>,
+    /// The records beside its own that a change names elsewhere than in its fields.
+    pub links: Vec<LinkSource>,
     /// Further decisions that the body calls for.
     pub also: Vec<Also>,
     /// What may leave of a success.
@@ -85,7 +87,7 @@ pub struct Route {
     /// What may leave of a success in which no row is hidden: totals tell nothing then.
     pub pushed_shape: Option<Shape>,
     /// Where a list names its other pages.
-    pub links: Links,
+    pub pages: Pages,
     /// What the request body is.
     pub body: BodySpec,
     /// Whether hidden rows may shape the page: they show as shorter pages.

@@ -18,7 +18,7 @@ pub struct Shape {
     /// Places that pass as they are.
     pub keep: Vec<JsonPath>,
     /// Addresses of other pages, which are written anew.
-    pub links: Vec<JsonPath>,
+    pub pages: Vec<JsonPath>,
     /// The same, by place.
     pub places: PlaceTree,
     /// Whether one pass over an answer can judge it.
@@ -77,11 +77,11 @@ pub enum TotalTreatment {
 
 impl Shape {
     /// The same where no row is hidden: the number of rows passes as it is, and other pages are named.
-    pub fn telling_totals(&self, links: &[JsonPath]) -> Self {
+    pub fn telling_totals(&self, pages: &[JsonPath]) -> Self {
         let (others, told): (Vec<Total>, Vec<Total>) =
             self.totals.iter().cloned().partition(|total| total.tells == Tells::Values);
         let keep = self.keep.iter().cloned().chain(told.into_iter().map(|total| total.at)).collect();
-        let mut shape = Shape { totals: others, keep, links: links.to_vec(), ..self.clone() };
+        let mut shape = Shape { totals: others, keep, pages: pages.to_vec(), ..self.clone() };
         shape.places = PlaceTree::build(&shape);
         shape.is_plain = self.is_plain && shape.places.is_plain();
         shape

@@ -41,6 +41,15 @@ pub struct IdSource {
     pub alternate_key: Option<KeyPath>,
 }
 
+/// Where a request names another record than its own.
+#[derive(Clone, Debug)]
+pub struct LinkSource {
+    /// The record's type.
+    pub type_name: Text,
+    /// Where its id is.
+    pub id: ValueSource,
+}
+
 /// Where a route's action comes from.
 #[derive(Clone, Debug)]
 pub enum ActionSource {
@@ -149,6 +158,21 @@ impl IdSource {
             ValueSource::Body(path) => path.segments().iter().any(|s| matches!(s, Segment::EachItem)),
             ValueSource::Path(_) | ValueSource::Query(_) => false,
         }
+    }
+}
+
+impl LinkSource {
+    /// Reads `links = [{ type = "Contact", id = "path.contact" }]`.
+    pub fn read_all(table: &Table<'_>) -> Vec<Self> {
+        let read_one = |item: Item<'_>| -> Option<Self> {
+            let inner = item.table()?;
+            let type_name = inner.required("type", "Name the type of the other record.");
+            let id =
+                inner.required("id", "Say where the request names the other record, e.g. `path.contact`.");
+            inner.finish();
+            Some(LinkSource { type_name: type_name?, id: ValueSource::read(table, &id?)? })
+        };
+        table.item("links").map(Item::list).unwrap_or_default().into_iter().filter_map(read_one).collect()
     }
 }
 

@@ -72,6 +72,8 @@ pub struct FieldSpec {
     pub mask: Option<Mask>,
     /// The record type of what stands here, if it is an embedded record or a list of them.
     pub embeds: Option<Embed>,
+    /// The record type of the record, or the records, whose id stands here.
+    pub id_of: Option<Text>,
 }
 
 /// What stands in a field that holds other records.
@@ -161,6 +163,14 @@ impl std::fmt::Display for KeyPattern {
             KeyPattern::Prefix(prefix) => write!(f, "{prefix}*"),
             KeyPattern::Suffix(suffix) => write!(f, "*{suffix}"),
         }
+    }
+}
+
+impl FieldSpec {
+    /// The record type that a bare id in this place is of.
+    pub fn names_records_of(&self) -> Option<&str> {
+        let embedded = self.embeds.as_ref().map(|embed| embed.type_name.as_str());
+        embedded.or(self.id_of.as_ref().map(|text| text.value.as_str()))
     }
 }
 
@@ -311,7 +321,12 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
     let mask = table.item("mask").and_then(Mask::read);
     let is_complete = table.boolean("complete").unwrap_or(false);
     let embeds = table.text("is").map(|text| Embed { type_name: text.value, is_complete });
+    let id_of = table.text("id_of");
     table.finish();
+    if let (Some(text), true) = (&id_of, embeds.is_some()) {
+        let help = "Leave `id_of` out: a bare id in such a place is one of that type.";
+        table.reading().error(text.span.clone(), format!("`{}` holds records already", name.value), help);
+    }
     if sets.is_empty() {
         let help = "Name at least one field set, or leave the field out: what is not described is hidden.";
         table.reading().error(name.span.clone(), format!("the field `{}` is in no set", name.value), help);
@@ -326,6 +341,7 @@ fn read_field(name: Text, table: Table<'_>) -> Option<FieldSpec> {
         hide: hide?,
         mask,
         embeds,
+        id_of,
     })
 }
 

@@ -229,7 +229,13 @@ const FILTER_CLAUSES: Key =
     Key::integer("filter_clauses", 100, 1, 10_000, "conditions on fields in one filter of a request");
 const FILTER_DEPTH: Key =
     Key::integer("filter_depth", 16, 1, 64, "conditions of a filter inside of each other");
-const FETCHES: Key = Key::integer("fetches", 50, 1, 10_000, "records fetched on top of one answer");
+const FETCHES: Key = Key::integer(
+    "fetches",
+    50,
+    1,
+    10_000,
+    "records fetched on top of one answer, and records that one write may link to",
+);
 const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests under way");
 const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");
 const CONNECTIONS_PER_SOURCE: Key = Key::integer(

@@ -64,6 +64,7 @@ impl Judge<'_, '_> {
             self.verdict.asked.insert(name.to_owned());
             // A mask that comes back must not overwrite what it stands for, even by somebody who may write the field.
             if echo != Echo::Mask && self.may_write(name, change) {
+                self.note_links(key, change);
                 return true;
             }
         }

@@ -227,8 +227,11 @@ fn declared_paths<'m>(mapped: &'m Mapped<'_>, writes: Option<&'m Writes>) -> Vec
     if let (Some(StageSource::Body(path)), Some(Action::MoveStage)) = (&mapped.route.to, mapped.action) {
         paths.push(path);
     }
-    if let Some(ValueSource::Body(path)) = mapped.route.id.as_ref().map(|id| &id.source) {
-        paths.push(path);
+    let named = mapped.route.id.iter().map(|id| &id.source);
+    for source in named.chain(mapped.route.links.iter().map(|link| &link.id)) {
+        if let ValueSource::Body(path) = source {
+            paths.push(path);
+        }
     }
     paths.extend(mapped.also.iter().map(|also| &also.at));
     paths.extend(mapped.route.version.in_body());

@@ -20,5 +20,6 @@ mod file;
 pub mod stage;
 mod version;
 mod fields;
+pub mod links;
 pub mod merge;
 pub mod request;

@@ -3,6 +3,7 @@
 use super::evaluate::{Circumstances, Resource, decide};
 use super::file;
 use super::gate::RecordGate;
+use super::links::Link;
 use super::push::{Pushed, push_down};
 use super::references::{self, Referring};
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
@@ -21,6 +22,8 @@ use crate::pipeline::map::Mapped;
 pub struct RequestVerdict {
     /// Every decision on collections.
     pub accesses: Vec<AccessDecision>,
+    /// What was decided on the records that the change links to.
+    pub linked: Vec<AccessDecision>,
     /// What was decided on each record's change.
     pub writes: Vec<WriteVerdict>,
     /// What the CRM is told to leave out.
@@ -56,7 +59,13 @@ impl RequestVerdict {
     /// Every decision, in order.
     pub fn all_accesses(&self) -> impl Iterator<Item = &AccessDecision> {
         let writes = self.writes.iter().chain(self.pruned.iter().map(|pruned| &pruned.write));
-        self.accesses.iter().chain(writes.flat_map(|write| &write.accesses))
+        self.accesses.iter().chain(writes.flat_map(|write| &write.accesses)).chain(&self.linked)
+    }
+
+    /// The records that the request links to, by its fields or otherwise.
+    pub fn links(&self, mapped: &Mapped<'_>) -> Vec<Link> {
+        let named = mapped.links.iter().map(|named| Link::named(named, mapped.action));
+        named.chain(self.writes.iter().flat_map(|write| write.links.iter().cloned())).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
 use super::held::Held;
 use super::keys::{Claim, KeyPlan, PlannedKey};
+use super::links::Link;
 use super::merge::Merged;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::{Also, When, WriteSemantics, Writes};
@@ -56,6 +57,8 @@ pub struct WriteVerdict {
     pub refused: BTreeSet<String>,
     /// Full names of forbidden fields that were sent unchanged and are left out.
     pub unchanged: BTreeSet<String>,
+    /// The records that the caller's body names anew.
+    pub links: Vec<Link>,
     /// Body nodes to leave out of what is forwarded.
     pub leave_out: Vec<NodeId>,
     /// Members to add to the object that holds the fields, as JSON texts by key: what the CRM would otherwise erase. They

@@ -29,6 +29,7 @@ use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::canonical::{self, CanonicalHead};
 use crate::pipeline::decide::gate::{RecordGate, VerdictCache};
+use crate::pipeline::decide::links::Linking;
 use crate::pipeline::decide::references::{ReferenceVerdict, Referring};
 use crate::pipeline::decide::request::{RequestVerdict, decide_records, decide_request};
 use crate::pipeline::enforce::answer;
@@ -150,6 +151,7 @@ impl DryRun<'_> {
         if verdict.problem.is_none() {
             let images = stage.images(told)?;
             decide_records(snapshot, &gate, self.asker, &mapped, &images, &mut verdict);
+            stage.judge_links(&mut verdict, told)?;
         }
         verdict.all_accesses().for_each(|access| told.decided(access, &snapshot.bundle.slices));
         told.changes = verdict.writes.iter().map(Changes::from).collect();
@@ -250,6 +252,31 @@ impl Stage<'_> {
             }
         }
         if told.missing.is_empty() { Ok(images) } else { Err(Stop::Undetermined) }
+    }
+}
+
+impl Stage<'_> {
+    /// Judges the other ends of a write's links, on the records that are given.
+    fn judge_links(&self, verdict: &mut RequestVerdict, told: &mut Explanation) -> Result<(), Stop> {
+        let (dry, gate) = (self.dry, self.gate);
+        let linking = Linking { snapshot: dry.snapshot, gate, asker: dry.asker };
+        let links = if verdict.problem.is_none() { verdict.links(self.mapped) } else { Vec::new() };
+        for link in linking.open(links.iter()) {
+            let Some((record_type, route, id)) = link.way(dry.profile()) else {
+                verdict.problem = Some(link.refused());
+                return Ok(());
+            };
+            let Some(image) = dry.record(route, record_type, None, id) else {
+                told.missing.push(missing_record(record_type, id, route));
+                continue;
+            };
+            verdict.linked.extend(linking.judge(link, &image.facts));
+            if verdict.linked.iter().any(|access| !access.decision.is_allow()) {
+                verdict.problem = Some(link.refused());
+                return Ok(());
+            }
+        }
+        if told.missing.is_empty() { Ok(()) } else { Err(Stop::Undetermined) }
     }
 }
 

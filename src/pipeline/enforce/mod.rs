@@ -7,7 +7,7 @@ pub mod request;
 pub mod answer;
 pub mod transit;
 pub mod shown;
+pub mod addresses;
 pub mod csv;
-pub mod links;
 pub mod response;
 pub mod scan;

@@ -33,8 +33,8 @@ use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
 use super::super::observe::Observed;
 use super::super::stream::{FlowBody, Pumped, Source, flow};
+use super::addresses::Linking;
 use super::csv::{self, Layout};
-use super::links::Linking;
 use super::scan::task::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
 use crate::bundle::profile::Profile;
@@ -247,7 +247,7 @@ impl Pass<'_, '_> {
             Some(Place::Record(location)) => return self.record_at(value, *location),
             Some(Place::Total(treatment)) => return self.total(treatment),
             Some(Place::Whole) => return Some(Keep::Whole),
-            Some(Place::Link) => {
+            Some(Place::Page) => {
                 self.is_cut = true;
                 let page = self.filter.linking.and_then(|linking| linking.page_json(value.raw()));
                 return page.map(|page| Keep::Replace(page.into_bytes()));

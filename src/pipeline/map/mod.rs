@@ -21,7 +21,7 @@ use crate::bundle::profile::Profile;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::condition::{Condition, Place};
 use crate::bundle::profile::route::{Also, Route, When, WriteSemantics};
-use crate::bundle::profile::source::{ActionSource, StageSource, TypeSource, ValueSource, Verb};
+use crate::bundle::profile::source::{ActionSource, LinkSource, StageSource, TypeSource, ValueSource, Verb};
 use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
@@ -44,6 +44,8 @@ pub struct Mapped<'p> {
     pub action: Option<Action>,
     /// Keys of the record that the action covers by itself: other keys of a body are an edit as well.
     pub covers: &'p [KeyPath],
+    /// The records beside its own that a change names elsewhere than in its fields.
+    pub links: Vec<Named>,
     /// Further decisions that the body calls for; those that depend on the record are still open.
     pub also: Vec<&'p Also>,
     /// The type of the records.
@@ -60,6 +62,15 @@ pub struct Mapped<'p> {
     pub headers: Vec<(String, String)>,
     /// The body, parsed.
     pub body: Option<ReadBody>,
+}
+
+/// A record that a change names beside its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its type.
+    pub type_name: String,
+    /// Its id in canonical form; `None` for what is no id.
+    pub id: Option<String>,
 }
 
 /// Finds the route of a head.
@@ -179,11 +190,13 @@ pub fn read<'p>(
     };
     let also = route.also.iter().filter(|also| calls_for(also, route, document)).collect();
     let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
+    let links = links(route, &request);
     let covers = verb.map_or(&route.covers, |verb| &verb.covers).as_deref().unwrap_or_default();
     Ok(Mapped {
         route,
         action,
         covers,
+        links,
         also,
         record_type,
         ids,
@@ -310,6 +323,15 @@ fn ids(
         true => Ok(ids),
         false => Err(Reason::IdConflict.into()),
     }
+}
+
+fn links(route: &Route, request: &Request<'_>) -> Vec<Named> {
+    let named = |link: &LinkSource| {
+        let type_name = link.type_name.value.clone();
+        let ids = request.values(&link.id).into_iter().map(|id| Some(id).filter(|id| is_canonical(id)));
+        ids.map(move |id| Named { type_name: type_name.clone(), id }).collect::<Vec<_>>()
+    };
+    route.links.iter().flat_map(named).collect()
 }
 
 /// Whether the template's `{id}` is a file's, not the record's.

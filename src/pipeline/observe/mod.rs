@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 use super::canonical::CanonicalHead;
 use super::map::Mapped;
 use super::map::query::MappedQuery;
-use crate::bundle::profile::links::Links;
+use crate::bundle::profile::pages::Pages;
 use crate::bundle::profile::route::body::BodySpec;
 use crate::bundle::profile::route::version::Versioning;
 use crate::bundle::profile::route::{HiddenRows, MissingRecord, Route, RouteLimits};
@@ -135,6 +135,7 @@ pub fn unmapped<'p>(route: &'p Route, _: &Observed) -> Mapped<'p> {
         parameters: Parameters::new(),
         action: None,
         covers: &[],
+        links: Vec::new(),
         also: Vec::new(),
         record_type: None,
         ids: Vec::new(),
@@ -164,6 +165,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     type_source: None,
     id: None,
     covers: None,
+    links: Vec::new(),
     also: Vec::new(),
     shape: Shape::default(),
     errors: Vec::new(),
@@ -171,7 +173,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     reads: Vec::new(),
     push_down: None,
     pushed_shape: None,
-    links: Links::NONE,
+    pages: Pages::NONE,
     headers: Vec::new(),
     before: None,
     version: Versioning::Unpinned,

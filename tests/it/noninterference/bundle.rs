@@ -221,12 +221,12 @@ fn reads(kind: Kind, dice: &mut Dice) -> String {
     totals.push("{ at = \"$.count\", when_rows_hidden = \"count-shown\" }".to_owned());
     totals.retain(|_| !dice.one_in(4));
     let complete = dice.pick(&["complete = true", "complete = true", "complete = false"]);
-    let links = dice.pick(&["", "", "links = [\"$.next\", \"header.link\"]\n", "links = [\"$.next\"]\n"]);
+    let pages = dice.pick(&["", "", "pages = [\"$.next\", \"header.link\"]\n", "pages = [\"$.next\"]\n"]);
     let push_down = dice.pick(&["", PUSH_DOWN, PUSH_DOWN]);
     let push_down = if kind == Kind::Deal { push_down } else { "" };
     let mut text = format!(
         "[[routes]]\nmatch = \"GET,HEAD /{path}\"\naction = \"list\"\nrecords = {{ at = \"$.data[*]\", type = \"{name}\", {complete} }}\n\
-         totals = [{}]\nkeep = [\"$.page\"]\nhidden_rows = \"{hidden_rows}\"\n{push_down}{links}[routes.query]\n",
+         totals = [{}]\nkeep = [\"$.page\"]\nhidden_rows = \"{hidden_rows}\"\n{push_down}{pages}[routes.query]\n",
         totals.join(", ")
     );
     let list = if kind == Kind::Deal { DEAL_QUERY } else { PEOPLE_QUERY };

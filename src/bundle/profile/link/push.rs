@@ -38,16 +38,16 @@ pub(super) fn check(profile: &Profile, route: &Route, reading: &Reading) {
 /// is, so neither may be where the rows are.
 fn check_told(route: &Route, reading: &Reading) {
     let is_list = route.shape.records.first().is_some_and(RecordLocation::is_many);
-    if !route.links.are_none() && (!is_list || route.template.methods.contains(&http::Method::POST)) {
-        let help = "Links belong to a route that lists records by GET.";
-        reading.error(route.links.span.clone(), format!("`{}` has no other pages", route.label()), help);
+    if !route.pages.are_none() && (!is_list || route.template.methods.contains(&http::Method::POST)) {
+        let help = "Pages belong to a route that lists records by GET.";
+        reading.error(route.pages.span.clone(), format!("`{}` has no other pages", route.label()), help);
     }
-    for link in &route.links.places {
+    for page in &route.pages.places {
         let told = route.shape.keep.iter().chain(route.shape.totals.iter().map(|total| &total.at));
         let records = route.shape.records.iter().map(|location| &location.at);
-        if told.chain(records).any(|at| meet(at, link)) {
-            let message = format!("the link `{link}` stands where something else is described");
-            reading.error(route.links.span.clone(), message, "A link is a text beside the records.");
+        if told.chain(records).any(|at| meet(at, page)) {
+            let message = format!("the page `{page}` stands where something else is described");
+            reading.error(route.pages.span.clone(), message, "It is a text beside the records.");
         }
     }
     let kept = route.pushed_shape.iter().flat_map(|shape| shape.kept_records());

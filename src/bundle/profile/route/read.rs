@@ -10,11 +10,13 @@ use super::{
 };
 use super::{body, condition, version};
 use crate::bundle::profile::csv;
-use crate::bundle::profile::links;
+use crate::bundle::profile::pages;
 use crate::bundle::profile::push::{self, Exactness};
 use crate::bundle::profile::query;
 use crate::bundle::profile::shape::{self, Tells};
-use crate::bundle::profile::source::{ActionSource, IdSource, StageSource, TypeSource, read_action};
+use crate::bundle::profile::source::{
+    ActionSource, IdSource, LinkSource, StageSource, TypeSource, read_action,
+};
 use crate::bundle::profile::template::Template;
 use crate::bundle::profile::transit;
 use crate::bundle::profile::types::key_paths;
@@ -49,13 +51,13 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let id = IdSource::read(table);
     let shape = shape::read(table);
     let push_down = table.table("push_down").and_then(|push| push::read(&push));
-    let links = links::read(table);
+    let pages = pages::read(table);
     let is_exact = push_down.as_ref().is_some_and(|push| push.exactness == Exactness::Exact);
     let counts_rows = shape.totals.iter().any(|total| total.tells == Tells::Rows);
-    let tells = is_exact || counts_rows || !links.are_none();
+    let tells = is_exact || counts_rows || !pages.are_none();
     let route = Route {
-        pushed_shape: tells.then(|| shape.telling_totals(&links.places)),
-        links,
+        pushed_shape: tells.then(|| shape.telling_totals(&pages.places)),
+        pages,
         push_down,
         template: template?,
         span: label.map_or(0..0, |label| label.span),
@@ -69,6 +71,7 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         type_source: TypeSource::read(table, "type"),
         id,
         covers: key_paths(table, "covers"),
+        links: LinkSource::read_all(table),
         also: table.item("also").map(read_also).unwrap_or_default(),
         shape,
         errors: table.item("errors").map(read_errors).unwrap_or_default(),

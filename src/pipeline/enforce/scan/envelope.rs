@@ -247,7 +247,7 @@ impl<'p, J: Judge> Envelope<'p, J> {
                 self.copy(source, spot, end);
                 Ok(end)
             }
-            Some(Place::Link) => {
+            Some(Place::Page) => {
                 let end = end()?;
                 self.link(source, spot, end);
                 Ok(end)

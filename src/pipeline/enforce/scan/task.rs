@@ -1,7 +1,7 @@
 //! What one pass over an answer is told, and what it tells.
 
 use super::super::super::map::selection::Selection;
-use super::super::links::Linking;
+use super::super::addresses::Linking;
 use super::super::shown::ShownSets;
 use super::layout::Layouts;
 use crate::bundle::profile::Profile;

@@ -11,7 +11,7 @@ use super::super::canonical::{CanonicalHead, HeadLimits, Place, read_place, writ
 use super::super::map::Mapped;
 use super::super::map::query::rule_for;
 use crate::bundle::profile::Profile;
-use crate::bundle::profile::links::LinkHeader;
+use crate::bundle::profile::pages::LinkHeader;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::source::{ActionSource, IdSource, TypeSource, ValueSource};
@@ -99,7 +99,7 @@ impl Linking {
     /// For a request whose route says where its other pages are named.
     pub fn of(mapped: &Mapped<'_>, head: &CanonicalHead, here: Here<'_>) -> Option<Self> {
         let route = mapped.route;
-        if route.links.are_none() {
+        if route.pages.are_none() {
             return None;
         }
         let (segments, has_trailing_slash) = route.template.write_path(&mapped.parameters);
@@ -116,7 +116,7 @@ impl Linking {
             segments,
             has_trailing_slash,
             asked,
-            header: route.links.header,
+            header: route.pages.header,
             paging: paging.collect(),
         })
     }
@@ -235,5 +235,5 @@ const DIGITS_MAX: usize = 18;
 const RELATIONS: [&str; 5] = ["first", "prev", "previous", "next", "last"];
 
 #[cfg(test)]
-#[path = "links_tests.rs"]
+#[path = "addresses_tests.rs"]
 mod tests;

@@ -6,7 +6,7 @@ use crate::json::path::JsonPath;
 
 /// Where the addresses of other pages stand.
 #[derive(Clone, Debug, Default)]
-pub struct Links {
+pub struct Pages {
     /// Places of the body.
     pub places: Vec<JsonPath>,
     /// Whether the `Link` header has them.
@@ -25,7 +25,7 @@ pub enum LinkHeader {
     Pages,
 }
 
-impl Links {
+impl Pages {
     /// An answer that names no other page.
     pub const NONE: Self = Self { places: Vec::new(), header: LinkHeader::Dropped, span: 0..0 };
 
@@ -35,18 +35,18 @@ impl Links {
     }
 }
 
-/// Reads `links` of a route.
-pub fn read(table: &Table<'_>) -> Links {
-    let span = table.item("links").map_or(0..0, |item| item.span());
-    let texts = table.texts("links").unwrap_or_default();
+/// Reads `pages` of a route.
+pub fn read(table: &Table<'_>) -> Pages {
+    let span = table.item("pages").map_or(0..0, |item| item.span());
+    let texts = table.texts("pages").unwrap_or_default();
     let (headers, places): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.value == HEADER);
     let header = if headers.is_empty() { LinkHeader::Dropped } else { LinkHeader::Pages };
     for text in places.iter().filter(|text| !text.value.starts_with('$')) {
         let help = "Name places of the body, such as `$.next`, or `header.link`.";
-        table.reading().error(text.span.clone(), format!("`{}` is no place of links", text.value), help);
+        table.reading().error(text.span.clone(), format!("`{}` is no place of pages", text.value), help);
     }
     let places = places.into_iter().filter_map(|text| json_path(table, text)).collect();
-    Links { places, header, span }
+    Pages { places, header, span }
 }
 
 const HEADER: &str = "header.link";
@@ -64,23 +64,23 @@ mod tests {
     }
 
     #[test]
-    fn links_stand_beside_the_rows_of_a_list() {
+    fn pages_stand_beside_the_rows_of_a_list() {
         let get = "GET /deals";
-        check(get, "$.data[*]", "links = ['$.next', '$.pages.last', 'header.link']", &[]);
-        let message = "profile.toml:14 `header.location` is no place of links";
-        check(get, "$.data[*]", "links = ['header.location']", &[message]);
-        check(get, "$.data[*]", "links = ['next']", &["profile.toml:14 `next` is no place of links"]);
-        for (link, more) in [
+        check(get, "$.data[*]", "pages = ['$.next', '$.pages.last', 'header.link']", &[]);
+        let message = "profile.toml:14 `header.location` is no place of pages";
+        check(get, "$.data[*]", "pages = ['header.location']", &[message]);
+        check(get, "$.data[*]", "pages = ['next']", &["profile.toml:14 `next` is no place of pages"]);
+        for (page, more) in [
             ("$.data", ""),
             ("$.page", "keep = ['$.page']"),
             ("$.page.next", "keep = ['$.page']"),
             ("$.all", "totals = { at = '$.all' }"),
         ] {
             let message =
-                format!("profile.toml:14 the link `{link}` stands where something else is described");
-            check(get, "$.data[*]", &format!("links = ['{link}']\n{more}"), &[&message]);
+                format!("profile.toml:14 the page `{page}` stands where something else is described");
+            check(get, "$.data[*]", &format!("pages = ['{page}']\n{more}"), &[&message]);
         }
-        let search = "reads = { '$.limit' = 'paging' }\nlinks = ['$.next']";
+        let search = "reads = { '$.limit' = 'paging' }\npages = ['$.next']";
         check("POST /deals", "$.data[*]", search, &["profile.toml:15 `POST /deals` has no other pages"]);
     }
 }
