@@ -4,7 +4,6 @@
 use lockkeeper::testkit::TestSidecar;
 
 /// Asks as nobody, by the bytes as they stand, for what only identified callers may see.
-#[track_caller]
 async fn check(advisory: &str, targets: &[&str]) {
     let sidecar = TestSidecar::start().await;
     assert_eq!(sidecar.as_nobody().get("/static/app.css").await.status, 200, "there is an open route");

@@ -183,15 +183,22 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     references::check(profile, route, reading);
     version::check(profile, route, reading);
     writes::check(profile, route, reading);
-    for link in &route.links {
-        require_type(profile, &link.type_name.value, link.type_name.span.clone(), reading);
-        if !changes && !route.actions().contains(&Action::Create) {
-            let help = "Only a change or a creation of one record can link: leave `links` out.";
-            reading.error(span(), format!("`{}` links and changes no record", route.label()), help);
-        }
-    }
+    check_links(profile, route, reading);
     push::check(profile, route, reading);
     check_rows(profile, route, reading);
+}
+
+/// Only what changes or makes a record can link it.
+fn check_links(profile: &Profile, route: &Route, reading: &Reading) {
+    let writes = route.actions().iter().any(|action| action.scope() == Scope::RecordWrite);
+    for link in &route.links {
+        require_type(profile, &link.type_name.value, link.type_name.span.clone(), reading);
+        if !writes {
+            let help = "Only a change or a creation of one record can link: leave `links` out.";
+            let message = format!("`{}` links and changes no record", route.label());
+            reading.error(route.span.clone(), message, help);
+        }
+    }
 }
 
 /// Routes that answer many records say where each is and what hidden ones do.
