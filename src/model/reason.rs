@@ -154,6 +154,7 @@ reasons! {
     LinkRefused "link-refused" Deny Client 403 "The change refers to a record that is not there, or that may not be linked to.";
     StageMoveDenied "stage-move-denied" Deny Client 403 "Policy does not permit this stage move.";
     NotFound "not-found" Deny Client 404 "There is no such record.";
+    AccessChanged "access-changed" Deny Client 403 "What the caller may see changed while the answer was under way.";
     NoPermit "no-permit" Deny Client 403 "No policy permits this.";
     Forbidden "forbidden" Deny Client 403 "A policy forbids this.";
     PolicyError "policy-error" Deny Ours 403 "A policy could not be evaluated, so the request is denied.";

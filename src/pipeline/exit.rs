@@ -57,7 +57,7 @@ pub(super) async fn exit(
     }
     sidecar.browsers.decorate(asked.origin.as_ref(), &mut reply.headers);
     if let Some(stream) = reply.stream.take().filter(|_| !asked.is_head) {
-        return passing::deliver(sidecar, &trail, reply, stream, &asked.source, reply_to).await;
+        return passing::deliver(sidecar, serving, &trail, reply, stream, &asked.source, reply_to).await;
     }
     if let Some(observed) = &trail.observed {
         sidecar.metrics.count_observed(observed.would().map(|problem| problem.reason));

@@ -49,6 +49,7 @@ mod exit;
 mod leading;
 mod upsert;
 mod links;
+mod tenure;
 pub mod dry_run;
 
 use std::sync::Arc;

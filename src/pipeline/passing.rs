@@ -1,6 +1,7 @@
 //! The end of the path for bodies that pass: static files, and files that were decided on.
 //!
-//! Promises: the decision is durable before the first byte leaves; how far the body came stands in the outcome.
+//! Promises: the decision is durable before the first byte leaves; how far the body came stands in the outcome; a body whose
+//! caller lost what they had when it began is broken off.
 
 use tokio::sync::oneshot;
 
@@ -10,8 +11,10 @@ use super::enforce::response::ReleasedStream;
 use super::enforce::transit::{self, CrmPlace, Passable};
 use super::outgoing::Outgoing;
 use super::respond::{self, Reply};
+use super::serving::Serving;
 use super::sidecar::Sidecar;
 use super::stream::PumpEnd;
+use super::tenure;
 use super::trail::{End, Trail};
 use crate::bundle::profile::transit::Transit;
 use crate::ledger::entry::Delivered;
@@ -59,6 +62,7 @@ impl Stage<'_> {
 /// it for whole.
 pub async fn deliver(
     sidecar: &Sidecar,
+    serving: &Serving,
     trail: &Trail,
     reply: Reply,
     stream: ReleasedStream,
@@ -67,9 +71,14 @@ pub async fn deliver(
 ) {
     let (status, kind) = (reply.status, reply.body.kind());
     let (flow, feeding) = stream.start();
+    let gauge = flow.gauge();
     let (outgoing, delivered) = Outgoing::flowing(status, reply.headers, flow);
     let _ = reply_to.send(outgoing);
-    let pumped = feeding.await;
+    let pumped = tokio::select! {
+        biased;
+        problem = tenure::ended(sidecar, serving, trail) => gauge.cut(problem),
+        pumped = feeding => pumped,
+    };
     // What was not handed on whole cannot have arrived whole, and its connection may hang for long.
     let arrived = match pumped.end == PumpEnd::Whole {
         true => delivered.await.unwrap_or(Delivered::Abandoned),

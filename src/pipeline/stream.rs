@@ -4,6 +4,8 @@
 //! that nobody takes a part for the whole. Never opens a socket, and never looks into a piece.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -76,13 +78,35 @@ pub enum PumpEnd {
 }
 
 /// Feeds a [`FlowBody`].
-pub struct Sink(mpsc::Sender<Piece>);
+pub struct Sink {
+    pieces: mpsc::Sender<Piece>,
+    gauge: Gauge,
+}
 
 /// A body that is fed while it is sent.
 pub struct FlowBody {
     pieces: mpsc::Receiver<Piece>,
     left: Option<u64>,
     is_over: bool,
+    gauge: Gauge,
+}
+
+/// How far a body came, and the way to break it off from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<Flowing>);
+
+#[derive(Debug, Default)]
+struct Flowing {
+    bytes: AtomicU64,
+    is_cut: AtomicBool,
+}
+
+impl Gauge {
+    /// Breaks the body off: nothing of it leaves any more, what waits included. Whoever feeds it is to be dropped after that.
+    pub fn cut(&self, problem: Problem) -> Pumped {
+        self.0.is_cut.store(true, Ordering::Release);
+        Pumped { bytes: self.0.bytes.load(Ordering::Acquire), end: PumpEnd::Broken, problem: Some(problem) }
+    }
 }
 
 /// A body that broke off. It reaches no caller as text: the connection ends.
@@ -179,7 +203,7 @@ impl Sink {
     pub(super) async fn ended(&self, ended: Result<PumpEnd, Problem>, bytes: u64) -> Pumped {
         if let Ok(PumpEnd::Whole) = ended {
             // Where the length was announced, nobody may wait for the end any more.
-            let _ = self.0.send(Piece::End).await;
+            let _ = self.pieces.send(Piece::End).await;
         }
         match ended {
             Ok(end) => Pumped { bytes, end, problem: None },
@@ -193,8 +217,11 @@ impl Sink {
         if length == 0 {
             return true;
         }
-        let taken = timeout(idle, self.0.send(Piece::Data(piece))).await;
+        let taken = timeout(idle, self.pieces.send(Piece::Data(piece))).await;
         let is_taken = matches!(taken, Ok(Ok(())));
+        if is_taken {
+            self.gauge.0.bytes.fetch_add(length, Ordering::AcqRel);
+        }
         *bytes += if is_taken { length } else { 0 };
         is_taken
     }
@@ -226,10 +253,17 @@ impl Sender {
 /// A body of that length, and what feeds it.
 pub fn flow(length: Option<u64>) -> (Sink, FlowBody) {
     let (sink, pieces) = mpsc::channel(PIECES_MAX);
-    (Sink(sink), FlowBody { pieces, left: length, is_over: false })
+    let gauge = Gauge::default();
+    let flow = FlowBody { pieces, left: length, is_over: false, gauge: gauge.clone() };
+    (Sink { pieces: sink, gauge }, flow)
 }
 
 impl FlowBody {
+    /// How far it came.
+    pub fn gauge(&self) -> Gauge {
+        self.gauge.clone()
+    }
+
     /// Whether all that there is was taken.
     pub fn is_taken(&self) -> bool {
         self.is_over || self.left == Some(0)
@@ -247,7 +281,8 @@ impl Body for FlowBody {
         if self.is_over {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(self.pieces.poll_recv(context)) {
+        let piece = ready!(self.pieces.poll_recv(context));
+        Poll::Ready(match piece.filter(|_| !self.gauge.0.is_cut.load(Ordering::Acquire)) {
             Some(Piece::Data(data)) => {
                 self.left = self.left.map(|left| left.saturating_sub(length(&data)));
                 Some(Ok(Frame::data(data)))

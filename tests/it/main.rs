@@ -42,6 +42,7 @@ mod upstream_tls;
 mod proxy_protocol;
 mod slow_clients;
 mod drain;
+mod tenure;
 mod faults;
 mod hostile_lists;
 mod hostile_origin;

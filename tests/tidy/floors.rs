@@ -37,6 +37,7 @@ const CALLERS: &[&str] = &[
     "passing",
     "pruning",
     "second_look",
+    "tenure",
     "upsert",
 ];
 

@@ -137,6 +137,12 @@ impl Directory {
         Some(made)
     }
 
+    /// What its file says of an entity itself: attributes and tags, as JSON texts without white space.
+    pub fn stated(&self, entity: &EntityRef) -> Option<(&str, &str)> {
+        let number = self.index.number(entity)?;
+        Some((self.index.attributes(number), self.index.tags(number)))
+    }
+
     /// Whether an entity is there.
     pub fn contains(&self, entity: &EntityRef) -> bool {
         self.index.number(entity).is_some()
