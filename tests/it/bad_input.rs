@@ -146,6 +146,21 @@ async fn routes_that_the_profile_does_not_have() {
         ("PROPFIND", "/api/deals"),
         ("get", "/api/deals"),
         ("POST", "/api/deals/42"),
+        // Batches, which hold requests that nobody would judge.
+        ("POST", "/api/$batch"),
+        ("POST", "/api/batch"),
+        ("POST", "/api/composite"),
+        ("POST", "/graphql"),
+        // What would have the CRM send out by itself.
+        ("GET", "/api/webhooks"),
+        ("POST", "/api/webhooks"),
+        ("PUT", "/api/webhooks/1"),
+        ("POST", "/api/subscriptions"),
+        // What would bring back, join, turn or copy records.
+        ("POST", "/api/deals/42/restore"),
+        ("POST", "/api/deals/42/merge"),
+        ("POST", "/api/deals/42/convert"),
+        ("POST", "/api/deals/42/clone"),
     ] {
         let reply = sidecar.as_person("admin").send(method, target, "").await;
         assert_eq!((reply.status, reply.reason().as_str()), (403, "route-unmapped"), "{method} {target}");
@@ -203,6 +218,31 @@ async fn bodies() {
     let with_body = sidecar.as_person("rep-east").send("GET", "/api/deals/42", "{}").await;
     assert_eq!(with_body.reason(), "body-unexpected");
     assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
+}
+
+/// A batch sent to a route that takes one request.
+#[tokio::test]
+async fn batches() {
+    let sidecar = TestSidecar::start().await;
+    let admin = sidecar.as_person("admin");
+    let part = "--b\r\nContent-Type: application/http\r\n\r\nDELETE /api/deals/42 HTTP/1.1\r\n\r\n--b--\r\n";
+    for (content_type, body, reason) in [
+        ("application/json", r#"[{"title":"a"},{"title":"b"}]"#, "body-shape"),
+        ("application/json", r#"{"requests":[{"method":"DELETE","url":"/api/deals/42"}]}"#, "fields-denied"),
+        ("application/json", r#"{"title":"a","$batch":[]}"#, "fields-denied"),
+        ("multipart/mixed; boundary=b", part, "body-type"),
+        ("application/http", part, "body-type"),
+    ] {
+        let caller = admin.clone().with_header(&format!("Content-Type: {content_type}"));
+        for (method, at) in [("POST", "/api/deals"), ("PATCH", "/api/deals/42")] {
+            assert_eq!(
+                caller.send(method, at, body).await.reason(),
+                reason,
+                "{method} {content_type} {body}"
+            );
+        }
+    }
+    assert_eq!(sidecar.crm_writes(), Vec::<String>::new());
 }
 
 #[tokio::test]

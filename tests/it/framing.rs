@@ -2,7 +2,7 @@
 
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::{TestReply, read_to_end};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A head with the admin's key and some lines.
 fn head(sidecar: &TestSidecar, line: &str, lines: &[&str]) -> String {
@@ -122,4 +122,54 @@ async fn pipelined_requests_are_each_judged() {
     let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
     assert_eq!(statuses, [200, 404, 200, 401, 200]);
     assert!(replies[0].text().contains("risk_score") && !replies[4].text().contains("risk_score"));
+}
+
+/// A transfer coding that is not undone: what is in it is read as it is, so a body that says it is gzip is no JSON.
+#[tokio::test]
+async fn a_transfer_coding_hides_nothing() {
+    let sidecar = TestSidecar::start().await;
+    let lines = ["Content-Type: application/json", "Transfer-Encoding: gzip, chunked", "Connection: close"];
+    let gzip = super::codings::gzip(br#"{"title":"x"}"#);
+    let head = head(&sidecar, "PATCH /api/deals/42", &lines);
+    let chunk = format!("{:x}\r\n", gzip.len());
+    let bytes = [head.as_bytes(), chunk.as_bytes(), &gzip, b"\r\n0\r\n\r\n"].concat();
+    let replies = TestReply::parse_all(&sidecar.raw(bytes).await);
+    assert!(replies.iter().all(|reply| (400..500).contains(&reply.status)), "{replies:?}");
+    assert_eq!(replies.len(), 1);
+    assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
+}
+
+/// `Expect: 100-continue` (RFC 9110 §10.1.1) is between caller and proxy: whoever may not send a body is told so at once, and
+/// the CRM gets a whole request that expects nothing.
+#[tokio::test]
+async fn an_expectation_is_ours_to_answer() {
+    let sidecar = TestSidecar::start().await;
+    let body = r#"{"title":"x"}"#;
+    let length = format!("Content-Length: {}", body.len());
+    let lines = ["Content-Type: application/json", &length, "Expect: 100-continue", "Connection: close"];
+    let mut stream = sidecar.connect().await;
+    stream.write_all(head(&sidecar, "PATCH /api/deals/42", &lines).as_bytes()).await.unwrap();
+    let go = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut interim = vec![0; go.len()];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert_eq!(interim, go);
+    assert_eq!(sidecar.crm_writes(), Vec::<String>::new(), "nothing is forwarded before the body is there");
+    stream.write_all(body.as_bytes()).await.unwrap();
+    assert_eq!(TestReply::parse(&read_to_end(stream).await, false).0.status, 200);
+    let seen = sidecar.crm().requests();
+    let write = seen.iter().find(|request| request.method == http::Method::PATCH).unwrap();
+    assert_eq!((&write.body[..], write.headers.get("expect")), (body.as_bytes(), None));
+    for (line, key, status) in [
+        ("PATCH /api/deals/42", false, 401),
+        ("PATCH /api/nowhere", true, 403),
+        ("GET /api/deals/..%2f42", true, 400),
+    ] {
+        let head = head(&sidecar, line, &lines);
+        let head = if key { head } else { head.replace("Bearer ", "Bearer x") };
+        let mut stream = sidecar.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (reply, rest) = (read_to_end(stream).await, line);
+        assert!(!String::from_utf8_lossy(&reply).contains("100 Continue"), "{rest}");
+        assert_eq!(TestReply::parse(&reply, false).0.status, status, "{line}");
+    }
 }

@@ -3,6 +3,8 @@
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::Caller;
 
+use super::any_crm::{Answer, AnyCrm};
+
 /// Deal 7 is rep-west's; there is no deal 9007.
 const HIDDEN: &str = "7";
 const MISSING: &str = "9007";
@@ -113,4 +115,37 @@ async fn other_spellings_of_an_id_are_no_route() {
     // An escaped digit is the same digit, and is forwarded plain.
     assert_eq!(caller.get("/api/deals/%34%32").await.status, 200);
     assert_eq!(sidecar.crm_saw()[0], "GET /api/deals/42");
+}
+
+/// Where ids are text, the CRM may take a spelling for another one's: what it answers is no answer then, and nothing is written.
+#[tokio::test]
+async fn other_spellings_of_a_text_id_are_no_record() {
+    let crm = AnyCrm::start().await;
+    let sidecar = crm
+        .behind(|options| {
+            options.edit("bundle/profile.toml", |profile| {
+                profile
+                    .replace("/deals/{id:int}\"", "/deals/{id}\"")
+                    .replace("\"GET,HEAD /api/deals/{id:int}\"", "\"GET,HEAD /api/deals/{id}\"")
+            })
+        })
+        .await;
+    let deal = r#"{"id":"ab42","title":"A","stage":"lead","pipeline":"sales","owner_id":1,"team_id":10}"#;
+    crm.answers(Answer::json(deal.as_bytes().to_vec()));
+    let admin = sidecar.as_person("admin");
+    assert_eq!(admin.get("/api/deals/ab42").await.status, 200);
+    for id in
+        ["ab42.", "ab42..", "ab42%20", "%20ab42", "AB42", "ab42%E3%80%82", "ab42:", "ab42::$DATA", "ab42~1"]
+    {
+        let at = format!("/api/deals/{id}");
+        for reply in [
+            admin.get(&at).await,
+            admin.patch(&at, r#"{"title":"x"}"#).await,
+            admin.put(&at, deal).await,
+            admin.delete(&at).await,
+        ] {
+            assert_eq!(reply.status, 404, "{id} {}", reply.text());
+        }
+    }
+    assert!(crm.seen().iter().all(|line| line.starts_with("GET ")), "{:?}", crm.seen());
 }

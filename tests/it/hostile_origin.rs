@@ -136,6 +136,19 @@ const SCRIPTS: &[(Script, &[&str])] = &[
         Script::Close("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\ncanary-5c1f"),
         &["upstream-malformed"],
     ),
+    // A transfer coding that nobody undoes (RFC 9112 §7.2): what says it is gzip and is not, and what is.
+    (
+        Script::Close(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip, chunked\r\n\r\nb\r\ncanary-5c1f\r\n0\r\n\r\n",
+        ),
+        &["upstream-malformed"],
+    ),
+    (
+        Script::Close(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: gzip\r\n\r\ncanary-5c1f",
+        ),
+        &["upstream-malformed", "upstream-broken"],
+    ),
     (Script::Close("HTTP/1.1 101 Switching Protocols\r\nUpgrade: canary-5c1f\r\n\r\n"), &["upstream-shape"]),
     (Script::Reset("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"canary-5c1f\":1"), &["upstream-broken"]),
     (Script::Hang(""), &["upstream-timeout"]),

@@ -151,6 +151,29 @@ async fn of_the_crms_headers_only_listed_ones_leave() {
 }
 
 /// Validators and ranges would tell of values that are held back; identity headers would tell the CRM of someone else.
+/// The CRM answers in the form that the profile describes, whatever the caller would like.
+#[tokio::test]
+async fn the_crm_is_asked_for_json_alone() {
+    let sidecar = TestSidecar::start().await;
+    let rep = sidecar.as_person("rep-east");
+    for lines in [
+        &["Accept: text/html"][..],
+        &["Accept: application/xml;q=1, */*;q=0.1", "Accept: text/csv"],
+        &["Accept: application/json;odata=verbose"],
+        &[],
+    ] {
+        let caller = lines.iter().fold(rep.clone(), |caller, line| caller.with_header(line));
+        assert_eq!(caller.get("/api/deals/42").await.status, 200, "{lines:?}");
+        assert_eq!(caller.patch("/api/deals/42", r#"{"title":"New"}"#).await.status, 200, "{lines:?}");
+    }
+    let seen = sidecar.crm().requests();
+    assert!(seen.len() >= 12);
+    for request in seen {
+        let accepted: Vec<_> = request.headers.get_all("accept").iter().collect();
+        assert_eq!(accepted, ["application/json"], "{} {}", request.method, request.target);
+    }
+}
+
 #[tokio::test]
 async fn headers_of_the_caller_that_never_reach_the_crm() {
     let sidecar = TestSidecar::start().await;

@@ -113,6 +113,21 @@ fn a_change_needs_a_before_image() {
     );
 }
 
+/// What these make is not judged yet, by a route of their own, by a verb or as a further decision.
+#[test]
+fn what_cannot_be_judged_is_no_route() {
+    for action in ["restore", "merge", "convert", "clone"] {
+        let label = "POST /deals/{id:int}/x";
+        let head = "match = 'POST /deals/{id:int}/x'\ntype = 'Deal'\nbefore = 'GET /deals/{id:int}'\n";
+        let says = format!("profile.toml:15 `{label}`: `{action}` is not supported yet");
+        let verbs = format!("{{ from = 'query.do', verbs = {{ x = {{ action = '{action}' }} }} }}");
+        let also = format!("[{{ action = '{action}', when = {{ at = '$.x' }} }}]");
+        check_route(&format!("{head}action = '{action}'\n"), &[&says]);
+        check_route(&format!("{head}action = {verbs}\nquery = {{ do = 'harmless' }}\n"), &[&says]);
+        check_route(&format!("{head}action = 'edit'\nwrites = {{ at = '$' }}\nalso = {also}\n"), &[&says]);
+    }
+}
+
 #[track_caller]
 fn check_route(route: &str, expected: &[&str]) {
     let image =
