@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::pipeline::dry_run::explanation::{
-    Answered, Because, Changes, Explanation, FieldState, Missing, Outcome, RecordNote, Sent,
+    Answered, Because, Changes, Explanation, FieldState, Missing, Outcome, RecordNote, Sent, Wanted,
 };
 
 /// The whole text.
@@ -22,6 +22,9 @@ pub fn text(told: &Explanation) -> String {
     text.request(told);
     text.decisions(told);
     text.changes(&told.changes);
+    if let Some(wanted) = told.refilled {
+        text.refilled(wanted);
+    }
     if let Some(sent) = &told.upstream {
         text.sent(sent);
     }
@@ -162,6 +165,13 @@ impl Text {
             self.heading("Change");
             self.table(&rows);
         }
+    }
+
+    fn refilled(&mut self, wanted: Wanted) {
+        self.heading("Pages are filled up");
+        let Wanted { skip, take } = wanted;
+        self.line(format!("  {take} rows of those that the caller may view, after {skip} of them"));
+        self.line("  The CRM is asked for its first page, then for as many others as that takes");
     }
 
     fn sent(&mut self, sent: &Sent) {

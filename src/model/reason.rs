@@ -146,6 +146,8 @@ reasons! {
     ConditionMalformed "condition-malformed" Refuse Client 400 "A conditional header is malformed.";
     ConditionRefused "condition-refused" Refuse Client 400 "This condition cannot be checked on this request.";
     PreconditionFailed "precondition-failed" Refuse Client 412 "The record is not in the state that the condition names.";
+    PagingMalformed "paging-malformed" Refuse Client 400 "A parameter that says which page is wanted is not a number that is taken.";
+    ListTooLong "list-too-long" Refuse Client 422 "Too much of the list would have to be read to find this page.";
     StageUnknown "stage-unknown" Refuse Client 422 "The stage is not one of the profile's.";
     PutPartialView "put-partial-view" Deny Client 403 "A full replacement needs a full view of the record.";
     QuestionUnreadable "question-unreadable" Refuse Client 400 "The question cannot be read.";

@@ -3,20 +3,19 @@
 //! Promises: only routes that the profile names are asked; each fetch has a time-out and there are at most so many per
 //! request; what is fetched serves for deciding and never leaves.
 
+pub mod judged;
+
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::decide::gate::{RecordGate, RecordVerdict, Visibility};
-use super::decide::judging::Judging;
+use super::decide::gate::RecordGate;
 use super::enforce::answer::{Answer, open};
-use super::enforce::response::Filter;
 use super::forward::{Passage, Probe, UpstreamResponse};
 use super::hydrate::convert::Lookups;
 use super::hydrate::image::Image;
-use super::hydrate::records::{self, Asked, FoundRecord, Within};
+use super::hydrate::records::{Asked, FoundRecord};
 use super::map::projection::{MappedProjection, default_projection};
 use super::map::{Mapped, can_be_fetched, with_id};
 use super::pool::{Entry, Work};
@@ -31,12 +30,13 @@ use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::types::{KeyPath, KeyPattern, RecordType};
 use crate::json::parse::JsonLimits;
 use crate::json::token::quoted;
-use crate::json::value::{Document, NodeId};
+use crate::json::value::Document;
 use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, RecordFacts};
 use crate::model::seeded::{Fault, is_seeded};
+use judged::RecordKey;
 
 /// Fetches for one request.
 pub struct Fetcher<'a> {
@@ -52,65 +52,6 @@ pub struct Fetcher<'a> {
     pub passage: &'a Passage,
     /// Limits of the route.
     pub limits: &'a RouteLimits,
-}
-
-/// Type and id of a record.
-type RecordKey = (String, String);
-
-/// The records of an answer while they are judged.
-struct Underway<'g> {
-    found: Vec<FoundRecord>,
-    /// The first one that was not looked at.
-    next: usize,
-    carried: HashMap<RecordKey, RecordFacts>,
-    /// What was fetched; `None` where nothing came.
-    fetched: HashMap<RecordKey, Option<RecordFacts>>,
-    judging: Judging<'g>,
-    judged: Judged,
-}
-
-/// The records of an answer with the verdict on each.
-#[derive(Default)]
-pub struct Judged {
-    verdicts: HashMap<NodeId, Arc<RecordVerdict>>,
-    ids: HashMap<NodeId, String>,
-}
-
-impl Judged {
-    /// The filter for the answer.
-    pub fn filter<'f>(
-        &'f self,
-        profile: &'f Profile,
-        shape: &'f Shape,
-        mapped: &'f Mapped<'_>,
-    ) -> Filter<'f> {
-        let projection = mapped.query.projection.as_ref();
-        Filter {
-            profile,
-            shape,
-            route_type: mapped.record_type,
-            verdicts: &self.verdicts,
-            ids: &self.ids,
-            selection: projection.map(|projection| &projection.selection),
-            watch: None,
-            layout: None,
-            linking: None,
-        }
-    }
-
-    /// Whether the place of an embedded record is shown. Outer records are judged before what stands in them.
-    pub fn shows(&self, within: Option<Within>) -> bool {
-        within.is_none_or(|within| {
-            let outer = self.verdicts.get(&within.record);
-            outer.is_some_and(|outer| outer.view.is_allow() && outer.field(within.field) == Visibility::Shown)
-        })
-    }
-
-    /// Adds a record's verdict.
-    pub fn add(&mut self, record: &FoundRecord, verdict: Arc<RecordVerdict>) {
-        self.verdicts.insert(record.node, verdict);
-        self.ids.insert(record.node, record.facts.id.clone());
-    }
 }
 
 impl Fetcher<'_> {
@@ -140,69 +81,6 @@ impl Fetcher<'_> {
             }
         }
         Ok(images)
-    }
-
-    /// Judges every record of an answer, fetching what the answer does not carry. Only between two fetches is there work.
-    pub async fn judge_all(
-        &self,
-        document: &Document,
-        shape: &Shape,
-        mapped: &Mapped<'_>,
-        work: Work,
-    ) -> Result<Judged, Problem> {
-        let pool = &self.sidecar.pool;
-        let begin = || {
-            let mut underway = self.begin(document, shape, mapped)?;
-            let lack = self.judge_on(&mut underway);
-            Ok::<_, Problem>((underway, lack))
-        };
-        let (mut underway, mut lack) = pool.run(work, begin).await??;
-        while let Some(key) = lack {
-            let image = self.fetch_record(&key).await;
-            underway.fetched.insert(key, image);
-            lack = pool.run(work, || self.judge_on(&mut underway)).await?;
-        }
-        Ok(underway.judged)
-    }
-
-    fn begin(
-        &self,
-        document: &Document,
-        shape: &Shape,
-        mapped: &Mapped<'_>,
-    ) -> Result<Underway<'_>, Problem> {
-        let misshapen =
-            |error: records::ShapeError| Problem::new(Reason::UpstreamShape).internal(error.to_string());
-        let records_max = self.limits.records_max;
-        let found =
-            records::find(document, shape, asked(mapped), self.lookups(), records_max).map_err(misshapen)?;
-        check_identity(&found, shape, mapped)?;
-        let carried = carried(&found);
-        let (judged, judging, fetched) = (Judged::default(), self.gate.judging(), HashMap::new());
-        Ok(Underway { found, next: 0, carried, fetched, judging, judged })
-    }
-
-    /// Judges on to the next record that lacks something that may be fetched, and says which that is.
-    fn judge_on(&self, underway: &mut Underway<'_>) -> Option<RecordKey> {
-        while let Some(record) = underway.found.get(underway.next) {
-            // What stands in a hidden place leaves with it, unjudged: it must not use up fetches that others need, else
-            // hidden records would show in what is left.
-            if underway.judged.shows(record.within) {
-                let mut facts = complete_from(&record.facts, &underway.carried);
-                if lacking(self.profile(), self.gate, &facts).is_some() {
-                    let key = (facts.type_name.clone(), facts.id.clone());
-                    match underway.fetched.get(&key) {
-                        Some(Some(other)) => facts = complete(&facts, other),
-                        Some(None) => {}
-                        None if underway.fetched.len() < self.sidecar.limits.fetches_max => return Some(key),
-                        None => {}
-                    }
-                }
-                underway.judged.add(record, underway.judging.judge(&facts));
-            }
-            underway.next += 1;
-        }
-        None
     }
 
     /// What the route of its type answers about a record, if the profile says how.

@@ -10,7 +10,8 @@ use crate::bundle::profile::route::Rows;
 impl Stage<'_> {
     /// The reply with what the CRM's headers lead to, as far as the profile describes it.
     pub(super) fn leading(&self, mut reply: Reply, upstream: &HeaderMap, trail: &Trail) -> Reply {
-        let has_hidden_rows = trail.verdict.rows() == Rows::Checked;
+        // Of a page that was filled up the CRM knows no other.
+        let has_hidden_rows = trail.verdict.rows() != Rows::Pushed;
         let pages = self.linking.as_ref().filter(|_| !has_hidden_rows);
         if let Some(pages) = pages.and_then(|linking| linking.header(upstream)) {
             reply.headers.insert(LINK, pages);

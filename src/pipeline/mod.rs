@@ -37,6 +37,7 @@ pub mod sidecar;
 pub mod fetch;
 mod onepass;
 mod listing;
+pub mod refill;
 mod conditional;
 pub mod files;
 pub mod pool;
@@ -71,7 +72,7 @@ use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
 use enforce::addresses::{Here, Linking};
 use enforce::answer::{self, Described};
-use enforce::request::{Clearance, clear, clear_observed};
+use enforce::request::{Clearance, Own, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
 use exit::{Asked, exit};
 use forward::{Asking, Passage, UpstreamResponse};
@@ -246,6 +247,10 @@ impl Stage<'_> {
         let Taken { head, body, upload, conditions } = taken;
         self.decide(asker, trail).await?;
         self.check_conditions(conditions, head, trail).await?;
+        // Lists have no tag, so what follows them is no condition.
+        if let Some(window) = self.window(trail) {
+            return self.refill(window, head, trail).await;
+        }
         let clearance = self.clear(head, body, trail)?;
         if trail.is_write {
             self.sidecar.recorder.decide(trail, None).await?;
@@ -284,7 +289,10 @@ impl Stage<'_> {
         let credential = &self.identity.credential;
         let missing = fetch::missing_names(self.mapped, profile, self.gate);
         match &mut trail.observed {
-            None => clear(&trail.verdict, self.mapped, head, profile, credential, &missing),
+            None => {
+                let own = Own { missing: &missing, page: None };
+                clear(&trail.verdict, self.mapped, head, profile, credential, own)
+            }
             Some(observed) => {
                 observed.note(trail.verdict.problem.clone());
                 observe::stage::see_request(observed, head, self.mapped, &body, profile, &self.limits.map);
@@ -347,14 +355,6 @@ impl Stage<'_> {
             true => self.pass(response, trail).await,
             false => self.answer(response, trail).await,
         }
-    }
-
-    async fn pass(&self, response: &UpstreamResponse, trail: &Trail) -> Result<Reply, Problem> {
-        let (pool, limits) = (&self.sidecar.pool, &self.limits.answer);
-        let body = pool.run(work_on(response, trail), || answer::passing(response, limits)).await??;
-        let profile = &self.serving.snapshot.bundle.profile;
-        let released = Released::passed(body);
-        Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
     }
 
     async fn answer(&self, response: &UpstreamResponse, trail: &mut Trail) -> Result<Reply, Problem> {

@@ -5,10 +5,11 @@
 
 use tokio::sync::oneshot;
 
-use super::Stage;
+use super::enforce::answer;
 use super::enforce::request::Clearance;
-use super::enforce::response::ReleasedStream;
+use super::enforce::response::{Released, ReleasedStream};
 use super::enforce::transit::{self, CrmPlace, Passable};
+use super::forward::UpstreamResponse;
 use super::outgoing::Outgoing;
 use super::respond::{self, Reply};
 use super::serving::Serving;
@@ -16,6 +17,7 @@ use super::sidecar::Sidecar;
 use super::stream::PumpEnd;
 use super::tenure;
 use super::trail::{End, Trail};
+use super::{Stage, work_on};
 use crate::bundle::profile::transit::Transit;
 use crate::ledger::entry::Delivered;
 use crate::model::access::Action;
@@ -55,6 +57,15 @@ impl Stage<'_> {
         }
         sidecar.recorder.decide(trail, None).await?;
         Ok(reply)
+    }
+
+    /// The answer of a route that passes undecided.
+    pub(super) async fn pass(&self, response: &UpstreamResponse, trail: &Trail) -> Result<Reply, Problem> {
+        let (pool, limits) = (&self.sidecar.pool, &self.limits.answer);
+        let body = pool.run(work_on(response, trail), || answer::passing(response, limits)).await??;
+        let profile = &self.serving.snapshot.bundle.profile;
+        let released = Released::passed(body);
+        Ok(respond::release(response.status, &response.headers, released, &trail.id, profile))
     }
 }
 

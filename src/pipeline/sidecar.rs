@@ -18,6 +18,7 @@ use super::observe::Observing;
 use super::origins::Browsers;
 use super::pool::{Pool, PoolLimits};
 use super::record::Recorder;
+use super::refill::RefillLimits;
 use super::serving::{Current, Serving};
 use super::standing::Standing;
 use super::stream::StreamLimits;
@@ -102,6 +103,8 @@ pub struct Limits {
     pub filter: FilterLimits,
     /// Records that are fetched on top of one answer.
     pub fetches_max: usize,
+    /// Of lists whose pages are filled up.
+    pub refill: RefillLimits,
     /// Requests under way.
     pub requests_max: usize,
     /// Of a body that passes piece by piece.
@@ -132,6 +135,7 @@ impl Default for Limits {
             ids_max: 100,
             filter: FilterLimits::default(),
             fetches_max: 50,
+            refill: RefillLimits::default(),
             requests_max: 1_024,
             stream: StreamLimits::default(),
             streams_max: 256,

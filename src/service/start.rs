@@ -50,6 +50,7 @@ use crate::pipeline::observe::Observing;
 use crate::pipeline::origins::{Browsers, Credentials};
 use crate::pipeline::pool::PoolLimits;
 use crate::pipeline::record::Recorder;
+use crate::pipeline::refill::RefillLimits;
 use crate::pipeline::serving::Current;
 use crate::pipeline::sidecar::{Limits, Sidecar};
 use crate::pipeline::stream::StreamLimits;
@@ -439,6 +440,7 @@ pub fn limits(limits: &LimitsConfig) -> Limits {
         ids_max: limits.ids,
         filter: FilterLimits { clauses_max: limits.filter_clauses, depth_max: limits.filter_depth },
         fetches_max: limits.fetches,
+        refill: RefillLimits { rows_max: limits.refill_rows, pages_max: limits.refill_pages },
         requests_max: limits.requests,
         stream: StreamLimits {
             bytes_max: limits.stream_bytes,

@@ -118,6 +118,36 @@ fn what_is_no_api_call_is_explained_too() {
 }
 
 #[test]
+fn what_is_filled_up_is_explained() {
+    let folder = folder();
+    let refill = "refill = { size = \"per_page\", page = \"page\", default = 20, most = 100 }";
+    let profile = folder.text("bundle/profile.toml");
+    folder.write("bundle/profile.toml", &profile.replacen("hidden_rows = \"visible-when-paged\"", refill, 1));
+    folder.write(
+        "page.json",
+        r#"{"page":1,"total":2,"count":2,"data":[{"id":1,"owner_id":1},{"id":2,"owner_id":2}]}"#,
+    );
+    let run = |person: &str, request: &str| {
+        let principal = format!("User::\"{person}\"");
+        let at = ["--at", "2026-06-15T12:00:00Z", "--answer", "page.json", request];
+        let args: Vec<&str> = ["explain", "--principal", &principal].into_iter().chain(at).collect();
+        crate::run::run(folder.path(), &args)
+    };
+    let ran = run("rep-east", "GET /api/deals?per_page=5&page=3&sort=title");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
+    for line in [
+        "5 rows of those that the caller may view, after 10 of them",
+        "GET /api/deals?sort=title&per_page=100&page=1",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
+    // Of one page the CRM's number is not told.
+    assert!(!ran.stdout.contains("\"total\""), "{}", ran.stdout);
+    assert!(run("rep-east", "GET /api/deals?per_page=x").stdout.contains("paging-malformed"));
+    assert!(!run("service", "GET /api/deals?per_page=5").stdout.contains("after"));
+}
+
+#[test]
 fn programs_get_json() {
     let args = ["--record", "deal.json", "--record", "contact.json", "--format", "json"];
     let ran = explain("rep-east", &args, "", "GET /api/deals/42");

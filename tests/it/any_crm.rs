@@ -19,9 +19,13 @@ pub struct AnyCrm {
 struct State {
     answer: Answer,
     reads_get: Option<Answer>,
+    by_target: Option<ByTarget>,
     seen: Vec<String>,
     bodies: Vec<String>,
 }
+
+/// What each path with its query gets.
+type ByTarget = Box<dyn Fn(&str) -> Answer + Send>;
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -119,6 +123,11 @@ impl AnyCrm {
         self.state.lock().unwrap().reads_get = Some(answer);
     }
 
+    /// What each path with its query gets from now on.
+    pub fn answers_by(&self, answer: impl Fn(&str) -> Answer + Send + 'static) {
+        *self.state.lock().unwrap() = State { by_target: Some(Box::new(answer)), ..State::default() };
+    }
+
     /// The request lines since the answer was set.
     pub fn seen(&self) -> Vec<String> {
         let first = |head: &String| head.lines().next().unwrap_or_default().to_owned();
@@ -142,9 +151,10 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         let mut state = state.lock().unwrap();
         state.seen.push(head.clone());
         state.bodies.push(body);
-        match &state.reads_get {
-            Some(answer) if head.starts_with("GET ") => answer.clone(),
-            _ => state.answer.clone(),
+        match (&state.by_target, &state.reads_get) {
+            (Some(answer), _) => answer(head.split(' ').nth(1).unwrap_or_default()),
+            (None, Some(answer)) if head.starts_with("GET ") => answer.clone(),
+            (None, _) => state.answer.clone(),
         }
     };
     // Whoever has read enough closes, and need not read the rest.

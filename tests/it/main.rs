@@ -12,6 +12,7 @@ mod proposed;
 mod reads;
 mod references;
 mod push_down;
+mod refill;
 mod lists;
 mod long_lists;
 mod links;

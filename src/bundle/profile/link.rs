@@ -3,6 +3,7 @@
 mod effects;
 mod headers;
 mod push;
+mod refill;
 mod references;
 mod support;
 mod transit;
@@ -185,6 +186,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
     writes::check(profile, route, reading);
     check_links(profile, route, reading);
     push::check(profile, route, reading);
+    refill::check(route, reading);
     check_rows(profile, route, reading);
 }
 
@@ -214,8 +216,8 @@ fn check_rows(profile: &Profile, route: &Route, reading: &Reading) {
     for name in &route.requires {
         require_type(profile, &name.value, name.span.clone(), reading);
     }
-    if many && lists && route.hidden_rows == HiddenRows::Unstated {
-        let help = "Rows that a caller may not see are removed, which shows in the page's length. Accept that with `hidden_rows = \"visible\"`, or `\"visible-when-paged\"` if the CRM answers every match where no page is asked for.";
+    if many && lists && route.hidden_rows == HiddenRows::Unstated && route.refill.is_none() {
+        let help = "Rows that a caller may not see are removed, which shows in the page's length. Have pages filled up (`refill`), or accept that with `hidden_rows = \"visible\"`, or `\"visible-when-paged\"` if the CRM answers every match where no page is asked for.";
         reading.error(span(), format!("`{}` does not say what hidden rows do", route.label()), help);
     }
 }

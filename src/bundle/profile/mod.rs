@@ -13,6 +13,7 @@ pub mod shape;
 pub mod places;
 pub mod query;
 pub mod push;
+pub mod refill;
 pub mod csv;
 pub mod pages;
 pub mod transit;
@@ -259,3 +260,5 @@ mod version_tests;
 mod writes_tests;
 #[cfg(test)]
 mod effects_tests;
+#[cfg(test)]
+mod refill_tests;

@@ -17,6 +17,7 @@ use super::csv::CsvSpec;
 use super::pages::Pages;
 use super::push::PushDown;
 use super::query::{BodyRule, HeaderRule, QueryRule};
+use super::refill::Refill;
 use super::shape::Shape;
 use super::source::{ActionSource, IdSource, LinkSource, StageSource, TypeSource};
 use super::template::Template;
@@ -88,6 +89,10 @@ pub struct Route {
     pub pushed_shape: Option<Shape>,
     /// Where a list names its other pages.
     pub pages: Pages,
+    /// How its pages are filled up where rows are hidden.
+    pub refill: Option<Refill>,
+    /// What may leave of a success whose page was filled up: the number of rows, but no other page.
+    pub refilled_shape: Option<Shape>,
     /// What the request body is.
     pub body: BodySpec,
     /// Whether hidden rows may shape the page: they show as shorter pages.
@@ -224,15 +229,19 @@ pub enum Rows {
     Checked,
     /// The CRM, exactly, or there are none; the proxy checked them again.
     Pushed,
+    /// The proxy, which filled up the page.
+    Refilled,
 }
 
 impl Route {
     /// What may leave of a success.
     pub fn shape_of(&self, rows: Rows) -> &Shape {
-        match (rows, &self.pushed_shape) {
-            (Rows::Pushed, Some(shape)) => shape,
-            (Rows::Pushed | Rows::Checked, _) => &self.shape,
-        }
+        let shape = match rows {
+            Rows::Checked => None,
+            Rows::Pushed => self.pushed_shape.as_ref(),
+            Rows::Refilled => self.refilled_shape.as_ref(),
+        };
+        shape.unwrap_or(&self.shape)
     }
 
     /// Every action that the route may stand for, further decisions included.

@@ -56,7 +56,7 @@ pub struct Total {
 /// What a total is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tells {
-    /// The number of rows that match: true, and nobody's secret, where the CRM left out what is hidden.
+    /// The number of rows that match: true, and nobody's secret, where what is hidden is not counted.
     Rows,
     /// Anything else, such as a sum of values that the caller may not read.
     Values,
@@ -76,7 +76,7 @@ pub enum TotalTreatment {
 }
 
 impl Shape {
-    /// The same where no row is hidden: the number of rows passes as it is, and other pages are named.
+    /// The same where no row is hidden, or hidden ones count for nothing: the number of rows passes as it is, and other pages are named.
     pub fn telling_totals(&self, pages: &[JsonPath]) -> Self {
         let (others, told): (Vec<Total>, Vec<Total>) =
             self.totals.iter().cloned().partition(|total| total.tells == Tells::Values);
@@ -85,6 +85,11 @@ impl Shape {
         shape.places = PlaceTree::build(&shape);
         shape.is_plain = self.is_plain && shape.places.is_plain();
         shape
+    }
+
+    /// Where numbers of rows stand.
+    pub fn totals_of_rows(&self) -> impl Iterator<Item = &JsonPath> {
+        self.totals.iter().filter(|total| total.tells == Tells::Rows).map(|total| &total.at)
     }
 
     /// Kept places in which records stand, each with the records' location.

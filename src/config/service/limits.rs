@@ -40,6 +40,10 @@ pub struct LimitsConfig {
     pub filter_depth: usize,
     /// Records fetched on top of one answer.
     pub fetches: usize,
+    /// Rows that are judged to fill up one page.
+    pub refill_rows: u64,
+    /// Pages of the CRM's that are read for that.
+    pub refill_pages: u64,
     /// Requests under way.
     pub requests: usize,
     /// Connections of callers.
@@ -92,6 +96,8 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LimitsConfig> {
         filter_clauses: settings.size(&FILTER_CLAUSES),
         filter_depth: settings.size(&FILTER_DEPTH),
         fetches: settings.size(&FETCHES),
+        refill_rows: settings.integer(&REFILL_ROWS),
+        refill_pages: settings.integer(&REFILL_PAGES),
         requests: settings.size(&REQUESTS),
         connections: settings.size(&CONNECTIONS),
         connections_per_source: settings.size(&CONNECTIONS_PER_SOURCE),
@@ -131,6 +137,8 @@ impl Default for LimitsConfig {
             filter_clauses: FILTER_CLAUSES.default_size(),
             filter_depth: FILTER_DEPTH.default_size(),
             fetches: FETCHES.default_size(),
+            refill_rows: REFILL_ROWS.default_integer(),
+            refill_pages: REFILL_PAGES.default_integer(),
             requests: REQUESTS.default_size(),
             connections: CONNECTIONS.default_size(),
             connections_per_source: CONNECTIONS_PER_SOURCE.default_size(),
@@ -173,6 +181,8 @@ pub const SECTION: Section = Section {
         &FILTER_CLAUSES,
         &FILTER_DEPTH,
         &FETCHES,
+        &REFILL_ROWS,
+        &REFILL_PAGES,
         &REQUESTS,
         &CONNECTIONS,
         &CONNECTIONS_PER_SOURCE,
@@ -236,6 +246,15 @@ const FETCHES: Key = Key::integer(
     10_000,
     "records fetched on top of one answer, and records that one write may link to",
 );
+const REFILL_ROWS: Key = Key::integer(
+    "refill_rows",
+    10_000,
+    1,
+    1_000_000,
+    "rows that are judged, hidden ones included, to fill up one page of a list that is refilled",
+);
+const REFILL_PAGES: Key =
+    Key::integer("refill_pages", 200, 1, 100_000, "pages of the CRM's that are read for that");
 const REQUESTS: Key = Key::integer("requests", 1_024, 1, 100_000, "requests under way");
 const CONNECTIONS: Key = Key::integer("connections", 9_000, 1, 100_000, "connections of callers");
 const CONNECTIONS_PER_SOURCE: Key = Key::integer(

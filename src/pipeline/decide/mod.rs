@@ -13,6 +13,7 @@ pub mod held;
 pub mod always;
 pub mod residual;
 pub mod push;
+pub mod refill;
 pub mod references;
 pub mod keys;
 pub mod write;

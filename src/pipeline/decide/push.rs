@@ -27,28 +27,13 @@ pub struct Pushed {
     /// Whether exactly the rows that may be viewed fulfil it.
     pub exactness: Exactness,
     /// Which rows may be viewed.
-    formula: Formula,
+    pub formula: Formula,
 }
 
 impl Pushed {
     /// Whether hidden rows cannot shape what comes back.
     pub fn is_exact(&self) -> bool {
         self.exactness == Exactness::Exact
-    }
-
-    /// Whether a field may be read on every row that may be viewed.
-    pub fn reads_wherever_viewed(
-        &self,
-        snapshot: &Snapshot,
-        asker: &Asker,
-        record_type: &RecordType,
-        field: &str,
-    ) -> bool {
-        let last = record_type.fields.len();
-        let place = (0..last).find(|index| record_type.field_name(*index) == field);
-        let place = place.or((record_type.unclassified_name() == field).then_some(last));
-        let read = place.and_then(|place| residual(snapshot, record_type, asker, Asked::Read(place)));
-        self.is_exact() && read.is_some_and(|read| self.formula.implies(&read))
     }
 }
 
@@ -57,7 +42,10 @@ impl Pushed {
 pub fn push_down(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> Option<Pushed> {
     let record_type = mapped.record_type?;
     let Some(push) = &mapped.route.push_down else {
-        mapped.route.pushed_shape.as_ref()?;
+        // Nothing depends on it elsewhere.
+        if mapped.route.pushed_shape.is_none() && mapped.route.refill.is_none() {
+            return None;
+        }
         let formula = residual(snapshot, record_type, asker, Asked::View)?;
         let sees_all = matches!(formula, Formula::Always);
         return sees_all.then_some(Pushed { condition: None, exactness: Exactness::Exact, formula });

@@ -5,7 +5,10 @@
 
 use super::always::{reads_on_every_record, views_every_record};
 use super::gate::RecordGate;
-use super::push::Pushed;
+use super::refill::Refilled;
+use super::request::RequestVerdict;
+use super::residual::formula::Formula;
+use super::residual::reads_wherever;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::{HiddenRows, Route};
@@ -46,19 +49,36 @@ pub struct Referring<'a> {
     snapshot: &'a Snapshot,
     asker: &'a Asker,
     mapped: &'a Mapped<'a>,
-    /// What the CRM leaves out, exactly.
-    pushed: Option<&'a Pushed>,
+    left_out: LeftOut<'a>,
+}
+
+/// Where hidden rows are left out, so that they shape nothing.
+#[derive(Clone, Copy)]
+enum LeftOut<'a> {
+    /// Nowhere: they are removed from what the CRM answers.
+    Nowhere,
+    /// By the CRM, exactly, before it does anything else with rows. These may be viewed.
+    Upstream(&'a Formula),
+    /// By the proxy, which fills up pages: what the CRM computes of rows it computes of hidden ones too. These may be viewed, where
+    /// that can be said.
+    Here(Option<&'a Formula>),
 }
 
 impl<'a> Referring<'a> {
-    /// Of a request, and what the CRM is told to leave out.
+    /// Of a request, and what was found of its rows.
     pub fn of(
         snapshot: &'a Snapshot,
         asker: &'a Asker,
         mapped: &'a Mapped<'a>,
-        pushed: Option<&'a Pushed>,
+        verdict: &'a RequestVerdict,
     ) -> Self {
-        Self { snapshot, asker, mapped, pushed: pushed.filter(|pushed| pushed.is_exact()) }
+        let pushed = verdict.pushed.as_ref().filter(|pushed| pushed.is_exact());
+        let left_out = match (pushed, verdict.refilled.as_ref().and_then(Refilled::filling)) {
+            (Some(pushed), _) => LeftOut::Upstream(&pushed.formula),
+            (None, Some(filling)) => LeftOut::Here(filling.viewed.as_ref()),
+            (None, None) => LeftOut::Nowhere,
+        };
+        Self { snapshot, asker, mapped, left_out }
     }
 
     /// Checks every reference.
@@ -100,7 +120,7 @@ impl<'a> Referring<'a> {
         // The route's own rows may be hidden where hidden rows cannot shape what is left; embedded records may not, since
         // a filter through them would tell what they hold.
         let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
-            (depth == 0 && self.own_rows_do_not_count(type_name))
+            (depth == 0 && self.own_rows_do_not_count(reference.role, type_name))
                 || is_seeded(Fault::HiddenRowsShape)
                 || views_every_record(snapshot, asker, type_name)
         });
@@ -109,19 +129,29 @@ impl<'a> Referring<'a> {
         if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
     }
 
-    fn own_rows_do_not_count(&self, type_name: &str) -> bool {
+    fn own_rows_do_not_count(&self, role: Role, type_name: &str) -> bool {
         let mapped = self.mapped;
         let has_every_match =
             mapped.route.hidden_rows == HiddenRows::VisibleWhenPaged && !mapped.query.is_paged;
         let is_own = mapped.record_type.is_some_and(|own| own.name == type_name);
-        has_every_match || (is_own && self.pushed.is_some())
+        let are_left_out = match self.left_out {
+            LeftOut::Nowhere => false,
+            LeftOut::Upstream(_) => true,
+            LeftOut::Here(_) => !matches!(role, Role::Group | Role::Aggregate),
+        };
+        has_every_match || (is_own && are_left_out)
     }
 
-    /// Whether the CRM leaves only rows on which a field may be read.
+    /// Whether a field may be read on all rows that are not left out.
     fn reads_wherever_viewed(&self, type_name: &str, field: &str) -> bool {
         let own = self.mapped.record_type.filter(|own| own.name == type_name);
-        own.zip(self.pushed)
-            .is_some_and(|(own, pushed)| pushed.reads_wherever_viewed(self.snapshot, self.asker, own, field))
+        let viewed = match self.left_out {
+            LeftOut::Nowhere => None,
+            LeftOut::Upstream(viewed) => Some(viewed),
+            LeftOut::Here(viewed) => viewed,
+        };
+        own.zip(viewed)
+            .is_some_and(|(own, viewed)| reads_wherever(viewed, self.snapshot, own, self.asker, field))
     }
 }
 

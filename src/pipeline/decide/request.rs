@@ -6,6 +6,7 @@ use super::gate::RecordGate;
 use super::links::Link;
 use super::push::{Pushed, push_down};
 use super::references::{self, Referring};
+use super::refill::{Filling, Programs, Refilled, Window, refill};
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Rows;
@@ -28,6 +29,8 @@ pub struct RequestVerdict {
     pub writes: Vec<WriteVerdict>,
     /// What the CRM is told to leave out.
     pub pushed: Option<Pushed>,
+    /// What becomes of the pages, where they can be filled up.
+    pub refilled: Option<Refilled>,
     /// The fields that a search is told to look at, by their names on the wire.
     pub search_over: Vec<String>,
     /// The records that are left out of the change.
@@ -50,10 +53,25 @@ pub struct Pruned {
 impl RequestVerdict {
     /// Who leaves hidden rows out of the answer.
     pub fn rows(&self) -> Rows {
-        match self.pushed.as_ref().is_some_and(Pushed::is_exact) || is_seeded(Fault::PagesAreTold) {
-            true => Rows::Pushed,
-            false => Rows::Checked,
+        let is_exact = self.pushed.as_ref().is_some_and(Pushed::is_exact) || is_seeded(Fault::PagesAreTold);
+        match (is_exact, &self.refilled) {
+            (true, _) | (false, Some(Refilled::Whole)) => Rows::Pushed,
+            (false, Some(Refilled::Filled(_))) => Rows::Refilled,
+            (false, None) => Rows::Checked,
         }
+    }
+
+    /// The rows that are wanted, where the proxy has to look for them.
+    pub fn window(&self) -> Option<Window> {
+        self.filling().and_then(|filling| filling.window.as_ref().ok().copied())
+    }
+
+    fn filling(&self) -> Option<&Filling> {
+        self.refilled.as_ref().and_then(Refilled::filling)
+    }
+
+    fn check_window(&self) -> Result<(), Problem> {
+        self.filling().map_or(Ok(()), |filling| filling.window.clone().map(|_| ()))
     }
 
     /// Every decision, in order.
@@ -77,18 +95,23 @@ pub fn decide_request(
     asker: &Asker,
     mapped: &Mapped<'_>,
 ) -> RequestVerdict {
-    let mut verdict = RequestVerdict::default();
-    let pushed = push_down(snapshot, asker, mapped).filter(|_| !gate.has_lost_trust());
-    let referring = Referring::of(snapshot, asker, mapped, pushed.as_ref());
-    let result = decide_collection(snapshot, asker, mapped, &mut verdict)
+    let programs = if gate.has_lost_trust() { Programs::Lost } else { Programs::Trusted };
+    let pushed = push_down(snapshot, asker, mapped).filter(|_| programs == Programs::Trusted);
+    // What the CRM leaves out exactly needs no filling up.
+    let is_exact = pushed.as_ref().is_some_and(Pushed::is_exact);
+    let refilled = if is_exact { None } else { refill(snapshot, asker, mapped, programs) };
+    let mut verdict = RequestVerdict { pushed, refilled, ..RequestVerdict::default() };
+    let collection = decide_collection(snapshot, asker, mapped, &mut verdict);
+    let referring = Referring::of(snapshot, asker, mapped, &verdict);
+    let result = collection
         .and_then(|()| references::check_required(snapshot, gate, mapped.route))
         .and_then(|()| referring.check())
+        .and_then(|()| verdict.check_window())
         .and_then(|()| referring.search_scope());
     match result {
         Ok(search_over) => verdict.search_over = search_over,
         Err(problem) => verdict.problem = Some(problem),
     }
-    verdict.pushed = pushed;
     verdict
 }
 

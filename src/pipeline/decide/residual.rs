@@ -81,6 +81,21 @@ pub fn residual(
     (whole.size() <= SIZE_MAX).then_some(whole)
 }
 
+/// Whether a field, by its full name, may be read on every record that fulfils a formula. A no may be a "nobody can tell".
+pub fn reads_wherever(
+    viewed: &Formula,
+    snapshot: &Snapshot,
+    record_type: &RecordType,
+    asker: &Asker,
+    field: &str,
+) -> bool {
+    let last = record_type.fields.len();
+    let place = (0..last).find(|index| record_type.field_name(*index) == field);
+    let place = place.or((record_type.unclassified_name() == field).then_some(last));
+    let read = place.and_then(|place| residual(snapshot, record_type, asker, Asked::Read(place)));
+    read.is_some_and(|read| viewed.implies(&read))
+}
+
 /// What a condition comes to: for each outcome, where. Each record is in exactly one of the three.
 #[derive(Clone)]
 struct Three {

@@ -48,12 +48,24 @@ pub struct Explanation {
     pub decisions: Vec<Decided>,
     /// What a write would change, one for each record.
     pub changes: Vec<Changes>,
+    /// The rows that the proxy would look for, where it fills up pages: what the CRM is sent is the first of several pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refilled: Option<Wanted>,
     /// What the CRM would be sent.
     pub upstream: Option<Sent>,
     /// What would leave of the sample answer.
     pub answer: Option<Answered>,
     /// Every policy that is named above, by id.
     pub policies: BTreeMap<String, PolicyNote>,
+}
+
+/// Rows of those that the caller may view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// How many are skipped.
+    pub skip: u64,
+    /// How many are answered at most.
+    pub take: u64,
 }
 
 /// How a request would end.

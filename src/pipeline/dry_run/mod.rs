@@ -18,8 +18,8 @@ use http::{Method, Uri, Version};
 use crate::bundle::compile::PROFILE_FILE;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
-use crate::bundle::profile::route::Route;
 use crate::bundle::profile::route::version::VersionSource;
+use crate::bundle::profile::route::{Route, Rows};
 use crate::bundle::profile::transit::IdentityNeed;
 use crate::bundle::profile::types::RecordType;
 use crate::json::value::Document;
@@ -31,9 +31,10 @@ use crate::pipeline::canonical::{self, CanonicalHead};
 use crate::pipeline::decide::gate::{RecordGate, VerdictCache};
 use crate::pipeline::decide::links::Linking;
 use crate::pipeline::decide::references::{ReferenceVerdict, Referring};
+use crate::pipeline::decide::refill::Window;
 use crate::pipeline::decide::request::{RequestVerdict, decide_records, decide_request};
 use crate::pipeline::enforce::answer;
-use crate::pipeline::enforce::request::clear;
+use crate::pipeline::enforce::request::{Own, clear};
 use crate::pipeline::fetch;
 use crate::pipeline::forward::UpstreamResponse;
 use crate::pipeline::hydrate::convert::Lookups;
@@ -42,7 +43,7 @@ use crate::pipeline::identify::admit;
 use crate::pipeline::map::query::Reference;
 use crate::pipeline::map::{self, Mapped};
 use crate::pipeline::sidecar::{Limits, RouteLimits};
-use explanation::{Asked, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent};
+use explanation::{Asked, Changes, Explanation, Missing, ReferenceUse, RouteMatch, Sent, Wanted};
 use tell::CREDENTIAL;
 
 /// Everything that a dry run is told.
@@ -156,14 +157,22 @@ impl DryRun<'_> {
         verdict.all_accesses().for_each(|access| told.decided(access, &snapshot.bundle.slices));
         told.changes = verdict.writes.iter().map(Changes::from).collect();
         let missing = fetch::missing_names(&mapped, profile, &gate);
-        let clearance = clear(&verdict, &mapped, &head, profile, &credential(), &missing)?;
+        // Where pages are filled up, the CRM is asked for its first one, and then for others.
+        let window = verdict.window();
+        told.refilled = window.map(|Window { skip, take }| Wanted { skip, take });
+        let page = window.and(mapped.route.refill.as_ref());
+        let page = page.map(|refill| refill.page_at(refill.start()));
+        let own = Own { missing: &missing, page: page.as_deref() };
+        let clearance = clear(&verdict, &mapped, &head, profile, &credential(), own)?;
         told.added = missing;
         told.upstream = Some(Sent::from(&clearance.into_request()));
         if let Some(transit) = mapped.route.transit.as_ref().filter(|_| !mapped.is_write()) {
             return stage.passing(transit);
         }
         let Some(response) = stage.sample(told)? else { return Ok(()) };
-        stage.answer(&response, verdict.rows(), told).map_err(|stop| match stop {
+        // What is told of an answer is told of one page of the CRM's.
+        let rows = if window.is_some() { Rows::Checked } else { verdict.rows() };
+        stage.answer(&response, rows, told).map_err(|stop| match stop {
             Stop::Problem(problem) => {
                 let is_write = mapped.is_write();
                 Stop::Problem(answer::withheld(problem, is_write, response.status))
@@ -216,7 +225,7 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn references(&self, verdict: &RequestVerdict) -> Vec<ReferenceUse> {
         let (dry, mapped) = (self.dry, self.mapped);
-        let referring = Referring::of(dry.snapshot, dry.asker, mapped, verdict.pushed.as_ref());
+        let referring = Referring::of(dry.snapshot, dry.asker, mapped, verdict);
         let judge = |reference: &Reference| {
             let (is_permitted, why) = match referring.judge(reference) {
                 ReferenceVerdict::Harmless => (true, "it only names what to answer"),

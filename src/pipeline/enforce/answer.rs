@@ -75,7 +75,8 @@ fn open_as(
 
 /// Whether one pass can judge the answers of a route.
 pub fn is_scannable(route: &Route) -> bool {
-    let are_plain = route.shape.is_plain && route.pushed_shape.as_ref().is_none_or(|shape| shape.is_plain);
+    let others = [&route.pushed_shape, &route.refilled_shape];
+    let are_plain = route.shape.is_plain && others.into_iter().flatten().all(|shape| shape.is_plain);
     route.csv.is_none() && route.success.is_none() && are_plain
 }
 

@@ -54,23 +54,35 @@ impl Clearance {
     }
 }
 
-/// Makes a clearance of a verdict that allows, or hands back why not. `missing` are the names that the projection must
-/// have on top of the caller's.
+/// What the proxy asks for itself.
+#[derive(Clone, Copy)]
+pub struct Own<'a> {
+    /// The names that the projection must have on top of the caller's.
+    pub missing: &'a [String],
+    /// The page, in the place of the caller's.
+    pub page: Option<&'a [(String, String)]>,
+}
+
+/// Makes a clearance of a verdict that allows, or hands back why not. Whoever pages through the rows that they may view gets
+/// none for a page of their own.
 pub fn clear(
     verdict: &RequestVerdict,
     mapped: &Mapped<'_>,
     head: &CanonicalHead,
     profile: &Profile,
     credential: &(HeaderName, HeaderValue),
-    missing: &[String],
+    own: Own<'_>,
 ) -> Result<Clearance, Problem> {
     if let Some(problem) = &verdict.problem {
         return Err(problem.clone());
     }
+    if verdict.window().is_some() != own.page.is_some() {
+        return Err(Problem::new(Reason::Internal).internal("a page is asked for that is not the proxy's"));
+    }
     let (segments, slash) = mapped.route.template.write_path(&mapped.parameters);
     let pin = pin(mapped, verdict.writes.first())?;
-    let mut pairs = pairs(verdict, mapped, missing)?;
-    let body = written_body(verdict, mapped, missing, &mut pairs)?;
+    let mut pairs = pairs(verdict, mapped, own)?;
+    let body = written_body(verdict, mapped, own.missing, &mut pairs)?;
     pairs.extend(pin.pair);
     // HEAD is answered from GET, so that a length never tells what was held back.
     let is_filtered = mapped.route.action.is_some() && mapped.route.transit.is_none();
@@ -119,15 +131,19 @@ pub fn clear(
 const CONDITIONS: &[(Fault, &str)] =
     &[(Fault::IfNoneMatchPasses, "if-none-match"), (Fault::IfMatchPasses, "if-match")];
 
-/// The query as it was read, with what the projection needs, and where a search may look.
+/// The query as it was read, with what the projection needs, where a search may look, and the page.
 fn pairs(
     verdict: &RequestVerdict,
     mapped: &Mapped<'_>,
-    missing: &[String],
+    own: Own<'_>,
 ) -> Result<Vec<(String, String)>, Problem> {
+    let page = own.page.unwrap_or_default();
+    let is_of_page = |(name, _): &(String, String)| page.iter().any(|(of_page, _)| of_page == name);
     let mut pairs = mapped.query.pairs.clone();
+    pairs.retain(|pair| !is_of_page(pair));
+    pairs.extend_from_slice(page);
     if let Some(projection) = &mapped.query.projection {
-        pairs.extend(projection.pairs(missing)?);
+        pairs.extend(projection.pairs(own.missing)?);
     }
     if let Some(scope) = &mapped.query.scope {
         pairs.extend(scope.pairs(&verdict.search_over));

@@ -110,6 +110,12 @@ impl Released {
         Self { body, kind: ReleaseKind::Passed }
     }
 
+    /// The same where records were held back before it was put together.
+    pub(in crate::pipeline) fn without_some(self) -> Self {
+        let kind = if self.kind == ReleaseKind::All { ReleaseKind::Filtered } else { self.kind };
+        Self { kind, ..self }
+    }
+
     /// What stands for a body that is filtered while it leaves.
     pub(in crate::pipeline) fn poured() -> Self {
         Self { body: Bytes::new(), kind: ReleaseKind::Filtered }

@@ -141,6 +141,16 @@ impl ShownSets {
         self.note_errors(verdict);
     }
 
+    /// Adds records that were not shown, as they were met elsewhere.
+    pub fn join(&mut self, hidden: Self) {
+        for (why, mut ids) in hidden.rows_hidden {
+            self.rows_hidden.entry(why).or_default().append(&mut ids);
+        }
+        self.errors.extend(hidden.errors);
+        self.errors.sort();
+        self.errors.dedup();
+    }
+
     /// Adds the policies that failed on a record.
     pub fn note_errors(&mut self, verdict: &RecordVerdict) {
         if verdict.errors.is_empty() {

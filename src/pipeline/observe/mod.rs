@@ -174,6 +174,8 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     push_down: None,
     pushed_shape: None,
     pages: Pages::NONE,
+    refill: None,
+    refilled_shape: None,
     headers: Vec::new(),
     before: None,
     version: Versioning::Unpinned,

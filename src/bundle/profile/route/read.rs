@@ -13,6 +13,7 @@ use crate::bundle::profile::csv;
 use crate::bundle::profile::pages;
 use crate::bundle::profile::push::{self, Exactness};
 use crate::bundle::profile::query;
+use crate::bundle::profile::refill;
 use crate::bundle::profile::shape::{self, Tells};
 use crate::bundle::profile::source::{
     ActionSource, IdSource, LinkSource, StageSource, TypeSource, read_action,
@@ -51,14 +52,17 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
     let id = IdSource::read(table);
     let shape = shape::read(table);
     let push_down = table.table("push_down").and_then(|push| push::read(&push));
+    let refill = table.table("refill").and_then(|refill| refill::read(&refill));
     let pages = pages::read(table);
     let is_exact = push_down.as_ref().is_some_and(|push| push.exactness == Exactness::Exact);
     let counts_rows = shape.totals.iter().any(|total| total.tells == Tells::Rows);
     let tells = is_exact || counts_rows || !pages.are_none();
     let route = Route {
         pushed_shape: tells.then(|| shape.telling_totals(&pages.places)),
+        refilled_shape: refill.is_some().then(|| shape.telling_totals(&[])),
         pages,
         push_down,
+        refill,
         template: template?,
         span: label.map_or(0..0, |label| label.span),
         name: table.text("label").map(|text| text.value),
