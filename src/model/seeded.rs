@@ -68,6 +68,10 @@ faults! {
     SearchIsFree,
     /// Hidden rows may shape a page.
     HiddenRowsShape,
+    /// Rows that may not be viewed take places in a window of those that may.
+    WindowCountsHidden,
+    /// In a list that is refilled the CRM's number of rows stays.
+    CrmTotalIsTold,
     /// Of a path through relations only the first step must be readable.
     FirstStepCounts,
     /// What may be read on some records counts as readable on every one.

@@ -14,6 +14,7 @@ use crate::json::strip;
 use crate::json::value::{Document, Kind, NodeId, Value};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::model::seeded::{Fault, is_seeded};
 use crate::pipeline::decide::refill::Window;
 use crate::pipeline::enforce::shown::ShownSets;
 use crate::pipeline::fetch::judged::JudgedRows;
@@ -87,6 +88,7 @@ impl WantedRows {
             }
             if !verdict.view.is_allow() {
                 self.hidden.hide_row(&record.facts.type_name, &record.facts.id, verdict);
+                self.viewed += u64::from(is_seeded(Fault::WindowCountsHidden));
                 continue;
             }
             if self.window.has(self.viewed) {
@@ -129,7 +131,8 @@ impl WantedRows {
         let list = find(document.root(), &self.list).ok_or_else(misshapen)?;
         let rows = [b"[", self.rows.as_slice(), b"]"].concat();
         let mut edits: Vec<(NodeId, Option<Vec<u8>>)> = vec![(list.node(), Some(rows))];
-        for total in self.totals.iter().filter_map(|total| total.first(document.root())) {
+        let totals = self.totals.iter().filter(|_| !is_seeded(Fault::CrmTotalIsTold));
+        for total in totals.filter_map(|total| total.first(document.root())) {
             // As the CRM writes numbers there.
             let text = match total.kind() {
                 Kind::String => format!("\"{}\"", self.viewed),

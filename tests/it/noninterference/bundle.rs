@@ -16,8 +16,21 @@ pub struct Bundle {
     pub profile: String,
     pub directory: String,
     pub policies: Policies,
+    /// How each list is paged.
+    pub pages: BTreeMap<Kind, Pages>,
     /// The described fields, by type and place in a record.
     pub fields: BTreeMap<(Kind, String), Field>,
+}
+
+/// What pages of a list are like for those to whom rows are hidden, and how they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pages {
+    /// Short, by number.
+    Short,
+    /// Full, by number.
+    FullByNumber,
+    /// Full, by the rows before them.
+    FullByOffset,
 }
 
 /// A field as the profile describes it.
@@ -50,8 +63,10 @@ impl Bundle {
         };
         let fields = fields(style, dice);
         let policies = policies::random(dice);
-        let profile = profile(style, &fields, dice);
-        Self { style, profile, directory: directory(dice), policies, fields }
+        let pages = [Pages::Short, Pages::Short, Pages::FullByNumber, Pages::FullByOffset];
+        let pages = Kind::ALL.into_iter().map(|kind| (kind, *dice.one_of(&pages))).collect();
+        let profile = profile(style, &fields, &pages, dice);
+        Self { style, pages, profile, directory: directory(dice), policies, fields }
     }
 
     /// What the profile says of a key, by its place in a record; derived keys follow what they are derived from.
@@ -139,7 +154,12 @@ fn directory(dice: &mut Dice) -> String {
     format!("[{}]", entities.join(",\n"))
 }
 
-fn profile(style: Style, fields: &BTreeMap<(Kind, String), Field>, dice: &mut Dice) -> String {
+fn profile(
+    style: Style,
+    fields: &BTreeMap<(Kind, String), Field>,
+    pages: &BTreeMap<Kind, Pages>,
+    dice: &mut Dice,
+) -> String {
     let mut text = HEAD.to_owned();
     if dice.one_in(2) {
         text.push_str("[not_found]\nstatus = 404\ncontent_type = \"application/json\"\nbody = '{\"error\":\"not found\"}'\n");
@@ -148,7 +168,7 @@ fn profile(style: Style, fields: &BTreeMap<(Kind, String), Field>, dice: &mut Di
         text.push_str(&record_type(kind, fields, dice));
     }
     for kind in Kind::ALL {
-        text.push_str(&reads(kind, dice));
+        text.push_str(&reads(kind, pages[&kind], dice));
     }
     text.push_str(&writes(style, dice));
     text.push_str(&others(fields, dice));
@@ -209,30 +229,49 @@ pub fn embedded(key: &str) -> Option<Kind> {
     }
 }
 
-fn reads(kind: Kind, dice: &mut Dice) -> String {
+fn reads(kind: Kind, pages: Pages, dice: &mut Dice) -> String {
     let (name, path) = (kind.name(), kind.path());
-    let hidden_rows = dice.pick(&["visible", "visible-when-paged"]);
+    let is_full = pages != Pages::Short;
+    let read = 1 + dice.below(4);
+    let hidden_rows = match pages {
+        Pages::Short => format!("hidden_rows = \"{}\"", dice.pick(&["visible", "visible-when-paged"])),
+        Pages::FullByNumber => {
+            format!(
+                "refill = {{ size = \"per_page\", page = \"page\", default = 40, most = 50, read = {read} }}"
+            )
+        }
+        Pages::FullByOffset => {
+            format!(
+                "refill = {{ size = \"limit\", offset = \"offset\", default = 40, most = 50, read = {read} }}"
+            )
+        }
+    };
     let mut totals = Vec::new();
     for place in ["total", "total_amount"] {
         let treatment =
             dice.pick(&["", ", when_rows_hidden = \"null\"", ", when_rows_hidden = { unknown = -1 }"]);
-        totals.push(format!("{{ at = \"$.{place}\"{treatment} }}"));
+        let counts = if is_full && place == "total" { ", counts_rows = true" } else { "" };
+        totals.push(format!("{{ at = \"$.{place}\"{treatment}{counts} }}"));
     }
     totals.push("{ at = \"$.count\", when_rows_hidden = \"count-shown\" }".to_owned());
     totals.retain(|_| !dice.one_in(4));
     let complete = dice.pick(&["complete = true", "complete = true", "complete = false"]);
-    let pages = dice.pick(&["", "", "pages = [\"$.next\", \"header.link\"]\n", "pages = [\"$.next\"]\n"]);
+    let others = dice.pick(&["", "", "pages = [\"$.next\", \"header.link\"]\n", "pages = [\"$.next\"]\n"]);
     let push_down = dice.pick(&["", PUSH_DOWN, PUSH_DOWN]);
     let push_down = if kind == Kind::Deal { push_down } else { "" };
     let mut text = format!(
         "[[routes]]\nmatch = \"GET,HEAD /{path}\"\naction = \"list\"\nrecords = {{ at = \"$.data[*]\", type = \"{name}\", {complete} }}\n\
-         totals = [{}]\nkeep = [\"$.page\"]\nhidden_rows = \"{hidden_rows}\"\n{push_down}{pages}[routes.query]\n",
+         totals = [{}]\nkeep = [\"$.page\"]\n{hidden_rows}\n{push_down}{others}[routes.query]\n",
         totals.join(", ")
     );
     let list = if kind == Kind::Deal { DEAL_QUERY } else { PEOPLE_QUERY };
+    let list = match pages {
+        Pages::FullByOffset => list.replace("per_page =", "limit =").replace("page =", "offset ="),
+        Pages::Short | Pages::FullByNumber => list.to_owned(),
+    };
     for line in list.lines().filter(|line| !line.is_empty()) {
-        let is_needed = line.starts_with("page") || line.starts_with("filter =");
-        if is_needed || !dice.one_in(8) {
+        let is_of_page = ["page", "per_page", "limit", "offset"].iter().any(|name| line.starts_with(name));
+        if is_of_page || line.starts_with("filter =") || !dice.one_in(8) {
             text.push_str(&format!("{line}\n"));
         }
     }

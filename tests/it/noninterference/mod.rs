@@ -148,7 +148,10 @@ impl Plan {
         let edits = vary::edits(&rig.oracle, &rig.bundle, person, &start, rows, &mut dice);
         let mut other = start.clone();
         edits.iter().for_each(|edit: &Edit| other.apply(edit));
-        let asks = sequence(&Scene { rows, states: [&start, &other], edits: &edits }, &mut dice);
+        let asks = sequence(
+            &Scene { rows, pages: &rig.bundle.pages, states: [&start, &other], edits: &edits },
+            &mut dice,
+        );
         (Case { person, edits, asks }, start)
     }
 }

@@ -3,12 +3,14 @@
 //! A new kind of request is a function and a line of [`GRAMMAR`]. Guesses are drawn from both states, so that a filter, a tag or a
 //! value that is sent back often hits what is hidden in one of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use lockkeeper::testkit::dice::Dice;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use super::bundle::Pages;
 use super::hostile;
 use super::model::answer::{body_of, etag};
 use super::model::{Edit, Kind, Record, State};
@@ -27,6 +29,8 @@ pub struct Ask {
 /// What requests are drawn from.
 pub struct Scene<'a> {
     pub rows: Rows,
+    /// How each list is paged.
+    pub pages: &'a BTreeMap<Kind, Pages>,
     pub states: [&'a State; 2],
     /// How they differ.
     pub edits: &'a [Edit],
@@ -231,16 +235,16 @@ fn list(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
             3..6 => format!("sort={}{},id", dice.pick(&["", "-"]), key(scene, kind, dice)),
             6 => format!("select={}", names(scene, kind, dice)),
             7 => format!("expand={}", dice.pick(&["contact", "company", "none", "deals", "contact,company"])),
-            _ if scene.rows == Rows::Stay => {
-                format!("page={}&per_page={}", 1 + dice.below(3), 1 + dice.below(6))
-            }
-            _ => continue,
+            _ => match place(scene, kind, dice) {
+                Some(place) => place,
+                None => continue,
+            },
         });
     }
     Ask::new(get(dice), with_query(format!("/{}", kind.path()), &pairs))
 }
 
-/// A page in some order; where rows come and go, a list in that order.
+/// A page in some order; where rows come and go and pages are short, a list in that order.
 fn page(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let kind = kind(dice);
     let keys: &[&str] = match kind {
@@ -248,10 +252,24 @@ fn page(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
         Kind::Contact | Kind::Company => &["name", "owner_id"],
     };
     let mut pairs = vec![format!("sort={}{}", dice.pick(&["", "-"]), dice.pick(keys))];
-    if scene.rows == Rows::Stay {
-        pairs.push(format!("page={}&per_page={}", 1 + dice.below(2), 1 + dice.below(3)));
+    pairs.extend(place(scene, kind, dice));
+    if scene.pages[&kind] != Pages::Short && dice.one_in(3) {
+        pairs.remove(0);
     }
     Ask::new("GET", with_query(format!("/{}", kind.path()), &pairs))
+}
+
+/// Which page is wanted. Where rows come and go, short pages tell: that is a named exception.
+fn place(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> Option<String> {
+    let (number, length) = (dice.below(4), 1 + dice.below(6));
+    let strange = dice.pick(&["0", "-1", "01", "x", "", "1e1", "99"]);
+    match scene.pages[&kind] {
+        Pages::Short if scene.rows == Rows::Change => None,
+        Pages::FullByOffset if dice.one_in(12) => Some(format!("limit={strange}&offset={number}")),
+        Pages::FullByOffset => Some(format!("limit={length}&offset={}", number * 2)),
+        Pages::FullByNumber if dice.one_in(12) => Some(format!("page={strange}&per_page={length}")),
+        Pages::Short | Pages::FullByNumber => Some(format!("page={}&per_page={length}", 1 + number)),
+    }
 }
 
 /// A filter, in one of the forms.

@@ -9,7 +9,8 @@ use super::oracle::Oracle;
 /// What may be changed beside hidden values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
-    /// Hidden records come and go. Then nothing may be paged, since pages are short where rows are hidden.
+    /// Hidden records come and go. Then only lists whose pages are filled up may be paged, since others are short where rows are
+    /// hidden.
     Change,
     /// They stay where they are, so that pages are as long as before.
     Stay,

@@ -39,8 +39,10 @@ pub fn find(state: &State, kind: Kind, pairs: &Pairs) -> Found {
     }
     let number =
         value(pairs, "page").and_then(|text| text.parse().ok()).filter(|page| *page > 0).unwrap_or(1);
-    let length = value(pairs, "per_page").and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
-    let page = all.iter().copied().skip(length.saturating_mul(number - 1)).take(length).collect();
+    let count = |name: &str| value(pairs, name).and_then(|text| text.parse::<usize>().ok());
+    let length = count("per_page").or(count("limit")).unwrap_or(usize::MAX);
+    let skip = length.saturating_mul(number - 1).saturating_add(count("offset").unwrap_or(0));
+    let page = all.iter().copied().skip(skip).take(length).collect();
     Found { all, page, number }
 }
 
@@ -59,7 +61,8 @@ pub fn order(pairs: &Pairs) -> Vec<(String, bool)> {
 fn fits(state: &State, kind: Kind, id: u64, name: &str, text: &str) -> bool {
     let of = |field: &str| looked_up(state, kind, id, field);
     match name {
-        "page" | "per_page" | "sort" | "order_by" | "select" | "expand" | "format" | "debug" => true,
+        "page" | "per_page" | "limit" | "offset" | "sort" | "order_by" | "select" | "expand" | "format"
+        | "debug" => true,
         "q" => searched(kind).iter().any(|key| of(key).as_str().is_some_and(|value| value.contains(text))),
         "filter" => serde_json::from_str(text).map_or(true, |tree: Value| holds(&of, &tree)),
         _ if name.starts_with("filter[") => {
