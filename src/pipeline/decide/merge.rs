@@ -76,6 +76,56 @@ impl Merging<'_> {
         self.seen.field(index) != Visibility::Shown
     }
 
+    /// The place of the field that a twin follows; of anything else its own.
+    fn followed<'p>(&'p self, path: &'p [String]) -> &'p [String] {
+        let field = match self.tree.meaning_of(path) {
+            Meaning::Field(index) => self.record_type.fields.get(index),
+            Meaning::Container(_) | Meaning::Meta | Meaning::Unknown => None,
+        };
+        field.map_or(path, |field| if path.starts_with(&field.at) { path } else { &field.at })
+    }
+
+    /// The part of a path that leads through composites to a field, or to what no field claims.
+    fn claimed<'p>(&self, path: &'p [String]) -> &'p [String] {
+        let prefixes = (1..=path.len()).filter_map(|length| path.get(..length));
+        let mut ends = prefixes.filter(|part| !matches!(self.tree.meaning_of(part), Meaning::Container(_)));
+        ends.next().unwrap_or(path)
+    }
+
+    fn is_unseen(&self, claimed: &[String]) -> bool {
+        match self.tree.meaning_of(claimed) {
+            Meaning::Field(index) => self.is_hidden(index),
+            Meaning::Unknown => self.seen.unclassified() != Visibility::Shown,
+            Meaning::Container(_) | Meaning::Meta => false,
+        }
+    }
+
+    /// Whether two composites differ in more than what the CRM derives. One that is not there has no members: whether one is left
+    /// of hidden members alone is nobody's business.
+    fn differ_inside(&self, tree: &FieldTree, now: Option<Value<'_>>, then: Option<Value<'_>>) -> bool {
+        let is_composite = |value: Option<Value<'_>>| {
+            value.is_none_or(|value| matches!(value.kind(), Kind::Object | Kind::Null))
+        };
+        if !is_composite(now) || !is_composite(then) {
+            return differ(now, then);
+        }
+        let keys = [now, then].into_iter().flatten().flat_map(|value| value.members());
+        let keys: BTreeSet<String> = keys.map(|member| member.key().into_owned()).collect();
+        keys.iter().any(|key| {
+            let (now, then) = (member(now, key), member(then, key));
+            match tree.meaning(key) {
+                Meaning::Container(inner) => self.differ_inside(inner, now, then),
+                Meaning::Field(index) if self.is_twin(index, key) => false,
+                Meaning::Field(_) | Meaning::Meta | Meaning::Unknown => differ(now, then),
+            }
+        })
+    }
+
+    /// Whether a key of a field's level is a twin of it.
+    fn is_twin(&self, index: usize, key: &String) -> bool {
+        self.record_type.fields.get(index).is_some_and(|field| field.at.last() != Some(key))
+    }
+
     fn hides_inside(&self, tree: &FieldTree) -> bool {
         self.seen.unclassified() != Visibility::Shown
             || tree.fields().into_iter().any(|index| self.is_hidden(index))
@@ -219,16 +269,33 @@ impl Merged {
         is_implied || self.stand_ins.contains(&key.path)
     }
 
-    /// Whether the merged fields hold something else at a path than the record does, `null` and nothing being the same.
-    pub fn changes(&self, path: &[String], record: Value<'_>, body: Option<Value<'_>>) -> bool {
-        let is_there = |value: &Value<'_>| !value.is_null();
+    /// Whether the merged fields hold something else than the record does at a path that the body leaves out or states as it was
+    /// shown. `null`, nothing and a composite of nothing are the same; what the CRM derives follows its field; what it takes no
+    /// notice of never changes. What is hidden and stated anew always does, and what goes with a composite that has hidden parts.
+    pub fn changes(
+        &self,
+        path: &[String],
+        merging: Merging<'_>,
+        record: Value<'_>,
+        body: Option<Value<'_>>,
+    ) -> bool {
+        if path.first().is_some_and(|key| merging.ignored.contains(key)) {
+            return false;
+        }
+        if self.overwritten.iter().any(|composite| path.starts_with(composite)) {
+            return true;
+        }
+        let path = merging.followed(path);
+        let claimed = merging.claimed(path);
+        let is_stated = body.is_some_and(|body| walk(body, claimed).is_some());
+        if is_stated && merging.is_unseen(claimed) && !self.stand_ins.contains(claimed) {
+            return true;
+        }
         let proposed = self.document.as_ref().map(Document::root).or(body);
-        let now = walk(record, path).filter(is_there);
-        let then = proposed.and_then(|proposed| walk(proposed, path)).filter(is_there);
-        match (now, then) {
-            (Some(now), Some(then)) => !same_value(now, then),
-            (None, None) => false,
-            (Some(_), None) | (None, Some(_)) => true,
+        let (now, then) = (walk(record, path), proposed.and_then(|proposed| walk(proposed, path)));
+        match merging.tree.meaning_of(path) {
+            Meaning::Container(inner) => merging.differ_inside(inner, now, then),
+            Meaning::Field(_) | Meaning::Meta | Meaning::Unknown => differ(now, then),
         }
     }
 
@@ -283,6 +350,20 @@ impl<'a> Judge<'_, 'a> {
         let writes: Option<&Writes> = self.question.mapped.route.writes.as_ref();
         writes.zip(path.first()).is_some_and(|(writes, key)| writes.ignored.contains(key))
     }
+}
+
+/// Whether two values differ, `null` and nothing being the same.
+fn differ(now: Option<Value<'_>>, then: Option<Value<'_>>) -> bool {
+    let is_there = |value: &Value<'_>| !value.is_null();
+    match (now.filter(is_there), then.filter(is_there)) {
+        (Some(now), Some(then)) => !same_value(now, then),
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
+    }
+}
+
+fn member<'v>(composite: Option<Value<'v>>, key: &str) -> Option<Value<'v>> {
+    composite.and_then(|composite| composite.member(key))
 }
 
 fn parse(text: String) -> Result<Document, Reason> {

@@ -333,10 +333,10 @@ impl<'a> Judge<'_, 'a> {
         let record_type = self.question.record_type;
         let tree = self.question.snapshot.bundle.profile.tree(&record_type.name);
         let Some((keys, tree)) = keys.collect::<Option<Vec<String>>>().zip(tree) else { return true };
-        if let Some(merged) = &change.merged
+        if let Some((merged, merging)) = change.merged.as_ref().zip(self.merging(held))
             && (proposed.is_none() || merged.stand_ins.contains(&keys))
         {
-            return merged.changes(&keys, held.record, change.written);
+            return merged.changes(&keys, merging, held.record, change.written);
         }
         if held.visibility(tree.meaning_of(&keys), &keys) != Visibility::Shown {
             return true;

@@ -25,7 +25,7 @@ zeroed      = { sets = ["a"], hide = { value = 0 } }
 masked      = { sets = ["a"], mask = "•••" }
 masked_null = { sets = ["a"], mask = 9, hide = "null" }
 "place.street"   = { sets = ["a"] }
-"place.city"     = { sets = ["a"], hide = "null" }
+"place.city"     = { sets = ["a"], hide = "null", twins = ["city_*"] }
 "place.geo.lat"  = { sets = ["a"] }
 "place.geo.long" = { sets = ["a"], hide = { value = "" } }
 "#;
@@ -167,6 +167,75 @@ fn a_composite_is_not_overwritten_unseen() {
             "{before}"
         );
         assert_eq!(merged(before, "{}", &only(&["place.street"])).unwrap().text, before);
+    }
+}
+
+/// Whether a place changes, of those where the merged body says so.
+fn changes(place: &str, before: &str, body: &str, fields: &[Visibility]) -> Option<bool> {
+    let path: KeyPath = place.split('.').map(str::to_owned).collect();
+    let (seen, ignored) = (seen(fields), [IGNORED[0].to_owned()]);
+    let (_, record_type) = LOADED.type_named("Deal").unwrap();
+    let merging = Merging { record_type, tree: LOADED.tree("Deal").unwrap(), seen: &seen, ignored: &ignored };
+    let (before, body) = (document(before), document(body));
+    let merged = merging.merge(before.root(), body.root()).unwrap();
+    let is_asked = walk(body.root(), &path).is_none() || merged.stand_ins.contains(&path);
+    is_asked.then(|| merged.changes(&path, merging, before.root(), Some(body.root())))
+}
+
+/// Whether a further decision is asked for at a place that the body leaves out would else tell of values that nobody sees.
+#[test]
+fn what_is_left_out_changes_whatever_is_hidden() {
+    let fields = only(&["title", "place.street"]);
+    for (place, body, records, expected) in [
+        // A composite that holds what is hidden, nothing, and what follows a hidden field.
+        (
+            "place",
+            "{}",
+            ["{\"place\":{\"city\":1}}", "{\"place\":{}}", "{\"place\":{\"city_code\":1}}"],
+            false,
+        ),
+        ("place.geo", "{}", ["{\"place\":{\"geo\":{\"y\":1}}}", "{\"place\":{\"geo\":{}}}", "{}"], false),
+        (
+            "place",
+            "{}",
+            [
+                "{\"place\":{\"street\":1,\"city\":1}}",
+                "{\"place\":{\"street\":1}}",
+                "{\"place\":{\"street\":0}}",
+            ],
+            true,
+        ),
+        // What follows a hidden field, left out or as it was shown.
+        (
+            "nulled_text",
+            "{}",
+            ["{\"nulled\":1,\"nulled_text\":\"1\"}", "{\"nulled_text\":null}", "{}"],
+            false,
+        ),
+        (
+            "nulled_text",
+            "{\"nulled_text\":null}",
+            ["{\"nulled\":1,\"nulled_text\":\"1\"}", "{\"nulled_text\":null}", "{}"],
+            false,
+        ),
+        // What would go with a composite that is overwritten unseen.
+        (
+            "place.geo.lat",
+            "{\"place\":null}",
+            ["{\"place\":{\"geo\":{\"lat\":1}}}", "{\"place\":{\"geo\":{\"y\":1}}}", "{\"place\":{}}"],
+            true,
+        ),
+        // A guess at what is hidden, itself, by what follows it, and by what stands inside of it.
+        ("nulled_text", "{\"nulled\":1}", ["{\"nulled\":1}", "{\"nulled\":2}", "{}"], true),
+        ("plain.x", "{\"plain\":{}}", ["{\"plain\":{\"x\":1}}", "{\"plain\":{}}", "{}"], true),
+        ("risk.x", "{\"risk\":{}}", ["{\"risk\":{\"x\":1}}", "{\"risk\":1}", "{}"], true),
+        // What the CRM takes no notice of.
+        ("derived", "{}", ["{\"derived\":1}", "{\"derived\":null}", "{}"], false),
+        ("title", "{}", ["{\"title\":1}", "{\"title\":2,\"plain\":1}", "{\"title\":3}"], true),
+    ] {
+        for before in records {
+            assert_eq!(changes(place, before, body, &fields), Some(expected), "{place} {before} {body}");
+        }
     }
 }
 
@@ -315,6 +384,51 @@ fn visibilities() -> impl Strategy<Value = Vec<Visibility>> {
     })
 }
 
+/// A record with the hidden values of another one, where a caller sees no difference; masked ones stay.
+fn disguised(
+    record: &Map<String, Json>,
+    other: Option<&Map<String, Json>>,
+    prefix: &str,
+    fields: &[Visibility],
+) -> Map<String, Json> {
+    let (_, record_type) = LOADED.type_named("Deal").unwrap();
+    let is_free = |key: &str| {
+        let path = if key.starts_with("nulled_") { "nulled".to_owned() } else { format!("{prefix}{key}") };
+        let index = record_type.fields.iter().position(|field| field.at.join(".") == path);
+        !["id", "__name__"].contains(&path.as_str()) && fields[index.unwrap_or(FIELDS)] == Visibility::Hidden
+    };
+    // Where something stands for a hidden value, that there is a key shows.
+    let has_blank =
+        |key: &str| ["nulled", "nulled_text", "zeroed", "masked_null", "city", "long"].contains(&key);
+    let mut out = record.clone();
+    for (key, value) in &mut out {
+        let of_other = other.and_then(|other| other.get(key));
+        match value {
+            Json::Object(inner) if ["place", "geo"].contains(&key.as_str()) => {
+                *inner =
+                    disguised(inner, of_other.and_then(Json::as_object), &format!("{prefix}{key}."), fields);
+            }
+            value if is_free(key) => *value = of_other.unwrap_or(value).clone(),
+            _ => {}
+        }
+    }
+    out.retain(|key, _| {
+        ["place", "geo"].contains(&key.as_str())
+            || !is_free(key)
+            || has_blank(key)
+            || other.is_none_or(|other| other.contains_key(key))
+    });
+    let more = other.into_iter().flatten();
+    let more = more.filter(|(key, _)| {
+        is_free(key)
+            && !has_blank(key)
+            && !["place", "geo"].contains(&key.as_str())
+            && !record.contains_key(*key)
+    });
+    out.extend(more.map(|(key, value)| (key.clone(), value.clone())));
+    out
+}
+
 /// What of a record is hidden: everything else is taken away.
 fn hidden(record: &Map<String, Json>, prefix: &str, fields: &[Visibility]) -> Map<String, Json> {
     twin(record, &Map::new(), prefix, fields)
@@ -343,6 +457,25 @@ proptest! {
                 let found: Json = serde_json::from_str(&outcome.text).unwrap();
                 prop_assert_eq!(found, Json::Object(twin(before, body, "", &fields)));
             }
+        }
+    }
+
+    /// Whether a place that a body leaves out, or states as it was shown, changes is the same whatever is hidden.
+    #[test]
+    fn hidden_values_ask_for_no_further_decision(
+        (before, other, body) in (record(), record(), record()),
+        fields in visibilities(),
+    ) {
+        let (before, other) = (composed(before), composed(other));
+        let disguised = disguised(&before, Some(&other), "", &fields);
+        let text = |record: &Map<String, Json>| Json::Object(record.clone()).to_string();
+        let body = text(body.as_object().unwrap());
+        for place in ["title", "plain", "nulled", "nulled_text", "zeroed", "masked", "masked_null", "risk", "derived", "place",
+            "place.street", "place.city", "place.city_code", "place.x", "place.geo", "place.geo.lat", "place.geo.long", "plain.x"]
+        {
+            let (one, two) = (text(&before), text(&disguised));
+            let told = changes(place, &one, &body, &fields);
+            prop_assert_eq!(told, changes(place, &two, &body, &fields), "{} {} {} {}", place, one, two, body);
         }
     }
 
