@@ -22,6 +22,7 @@ mod yaml;
 mod deploy;
 mod cookbook;
 mod evidence;
+mod fuzz;
 
 /// Fails with every finding, or passes if there is none.
 #[track_caller]
