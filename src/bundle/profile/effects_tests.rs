@@ -127,7 +127,7 @@ fn what_an_action_covers_is_said_and_exists() {
     for action in ["assign", "share", "relate"] {
         let silent =
             format!("profile.toml:20 `POST /deals/{{id:int}}/x` does not say what `{action}` covers");
-        check_door(&door(action, ""), &[&silent]);
+        check_door(&door(action, "links = [{ type = 'Deal', id = 'path.id' }]"), &[&silent]);
     }
     check_door(&door("comment", ""), &[]);
     check_door(&door("edit", ""), &[]);
@@ -147,4 +147,23 @@ fn two_routes_without_bodies_ask_for_one_action() {
     let lacks = "profile.toml:20 `POST /deals/{id:int}/take` writes `owner_id` without `assign`, which `POST /deals/{id:int}/assign` asks for";
     let patch = "profile.toml:12 `PATCH /deals/{id:int}` writes `owner_id` without `assign`, which `POST /deals/{id:int}/assign` asks for";
     check_door(&format!("{take}{assign}"), &[patch, lacks]);
+}
+
+/// What relates says what it relates to: by `links`, or by a key of the body that holds ids.
+#[test]
+fn a_relation_has_two_ends() {
+    let relate = |more: &str| format!("match = 'POST /deals/{{id:int}}/x'\naction = 'relate'\n{more}");
+    let one_end = "profile.toml:20 `POST /deals/{id:int}/x` relates and does not say to what";
+    check_door(&relate("covers = []"), &[one_end]);
+    check_door(&relate("covers = []\nlinks = [{ type = 'Deal', id = 'path.id' }]"), &[]);
+    let by_key = |field: &str| {
+        let also = "also = [{ action = 'relate', when = { at = '$.owner_id', changes = true } }]\n";
+        let fields = TEAM
+            .replace("owner_id = { sets = ['public']", &format!("owner_id = {{ sets = ['public']{field}"));
+        let door = relate("covers = ['owner_id']\nwrites = { at = '$' }");
+        load(&format!("{fields}{also}[[routes]]\ntype = 'Deal'\nbefore = 'GET /deals/{{id:int}}'\n{door}\n"))
+            .1
+    };
+    assert_eq!(by_key(", id_of = 'Deal'"), Vec::<String>::new());
+    assert_eq!(by_key(""), [one_end.replace(":20 ", ":21 ")]);
 }

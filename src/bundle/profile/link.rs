@@ -21,6 +21,7 @@ use super::shape::{RecordLocation, Shape};
 use super::source::{ActionSource, IdSource, StageSource, TypeSource, ValueSource};
 use super::transit::{IdentityNeed, Owner};
 use super::tree::FieldTree;
+use super::types::KeyPath;
 use crate::config::author::nearest;
 use crate::config::reader::Reading;
 use crate::model::access::{Action, Scope};
@@ -201,6 +202,28 @@ fn check_links(profile: &Profile, route: &Route, reading: &Reading) {
             reading.error(route.span.clone(), message, help);
         }
     }
+    let relates = route.action.as_ref().is_some_and(|action| action.actions().contains(&Action::Relate));
+    if relates && route.links.is_empty() && !writes_link(profile, route) {
+        let help = "Name the other record: `links = [{ type = \"Contact\", id = \"path.contact\" }]`, or cover a field with `id_of` or `is` that the body writes.";
+        let message = format!("`{}` relates and does not say to what", route.label());
+        reading.error(route.span.clone(), message, help);
+    }
+}
+
+/// Whether a body names the other record in a key that the route's own action covers.
+fn writes_link(profile: &Profile, route: &Route) -> bool {
+    let of_verbs = match &route.action {
+        Some(ActionSource::Verbs { verbs, .. }) => {
+            let relates = verbs.values().filter(|verb| verb.action == Action::Relate);
+            relates.filter_map(|verb| verb.covers.as_ref()).collect()
+        }
+        Some(ActionSource::Constant(_)) | None => Vec::new(),
+    };
+    let mut covered = route.covers.iter().chain(of_verbs).flatten();
+    let fields = || profile.types.iter().flat_map(|record_type| &record_type.fields);
+    let is_link =
+        |key: &KeyPath| fields().any(|field| field.names_records_of().is_some() && field.at.starts_with(key));
+    route.writes.is_some() && covered.any(is_link)
 }
 
 /// Routes that answer many records say where each is and what hidden ones do.

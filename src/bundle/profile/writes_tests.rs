@@ -110,3 +110,17 @@ fn what_creates_or_changes_is_held_to_one_of_both() {
     let other = upsert.replace("'create'", "'make'");
     check(WHOLE, &other, &["profile.toml:18 `make` is not what a change of a missing record is"]);
 }
+
+#[test]
+fn what_is_linked_to_is_a_type_and_the_link_a_change() {
+    let put = "profile.toml:16 `PUT /deals/{id:int}`";
+    let at = |link: &str| format!("writes = {{ at = '$' }}\nlinks = [{link}]");
+    let none = format!("{put} has no parameter `other`");
+    check(WHOLE, &at("{ type = 'Deal', id = 'body.$.other' }"), &[]);
+    check(WHOLE, &at("{ type = 'Deal', id = 'path.other' }"), &[&none]);
+    check(
+        WHOLE,
+        &at("{ type = 'Dael', id = 'path.id' }"),
+        &["profile.toml:18 no record type is called `Dael`"],
+    );
+}
