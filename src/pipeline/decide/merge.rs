@@ -80,7 +80,7 @@ impl Merging<'_> {
     fn followed<'p>(&'p self, path: &'p [String]) -> &'p [String] {
         let field = match self.tree.meaning_of(path) {
             Meaning::Field(index) => self.record_type.fields.get(index),
-            Meaning::Container(_) | Meaning::Meta | Meaning::Unknown => None,
+            Meaning::Container(_) | Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => None,
         };
         field.map_or(path, |field| if path.starts_with(&field.at) { path } else { &field.at })
     }
@@ -96,6 +96,7 @@ impl Merging<'_> {
         match self.tree.meaning_of(claimed) {
             Meaning::Field(index) => self.is_hidden(index),
             Meaning::Unknown => self.seen.unclassified() != Visibility::Shown,
+            Meaning::LookAlike => true,
             Meaning::Container(_) | Meaning::Meta => false,
         }
     }
@@ -116,7 +117,9 @@ impl Merging<'_> {
             match tree.meaning(key) {
                 Meaning::Container(inner) => self.differ_inside(inner, now, then),
                 Meaning::Field(index) if self.is_twin(index, key) => false,
-                Meaning::Field(_) | Meaning::Meta | Meaning::Unknown => differ(now, then),
+                Meaning::Field(_) | Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => {
+                    differ(now, then)
+                }
             }
         })
     }
@@ -295,7 +298,7 @@ impl Merged {
         let (now, then) = (walk(record, path), proposed.and_then(|proposed| walk(proposed, path)));
         match merging.tree.meaning_of(path) {
             Meaning::Container(inner) => merging.differ_inside(inner, now, then),
-            Meaning::Field(_) | Meaning::Meta | Meaning::Unknown => differ(now, then),
+            Meaning::Field(_) | Meaning::Meta | Meaning::LookAlike | Meaning::Unknown => differ(now, then),
         }
     }
 
