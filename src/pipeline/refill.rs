@@ -93,8 +93,7 @@ impl Stage<'_> {
             }
         };
         self.check_key(response.status)?;
-        // Other pages that the CRM names are those that the proxy asked for.
-        let mut reply = Stage { linking: None, ..*self }.reply(&response, trail).await?;
+        let mut reply = self.reply(&response, trail).await?;
         if !reading.wanted.hidden.rows_hidden.is_empty() {
             reply.body = reply.body.without_some();
         }

@@ -30,6 +30,7 @@ action  = "list"
 records = { at = "$.data[*]", type = "Deal", complete = true }
 totals  = [{ at = "$.total", counts_rows = true }, { at = "$.sum" }, { at = "$.shown", when_rows_hidden = "count-shown" }]
 keep    = ["$.unit"]
+pages   = ["$.next", "header.link"]
 refill  = { size = "per_page", page = "page", default = 3, most = 4 }
 query   = { per_page = "paging", page = "paging" }
 
@@ -93,12 +94,14 @@ fn page_of(rows: &[String], target: &str, most: usize) -> Answer {
     let body = match target.starts_with("/v2/bare") {
         true => list,
         false => format!(
-            "{{ \"unit\": 1.50, \"total\":\"{}\",\"data\":{list},\"sum\":9,\"shown\":{},\"next\":\"/x\" }}",
+            "{{ \"unit\": 1.50, \"total\":\"{}\",\"data\":{list},\"sum\":9,\"shown\":{},\"next\":\"/v2/counted?per_page=2&page=9\" }}",
             rows.len(),
             page.len()
         ),
     };
-    Answer::json(body.into_bytes()).header("Content-Range: items 0-3/9")
+    Answer::json(body.into_bytes())
+        .header("Content-Range: items 0-3/9")
+        .header("Link: </v2/counted?page=9>; rel=\"next\"")
 }
 
 fn serves(crm: &AnyCrm, rows: Vec<String>, most: usize) {
@@ -190,10 +193,11 @@ async fn who_views_every_row_gets_the_crms_pages() {
     assert_eq!(asked(&crm), ["limit=6&offset=2", "limit=all"]);
     serves(&crm, rows(14, OWN), 100);
     let reply = sidecar.as_person("service").get("/v2/counted?per_page=2&page=2").await;
-    assert_eq!(
-        reply.text(),
-        format!("{{\"unit\":1.50,\"total\":\"14\",\"data\":[{}],\"shown\":2}}", shown(&[3, 4]))
-    );
+    let (next, rows) = ("/v2/counted?per_page=2&page=9", shown(&[3, 4]));
+    let expected =
+        format!("{{\"unit\":1.50,\"total\":\"14\",\"data\":[{rows}],\"shown\":2,\"next\":\"{next}\"}}");
+    assert_eq!(reply.text(), expected);
+    assert!(reply.header("link").is_some());
 }
 
 /// The rows of the service, as they leave.
@@ -220,6 +224,8 @@ async fn counts_are_those_of_what_may_be_viewed() {
         let expected =
             format!("{{\"unit\":1.50,\"total\":\"7\",\"data\":[{}],\"shown\":{count}}}", shown(own));
         assert_eq!((reply.status, reply.text()), (200, expected.as_str()), "{query}");
+        // What the CRM says of other pages it says of those that the proxy reads.
+        assert_eq!(reply.header("link"), None, "{query}");
         // A page that is not full is the last.
         let pages = (1..=4).map(|page| format!("per_page=4&page={page}")).collect::<Vec<_>>();
         assert_eq!(asked(&crm), pages, "{query}");
