@@ -242,10 +242,10 @@ pub fn asked<'m>(mapped: &'m Mapped<'_>) -> Asked<'m> {
     Asked { record_type: mapped.record_type, id }
 }
 
-/// What all the records of one answer carry, by record.
+/// What the records of one answer carry, by record. What stands in another record does not count: that one may be hidden.
 pub fn carried(found: &[FoundRecord]) -> HashMap<(String, String), RecordFacts> {
     let mut carried: HashMap<(String, String), RecordFacts> = HashMap::new();
-    for record in found {
+    for record in found.iter().filter(|record| record.within.is_none()) {
         let key = (record.facts.type_name.clone(), record.facts.id.clone());
         let known = carried.entry(key).or_insert_with(|| record.facts.clone());
         *known = complete(known, &record.facts);

@@ -1,5 +1,6 @@
 //! Lists: hidden rows leave no trace, and no parameter is an oracle.
 
+use crate::any_crm::{Answer, AnyCrm};
 use lockkeeper::testkit::TestSidecar;
 use serde_json::Value;
 
@@ -157,4 +158,32 @@ async fn parameters_that_are_not_declared_or_repeated() {
     }
     assert_eq!(rep.get("/api/contacts/101?expand=none").await.reason(), "query-undeclared");
     assert_eq!(sidecar.crm_saw(), Vec::<String>::new());
+}
+
+/// What a hidden row says of another record decides nothing about it: else that record would tell that the row is there.
+#[tokio::test]
+async fn what_a_hidden_row_says_of_others_does_not_count() {
+    const ROUTES: &str = r#"
+[[routes]]
+match   = "GET /v2/overview"
+action  = "list"
+records = [{ at = "$.contacts[*]", type = "Contact" }, { at = "$.deals[*]", type = "Deal" }]
+hidden_rows = "visible"
+"#;
+    let crm = AnyCrm::start().await;
+    let sidecar = crm.behind(|options| options.edit("bundle/profile.toml", |profile| profile + ROUTES)).await;
+    let shown = async |owner: u64, deal: &str| {
+        let contact = r#"{"id":101,"name":"ann"}"#;
+        let whole = r#"{"id":101,"name":"ann","owner_id":1,"team_id":10}"#;
+        let deal = deal.replace("OWNER", &owner.to_string()).replace("CONTACT", whole);
+        // The CRM does not answer for one contact, so nothing more is known of it.
+        crm.answers(Answer::json(format!(r#"{{"contacts":[{contact}],"deals":[{deal}]}}"#).into_bytes()));
+        sidecar.as_person("rep-east").get("/v2/overview").await.text().to_owned()
+    };
+    let deal = r#"{"id":3,"title":"hidden","stage":"lead","owner_id":OWNER,"team_id":9,"contact":CONTACT}"#;
+    let without = shown(2, "").await;
+    assert_eq!(without, r#"{"contacts":[],"deals":[]}"#);
+    assert_eq!(shown(2, deal).await, without);
+    // A row that stands for itself says what it says.
+    assert!(shown(1, deal).await.contains("hidden"), "the deal is shown to its owner");
 }
