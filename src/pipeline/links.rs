@@ -23,10 +23,7 @@ impl Stage<'_> {
 
     async fn refused_link(&self, asker: &Asker, links: &[Link], trail: &mut Trail) -> Result<(), Problem> {
         let linking = Linking { snapshot: &self.serving.snapshot, gate: self.gate, asker };
-        let open = linking.open(links.iter());
-        if open.len() > self.sidecar.limits.fetches_max {
-            return Err(Reason::IdTooMany.into());
-        }
+        let open = linking.open(links, self.sidecar.limits.fetches_max).ok_or(Reason::IdTooMany)?;
         for link in open {
             let facts = self.linked(link).await?.ok_or_else(|| link.refused())?;
             let accesses = linking.judge(link, &facts);

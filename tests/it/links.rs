@@ -151,10 +151,34 @@ async fn what_relates_needs_it_at_both_ends() {
     assert_eq!(sidecar.crm_writes().len(), 2);
 }
 
+/// An id among them makes nothing else an id, not even for somebody who may link to any record.
+#[tokio::test]
+async fn what_is_no_id_is_refused_beside_one() {
+    let sidecar = TestSidecar::with(linking).await;
+    for tags in
+        [r#"[101,{"name":"x"}]"#, r#"[101,[0,0,{"name":"x"}]]"#, r#"[{"name":"x"},101]"#, r#"[101,1.5]"#]
+    {
+        for person in ["admin", "rep-east"] {
+            let reply = sidecar.as_person(person).patch(DEAL, format!(r#"{{"tags":{tags}}}"#)).await;
+            assert_eq!((reply.status, reply.reason().as_str()), REFUSED, "{person} {tags}");
+        }
+    }
+    assert_eq!(sidecar.as_person("admin").patch(DEAL, r#"{"tags":[101,102]}"#).await.status, 200);
+    assert_eq!(sidecar.crm_writes().len(), 1);
+}
+
 #[tokio::test]
 async fn look_ups_are_bounded() {
     let sidecar = TestSidecar::with(|options| linking(options).set("limits", "fetches", 2)).await;
     let body = r#"{"tags":[101,102,103]}"#;
     assert_eq!(look_ups(&sidecar, "rep-east", DEAL, body).await, (400, Vec::new()));
     assert_eq!(sidecar.as_person("rep-east").patch(DEAL, body).await.reason(), "id-too-many");
+    // Whoever may link to any record is told so of as many as fit into a body, and of what is no id behind them.
+    let ids: Vec<String> = (1..30_000).map(|id| id.to_string()).collect();
+    let (ids, admin) = (ids.join(","), sidecar.as_person("admin"));
+    let reply = sidecar.as_person("rep-east").patch(DEAL, format!(r#"{{"tags":[{ids}]}}"#)).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (400, "id-too-many"));
+    assert_eq!(admin.patch(DEAL, format!(r#"{{"tags":[{ids}]}}"#)).await.status, 200);
+    let reply = admin.patch(DEAL, format!(r#"{{"tags":[{ids},{{}}]}}"#)).await;
+    assert_eq!((reply.status, reply.reason().as_str()), REFUSED);
 }

@@ -130,3 +130,26 @@ async fn what_is_hidden_is_told_like_what_is_missing() {
         assert_eq!(written(&crm), None);
     }
 }
+
+/// The key by which a request names the record that it makes may itself name another record.
+#[tokio::test]
+async fn what_the_key_of_a_new_record_names_is_judged() {
+    let crm = AnyCrm::start().await;
+    let sidecar = crm
+        .behind(|options| {
+            upserting(options).edit("bundle/profile.toml", |profile| {
+                let key = r#"email      = { sets = ["#;
+                assert_eq!(profile.matches(key).count(), 1);
+                let profile = profile.replace(key, r#"email      = { id_of = "Deal", sets = ["#);
+                profile.replace("by-email/{id}", "by-email/{id:int}")
+            })
+        })
+        .await;
+    crm.answers(Answer::json(contact(1)).status(201));
+    crm.answers_reads(missing());
+    for body in [r#"{"name":"A"}"#, r#"{"name":"A","email":3}"#] {
+        let reply = sidecar.as_person("rep-east").put("/api/contacts/by-email/3", body).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (403, "link-refused"), "{body}");
+    }
+    assert_eq!(written(&crm), None);
+}

@@ -4,6 +4,8 @@
 //! Promises: a hidden record and one that is not there are refused alike; what is not written anew is not looked at; a record
 //! that cannot be asked for is linked to only by callers for whom it makes no difference which one it is.
 
+use std::collections::{HashMap, HashSet};
+
 use super::always::on_every_record;
 use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
@@ -39,7 +41,7 @@ pub struct Link {
 }
 
 /// What is asked on the other end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LinkAction {
     /// `view`.
     View,
@@ -90,24 +92,21 @@ impl LinkAction {
 }
 
 impl Linking<'_> {
-    /// The links that depend on the record, each once.
-    pub fn open<'l>(&self, links: impl Iterator<Item = &'l Link>) -> Vec<&'l Link> {
-        let mut open: Vec<&Link> = Vec::new();
-        let mut settled: Vec<(&str, LinkAction, bool)> = Vec::new();
+    /// The links that depend on the record, each once; `None` if there are more than `most`.
+    pub fn open<'l>(&self, links: &'l [Link], most: usize) -> Option<Vec<&'l Link>> {
+        let (mut open, mut seen, mut settled) = (Vec::new(), HashSet::new(), HashMap::new());
         for link in links {
-            let key = (link.type_name.as_str(), link.action);
-            let known = settled.iter().find(|(name, action, _)| (*name, *action) == key);
-            let is_settled =
-                known.map_or_else(|| self.may_link_to_any(link), |(_, _, is_settled)| *is_settled);
-            settled.push((key.0, key.1, is_settled));
-            let is_same = |other: &&Link| {
-                other.id == link.id && other.type_name == link.type_name && other.action == link.action
-            };
-            if !is_settled && !open.iter().any(is_same) {
+            let kind = (link.type_name.as_str(), link.action);
+            let may_be_any = *settled.entry(kind).or_insert_with(|| self.may_link_to_any(kind));
+            let is_settled = may_be_any && link.id.is_some();
+            if !is_settled && seen.insert((kind, link.id.as_deref())) {
                 open.push(link);
             }
+            if open.len() > most {
+                return None;
+            }
         }
-        open
+        Some(open)
     }
 
     /// Decides on the other end of a link. A record that may not be viewed is judged no further.
@@ -123,11 +122,11 @@ impl Linking<'_> {
         accesses
     }
 
-    fn may_link_to_any(&self, link: &Link) -> bool {
-        let is_allowed = |action: &&str| {
-            on_every_record(self.snapshot, self.asker, action, &link.type_name, None).is_allow()
-        };
-        link.id.is_some() && !self.gate.has_lost_trust() && link.action.names().iter().all(is_allowed)
+    /// Whether the principal may link to every record of a type.
+    fn may_link_to_any(&self, (type_name, action): (&str, LinkAction)) -> bool {
+        let is_allowed =
+            |action: &&str| on_every_record(self.snapshot, self.asker, action, type_name, None).is_allow();
+        !self.gate.has_lost_trust() && action.names().iter().all(is_allowed)
     }
 }
 
@@ -140,19 +139,39 @@ impl Judge<'_, '_> {
         else {
             return;
         };
-        let Some(written) = change.written.and_then(|written| walk(written, &key.path)) else { return };
         let known = self.known_ids(field, index, change);
         let action = if self.relates(&key.path) { LinkAction::Relate } else { LinkAction::View };
-        let named = items(written).into_iter().filter(|value| !names_nothing(*value)).map(canonical_id);
-        let new = named.filter(|id| id.as_ref().is_none_or(|id| !known.contains(id)));
-        let link = |id| Link { type_name: type_name.to_owned(), id, key: Some(key.wire()), action };
-        self.verdict.links.extend(new.map(link));
+        let mut noted = HashSet::new();
+        for id in self.written_ids(key, change) {
+            let is_new = id.as_ref().is_none_or(|id| !known.contains(id));
+            // Of ids no more are noted than any limit lets through; what is no id always is.
+            let has_room = id.is_none() || noted.len() < NOTED_MAX;
+            if is_new && has_room && noted.insert(id.clone()) {
+                let link = Link { type_name: type_name.to_owned(), id, key: Some(key.wire()), action };
+                self.verdict.links.push(link);
+            }
+        }
+    }
+
+    /// What a change names at a key; `None` for what is no id.
+    fn written_ids(&self, key: &PlannedKey, change: &Change<'_>) -> Vec<Option<String>> {
+        match change.written.and_then(|written| walk(written, &key.path)) {
+            Some(written) => {
+                items(written).into_iter().filter(|value| !names_nothing(*value)).map(canonical_id).collect()
+            }
+            // A request that names the record that it makes by this key writes it.
+            None => {
+                let mapped = self.question.mapped;
+                let is_asked = mapped.alternate_key.is_some_and(|asked| *asked == key.path);
+                mapped.ids.first().filter(|_| is_asked).cloned().map(Some).into_iter().collect()
+            }
+        }
     }
 
     /// The ids that a field holds, as far as its caller sees them: for all others "you did not change that" would be an answer
     /// to a guess.
-    fn known_ids(&self, field: &FieldSpec, index: usize, change: &Change<'_>) -> Vec<String> {
-        let Some(held) = change.held else { return Vec::new() };
+    fn known_ids(&self, field: &FieldSpec, index: usize, change: &Change<'_>) -> HashSet<String> {
+        let Some(held) = change.held else { return HashSet::new() };
         match held.visibility(Meaning::Field(index), &field.at) {
             Visibility::Shown => walk(held.record, &field.at)
                 .map(items)
@@ -160,7 +179,7 @@ impl Judge<'_, '_> {
                 .into_iter()
                 .filter_map(canonical_id)
                 .collect(),
-            Visibility::Masked | Visibility::Hidden => Vec::new(),
+            Visibility::Masked | Visibility::Hidden => HashSet::new(),
         }
     }
 
@@ -194,3 +213,6 @@ fn items(value: Value<'_>) -> Vec<Value<'_>> {
 fn names_nothing(value: Value<'_>) -> bool {
     value.is_null() || value.is("\"\"") || value.is("false")
 }
+
+/// One more than `limits.fetches` can be.
+const NOTED_MAX: usize = 10_001;

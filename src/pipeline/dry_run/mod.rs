@@ -270,7 +270,11 @@ impl Stage<'_> {
         let (dry, gate) = (self.dry, self.gate);
         let linking = Linking { snapshot: dry.snapshot, gate, asker: dry.asker };
         let links = if verdict.problem.is_none() { verdict.links(self.mapped) } else { Vec::new() };
-        for link in linking.open(links.iter()) {
+        let Some(open) = linking.open(&links, dry.limits.fetches_max) else {
+            verdict.problem = Some(Reason::IdTooMany.into());
+            return Ok(());
+        };
+        for link in open {
             let Some((record_type, route, id)) = link.way(dry.profile()) else {
                 verdict.problem = Some(link.refused());
                 return Ok(());
