@@ -30,7 +30,8 @@ impl Stage<'_> {
         let shown = trail.sets.sets.iter().filter(|(outcome, _)| outcome.type_name == record_type.name);
         let shown: Vec<&String> = shown.flat_map(|(_, ids)| ids).collect();
         let is_told = |id: &str| is_silent || shown.iter().any(|known| *known == id);
-        self.here.of_new(upstream, record_type, &self.serving.snapshot.bundle.profile, is_told)
+        let profile = &self.serving.snapshot.bundle.profile;
+        self.here.of_new(upstream, record_type, profile, &self.mapped.parameters, is_told)
     }
 }
 

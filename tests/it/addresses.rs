@@ -126,3 +126,35 @@ async fn a_new_record_is_where_the_profile_says() {
     let reply = sidecar.as_person("rep-east").post("/api/deals", deal).await;
     assert_eq!(reply.header("location"), None);
 }
+
+/// A path may hold more than the id, such as the record's owner: of that only what the caller asked with leaves.
+#[tokio::test]
+async fn a_place_tells_nothing_beside_the_id() {
+    let crm = AnyCrm::start().await;
+    let within = r#"
+[[routes]]
+match   = "GET /v2/owners/{owner:int}/deals/{id:int}"
+action  = "view"
+records = { at = "$", type = "Deal", complete = true }
+
+[[routes]]
+match   = "POST /v2/owners/{owner:int}/deals"
+action  = "create"
+type    = "Deal"
+writes  = { at = "$", defaults = { pipeline = "sales" } }
+records = { at = "$", complete = true }
+"#;
+    let sidecar = crm.behind(|options| options.edit("bundle/profile.toml", |profile| profile + within)).await;
+    let deal = r#"{"title":"new","stage":"lead","owner_id":1}"#;
+    let made = r#"{"id":77,"title":"new","stage":"lead","owner_id":1}"#;
+    for (target, told) in [
+        ("/v2/owners/3/deals", Some("/v2/owners/3/deals/77")),
+        ("/v2/owners/4/deals", None),
+        ("/api/deals", None),
+    ] {
+        let answer = Answer::json(made.as_bytes().to_vec()).status(201);
+        crm.answers(answer.header("Location: /v2/owners/3/deals/77"));
+        let reply = sidecar.as_person("rep-east").post(target, deal).await;
+        assert_eq!((reply.status, reply.header("location")), (201, told), "{target}");
+    }
+}

@@ -15,6 +15,7 @@ use crate::bundle::profile::pages::LinkHeader;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::source::{ActionSource, IdSource, TypeSource, ValueSource};
+use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::types::{KeyPattern, RecordType};
 use crate::json::token;
 use crate::model::access::Action;
@@ -51,12 +52,13 @@ impl Here<'_> {
     }
 
     /// Where a new record is, if the CRM says so in the path of a route that yields one of its type. `is_told` says of an id
-    /// whether the caller may be told that it is the new record's.
+    /// whether the caller may be told that it is the new record's; beside the id a path holds what the caller asked with.
     pub fn of_new(
         &self,
         headers: &HeaderMap,
         record_type: &RecordType,
         profile: &Profile,
+        asked: &Parameters,
         is_told: impl Fn(&str) -> bool,
     ) -> Option<HeaderValue> {
         let address = Address::read(single(headers)?, self.base_path)?;
@@ -71,8 +73,10 @@ impl Here<'_> {
                     Some(IdSource { source: ValueSource::Path(name), alternate_key: None }) => name,
                     Some(_) => return None,
                 };
-                let is_the_new_one = parameters.iter().any(|(known, id)| known == name && is_told(id));
-                is_the_new_one.then(|| route.template.write_path(&parameters))
+                let (ids, others): (Vec<_>, Vec<_>) = parameters.iter().partition(|(known, _)| known == name);
+                let is_the_new_one = matches!(ids.as_slice(), [(_, id)] if is_told(id));
+                let are_known = others.iter().all(|other| asked.contains(other));
+                (is_the_new_one && are_known).then(|| route.template.write_path(&parameters))
             });
         let (segments, has_trailing_slash) = found?;
         let origin = self.origin().filter(|_| address.is_absolute).unwrap_or_default();
