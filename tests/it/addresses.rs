@@ -1,6 +1,7 @@
 //! Addresses in answers: of other pages, and of new records. They lead to the proxy or nowhere.
 
 use lockkeeper::testkit::TestSidecar;
+use lockkeeper::testkit::folder::Options;
 use serde_json::{Value, json};
 
 use crate::any_crm::{Answer, AnyCrm};
@@ -156,5 +157,51 @@ records = { at = "$", complete = true }
         crm.answers(answer.header("Location: /v2/owners/3/deals/77"));
         let reply = sidecar.as_person("rep-east").post(target, deal).await;
         assert_eq!((reply.status, reply.header("location")), (201, told), "{target}");
+    }
+}
+
+/// Rows of another type may be hidden from somebody who may view every record of the route's own.
+#[tokio::test]
+async fn a_list_of_two_types_tells_of_neither() {
+    const MIXED: &str = r#"
+[[routes]]
+match   = "GET /v2/recent"
+action  = "list"
+type    = "Deal"
+records = { at = "$.data[*]", type = { key = "kind" }, complete = true }
+totals  = [{ at = "$.count", counts_rows = true }]
+pages   = ["$.next"]
+hidden_rows = "visible"
+query   = { offset = "paging" }
+"#;
+    const FORBID: &str = r#"@id("test.contacts") forbid (principal, action == Action::"view", resource is Contact)
+        when { resource has owner };"#;
+    let rows = br#"{"count":9,"next":"/v2/recent?offset=2","data":[]}"#;
+    for (policies, told) in [("", true), (FORBID, false)] {
+        let crm = AnyCrm::start().await;
+        let with = |options: Options| options.edit("bundle/profile.toml", |profile| profile + MIXED);
+        let sidecar = crm.behind(|options| with(options).policies(policies)).await;
+        crm.answers(Answer::json(rows.to_vec()));
+        let reply = sidecar.as_person("admin").get("/v2/recent").await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let reply = reply.json();
+        assert_eq!((reply.get("count").is_some(), reply.get("next").is_some()), (told, told), "{policies}");
+    }
+}
+
+/// Whoever may view every row has nothing pushed down, so it is all one whether that could be said, and exactly.
+#[tokio::test]
+async fn push_down_takes_nothing_from_who_sees_all() {
+    let crm = AnyCrm::start().await;
+    let pushing = r#"push_down = { into = "owner_id", attributes = { owner = "owner_id" } }
+[routes.query]
+owner_id = { role = "filter", form = "key" }"#;
+    let routes = ROUTES.replace("[routes.query]", pushing);
+    let sidecar =
+        crm.behind(|options| options.edit("bundle/profile.toml", move |profile| profile + &routes)).await;
+    crm.answers(page());
+    for (person, count) in [("service", Some(json!(9))), ("rep-east", None)] {
+        let reply = sidecar.as_person(person).get("/v2/deals").await;
+        assert_eq!((reply.status, reply.json().get("count")), (200, count.as_ref()), "{person}");
     }
 }

@@ -62,8 +62,8 @@ async fn the_answer_to_a_creation_is_filtered() {
     let deal = reply.json();
     assert_eq!((reply.status, &deal["amount"], &deal["margin"]), (201, &json!(7), &Value::Null));
     assert_eq!(deal.get("internal_notes"), None);
-    assert_eq!(reply.header("location"), None);
     let id = deal["id"].as_u64().unwrap();
+    assert_eq!(reply.header("location"), Some(format!("/api/deals/{id}").as_str()));
     assert_eq!(sidecar.as_person("rep-west").get(&format!("/api/deals/{id}")).await.status, 404);
 }
 

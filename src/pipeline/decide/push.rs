@@ -9,6 +9,7 @@ use super::residual::{Asked, residual};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::push::{Exactness, PushDown, PushedAttribute, Written};
+use crate::bundle::profile::source::TypeSource;
 use crate::bundle::profile::types::{AttributeSpec, RecordType};
 use crate::bundle::program::value::Value;
 use crate::model::principal::Asker;
@@ -40,18 +41,17 @@ impl Pushed {
 /// What can be pushed down for this principal; nothing where a part of it cannot be said. For who may view every row there is
 /// nothing to push, whatever the route.
 pub fn push_down(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> Option<Pushed> {
-    let record_type = mapped.record_type?;
-    let Some(push) = &mapped.route.push_down else {
-        // Nothing depends on it elsewhere.
-        if mapped.route.pushed_shape.is_none() && mapped.route.refill.is_none() {
-            return None;
-        }
-        let formula = residual(snapshot, record_type, asker, Asked::View)?;
-        let sees_all = matches!(formula, Formula::Always);
-        return sees_all.then_some(Pushed { condition: None, exactness: Exactness::Exact, formula });
-    };
-    let open = mapped.query.open_filter.as_ref()?;
+    let (route, record_type) = (mapped.route, mapped.record_type?);
+    // Nothing depends on it elsewhere.
+    if route.push_down.is_none() && route.pushed_shape.is_none() && route.refill.is_none() {
+        return None;
+    }
     let formula = residual(snapshot, record_type, asker, Asked::View)?;
+    let sees_all_others = sees_all_others(snapshot, asker, mapped);
+    if matches!(formula, Formula::Always) && sees_all_others {
+        return Some(Pushed { condition: None, exactness: Exactness::Exact, formula });
+    }
+    let (push, open) = (route.push_down.as_ref()?, mapped.query.open_filter.as_ref()?);
     let equal = if open.is_one_value() { Some("") } else { push.equal.as_deref() };
     let writer = Writer { snapshot, push, equal, record_type };
     let condition = match formula {
@@ -61,7 +61,26 @@ pub fn push_down(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> Opt
         _ => Some(writer.condition(&formula)?),
     };
     open.with(condition.as_ref())?;
-    Some(Pushed { condition, exactness: push.exactness, formula })
+    // A filter says nothing of records of other types in the same answer.
+    let exactness = if sees_all_others { push.exactness } else { Exactness::Rough };
+    Some(Pushed { condition, exactness, formula })
+}
+
+/// Whether every record may be viewed that an answer has beside those of the route's own type.
+fn sees_all_others(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> bool {
+    let sees_all = |record_type: &RecordType| {
+        matches!(residual(snapshot, record_type, asker, Asked::View), Some(Formula::Always))
+    };
+    let profile = &snapshot.bundle.profile;
+    mapped.route.shape.records.iter().all(|location| match &location.type_source {
+        TypeSource::Route => true,
+        TypeSource::Constant(name) if mapped.record_type.is_some_and(|own| own.name == name.value) => true,
+        TypeSource::Constant(name) => {
+            profile.type_named(&name.value).is_some_and(|(_, other)| sees_all(other))
+        }
+        // Each row says its own type.
+        TypeSource::Discriminator(_) | TypeSource::Named(_) => profile.types.iter().all(sees_all),
+    })
 }
 
 struct Writer<'a> {
