@@ -80,6 +80,10 @@ mod tests {
                 format!("profile.toml:14 the page `{page}` stands where something else is described");
             check(get, "$.data[*]", &format!("pages = ['{page}']\n{more}"), &[&message]);
         }
+        let by_pattern = |name: &str| format!("pages = ['$.next']\nquery = {{ '{name}' = 'paging' }}");
+        let message = "profile.toml:14 `page[*` chooses pages by a pattern";
+        check(get, "$.data[*]", &by_pattern("page[*"), &[message]);
+        check(get, "$.data[*]", &by_pattern("page[number]"), &[]);
         let search = "reads = { '$.limit' = 'paging' }\npages = ['$.next']";
         check("POST /deals", "$.data[*]", search, &["profile.toml:15 `POST /deals` has no other pages"]);
     }

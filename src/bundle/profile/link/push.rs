@@ -42,6 +42,12 @@ fn check_told(route: &Route, reading: &Reading) {
         let help = "Pages belong to a route that lists records by GET.";
         reading.error(route.pages.span.clone(), format!("`{}` has no other pages", route.label()), help);
     }
+    let is_pattern =
+        |rule: &&QueryRule| rule.role == Role::Paging && !matches!(rule.name, KeyPattern::Exact(_));
+    if let Some(rule) = route.query.iter().find(is_pattern).filter(|_| !route.pages.are_none()) {
+        let help = "Name each parameter that chooses a page, e.g. `\"page[number]\" = \"paging\"`: only those are written into addresses.";
+        reading.error(route.pages.span.clone(), format!("`{}` chooses pages by a pattern", rule.name), help);
+    }
     for page in &route.pages.places {
         let told = route.shape.keep.iter().chain(route.shape.totals.iter().map(|total| &total.at));
         let records = route.shape.records.iter().map(|location| &location.at);
