@@ -68,3 +68,37 @@ async fn what_an_action_does_not_cover_is_an_edit_by_every_route() {
         assert_eq!(posts, usize::from(is_forwarded), "{target} {body}");
     }
 }
+
+/// A CRM may take a composite for all there is of it, so a part that is left out is written like one that is stated.
+#[tokio::test]
+async fn a_part_of_a_composite_needs_its_action_where_the_rest_is_written() {
+    let crm = AnyCrm::start().await;
+    let sharing = |options: Options| {
+        options.policies(r#"@id("test.no") forbid (principal, action == Action::"share", resource);"#).edit(
+            "bundle/profile.toml",
+            |profile| {
+                let also = |at: &str, action: &str| {
+                    format!("{{ when = {{ at = \"{at}\", changes = true }}, action = \"{action}\" }}")
+                };
+                ["$", "$.set"].iter().fold(profile, |profile, at| {
+                    let assign = also(&format!("{at}.owner_id"), "assign");
+                    let share = also(&format!("{at}.address.city"), "share");
+                    profile.replace(&format!("{assign}]"), &format!("{assign}, {share}]"))
+                })
+            },
+        )
+    };
+    let sidecar = crm.behind(sharing).await;
+    let deal = DEAL.replace('}', r#","address":{"city":"B","postal_code":"2"}}"#);
+    crm.answers(Answer::json(deal.into_bytes()));
+    for (body, is_forwarded) in [
+        (r#"{"title":"B"}"#, true),
+        (r#"{"address":{"city":"B","postal_code":"3"}}"#, true),
+        (r#"{"address":{"city":"C","postal_code":"2"}}"#, false),
+        (r#"{"address":{"postal_code":"2"}}"#, false),
+        (r#"{"address":{}}"#, false),
+        (r#"{"address":null}"#, false),
+    ] {
+        check(&sidecar.as_person("admin").patch("/api/deals/42", body).await, is_forwarded);
+    }
+}

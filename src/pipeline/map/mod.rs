@@ -26,6 +26,7 @@ use crate::bundle::profile::template::Parameters;
 use crate::bundle::profile::transit::{FileOwner, Owner};
 use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::JsonLimits;
+use crate::json::path::Segment;
 use crate::json::value::{Document, Kind, Value};
 use crate::model::access::{Action, Scope};
 use crate::model::problem::Problem;
@@ -188,7 +189,7 @@ pub fn read<'p>(
         Some(Action::MoveStage) => Some(target_stage(profile, route, verb, &request)?),
         _ => None,
     };
-    let also = route.also.iter().filter(|also| calls_for(also, route, document)).collect();
+    let also = route.also.iter().filter(|also| calls_for(also, route, action, document)).collect();
     let alternate_key = route.id.as_ref().and_then(|id| id.alternate_key.as_ref());
     let links = links(route, &request);
     let covers = verb.map_or(&route.covers, |verb| &verb.covers).as_deref().unwrap_or_default();
@@ -370,16 +371,28 @@ fn target_stage(
     stage.map(|stage| stage.id.clone()).ok_or_else(|| Reason::StageUnknown.into())
 }
 
-fn calls_for(also: &Also, route: &Route, body: Option<&Document>) -> bool {
+fn calls_for(also: &Also, route: &Route, action: Option<Action>, body: Option<&Document>) -> bool {
     let Some(value) = body.and_then(|body| also.at.first(body.root())) else {
-        // A full replacement changes what it leaves out.
+        // A full replacement changes what it leaves out, and so may a composite that is stated without it.
         let is_replace =
             route.writes.as_ref().is_some_and(|writes| writes.semantics == WriteSemantics::Replace);
-        return is_replace && also.when == When::Changes;
+        let may_erase = || action != Some(Action::Create) && states_around(also, route, body);
+        return also.when == When::Changes && (is_replace || may_erase());
     };
     match &also.when {
         When::Present | When::Changes => true,
         When::Is(texts) => texts.iter().any(|text| value.is(text)) || is_of_other_kind(value, texts),
+    }
+}
+
+/// Whether a body states the composite in which a key stands.
+fn states_around(also: &Also, route: &Route, body: Option<&Document>) -> bool {
+    let Some((writes, body)) = route.writes.as_ref().zip(body) else { return false };
+    match also.at.segments().strip_prefix(writes.at.segments()) {
+        Some([Segment::Key(composite), _, ..]) => {
+            writes.at.first(body.root()).is_some_and(|object| object.member(composite).is_some())
+        }
+        Some(_) | None => false,
     }
 }
 
