@@ -250,7 +250,8 @@ fn reads(kind: Kind, pages: Pages, dice: &mut Dice) -> String {
     for place in ["total", "total_amount"] {
         let treatment =
             dice.pick(&["", ", when_rows_hidden = \"null\"", ", when_rows_hidden = { unknown = -1 }"]);
-        let counts = if is_full && place == "total" { ", counts_rows = true" } else { "" };
+        // A sum is no number of rows.
+        let counts = if place == "total" { dice.pick(&["", ", counts_rows = true"]) } else { "" };
         totals.push(format!("{{ at = \"$.{place}\"{treatment}{counts} }}"));
     }
     totals.push("{ at = \"$.count\", when_rows_hidden = \"count-shown\" }".to_owned());

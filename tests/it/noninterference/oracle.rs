@@ -192,8 +192,9 @@ impl Oracle {
                 // A record that goes, goes whole.
                 let keys: BTreeSet<&String> = now?.keys().chain(record.keys()).collect();
                 // A composite that is replaced loses keys that hold nothing.
-                let value =
-                    |record: &Record, key: &str| record.get(key).filter(|text| *text != "null").cloned();
+                let value = |record: &Record, key: &str| {
+                    record.get(key).filter(|text| *text != "null" || !key.contains('.')).cloned()
+                };
                 let is_changed = |key: &str| now.is_none_or(|now| value(now, key) != value(record, key));
                 let is_kept = |key: &str| {
                     let name = if bundle.field_of(kind, key).is_some() { key } else { "*" };
