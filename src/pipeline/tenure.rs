@@ -1,7 +1,8 @@
 //! Whether an answer that is under way may go on: what let it begin must still hold.
 //!
-//! Promises: looked at once a second, however slowly the answer leaves, and compared only with what was loaded anew; whoever may not ask any more, or of whom something else is known by now, gets no further byte. Never decides on a
-//! record again.
+//! Promises: looked at once a second, however slowly the answer leaves, and compared only with what was loaded anew; for whoever
+//! may not ask any more, or of whom something else is known by now, nothing more is taken from the CRM or handed on. What was
+//! handed to the connection before is on its way. Never decides on a record again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -231,7 +231,6 @@ pub fn embedded(key: &str) -> Option<Kind> {
 
 fn reads(kind: Kind, pages: Pages, dice: &mut Dice) -> String {
     let (name, path) = (kind.name(), kind.path());
-    let is_full = pages != Pages::Short;
     let read = 1 + dice.below(4);
     let hidden_rows = match pages {
         Pages::Short => format!("hidden_rows = \"{}\"", dice.pick(&["visible", "visible-when-paged"])),
