@@ -337,6 +337,8 @@ fn may_differ(
         (Sight::Masked, Some(field)) if field.mask.is_some() => is_same_kind && is_there_alike,
         (_, Some(field)) if (field.hide == Hide::Remove || key.contains('.')) && !is_in_composite => true,
         (_, None) if !is_in_composite => true,
+        // Whether such keys hold anything is told by that refusal.
+        (_, None) => is_there_alike && is_same_kind,
         // Where the style leaves out what is null, that shows too.
         _ => is_there_alike && (bundle.style.writes_null || is_same_kind),
     }
