@@ -191,10 +191,9 @@ impl Oracle {
                 };
                 // A record that goes, goes whole.
                 let keys: BTreeSet<&String> = now?.keys().chain(record.keys()).collect();
-                // A composite that is replaced loses keys that hold nothing.
-                let value = |record: &Record, key: &str| {
-                    record.get(key).filter(|text| *text != "null" || !key.contains('.')).cloned()
-                };
+                // What is replaced whole, a record or a composite, loses keys that hold nothing: of these nothing is lost.
+                let value =
+                    |record: &Record, key: &str| record.get(key).filter(|text| *text != "null").cloned();
                 let is_changed = |key: &str| now.is_none_or(|now| value(now, key) != value(record, key));
                 let is_kept = |key: &str| {
                     let name = if bundle.field_of(kind, key).is_some() { key } else { "*" };
