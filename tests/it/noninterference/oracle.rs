@@ -192,8 +192,10 @@ impl Oracle {
                 // A record that goes, goes whole.
                 let keys: BTreeSet<&String> = now?.keys().chain(record.keys()).collect();
                 // What is replaced whole, a record or a composite, loses keys that hold nothing: of these nothing is lost.
-                let value =
-                    |record: &Record, key: &str| record.get(key).filter(|text| *text != "null").cloned();
+                // The same value in another spelling is the same.
+                let value = |record: &Record, key: &str| {
+                    record.get(key).map(|text| parsed(text)).filter(|value| !value.is_null())
+                };
                 let is_changed = |key: &str| now.is_none_or(|now| value(now, key) != value(record, key));
                 let is_kept = |key: &str| {
                     let name = if bundle.field_of(kind, key).is_some() { key } else { "*" };
@@ -255,6 +257,11 @@ impl Oracle {
         };
         keys.into_iter().find(|key| !may_differ(key)).map(|key| (kind, id, key.clone()))
     }
+}
+
+/// A value of a record.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 /// What the policies on reading may know of a record.
