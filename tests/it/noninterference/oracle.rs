@@ -259,9 +259,9 @@ impl Oracle {
     }
 }
 
-/// A value of a record.
+/// A value of a record; of a number that is out of range the text.
 fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
 /// What the policies on reading may know of a record.
