@@ -4,6 +4,7 @@
 //! Promises: a condition is made only if all of the formula can be said in the profile's words; each value in it is one that
 //! this proxy itself reads back as what was meant. Never the last word: rows are decided one by one all the same.
 
+use super::always::views_every_record;
 use super::residual::formula::Formula;
 use super::residual::{Asked, residual};
 use crate::bundle::current::Snapshot;
@@ -48,7 +49,9 @@ pub fn push_down(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> Opt
     }
     let formula = residual(snapshot, record_type, asker, Asked::View)?;
     let sees_all_others = sees_all_others(snapshot, asker, mapped);
-    if matches!(formula, Formula::Always) && sees_all_others {
+    // A formula speaks of records that convert; others are hidden from whom policies look at the record for.
+    let sees_all = matches!(formula, Formula::Always) && sees_all_others;
+    if sees_all && views_every_record(snapshot, asker, &record_type.name) {
         return Some(Pushed { condition: None, exactness: Exactness::Exact, formula });
     }
     let (push, open) = (route.push_down.as_ref()?, mapped.query.open_filter.as_ref()?);

@@ -77,7 +77,7 @@ fn edit(state: &State, rows: Rows, dice: &mut Dice) -> Edit {
         0 => None,
         1..4 if !IS_TYPED.contains(&key.as_str()) => Some(hostile_text(dice)),
         4 if !IS_TYPED.contains(&key.as_str()) => {
-            Some(dice.pick(&["{\"a\":[1,null]}", "[[]]", "1e400", "-0", "12345678901234567890"]).to_owned())
+            Some(dice.pick(&["{\"a\":[1,null]}", "[[]]", "1e300", "-0", "12345678901234567890"]).to_owned())
         }
         _ => Some(random_value(&key, dice)),
     };
