@@ -139,7 +139,7 @@ const GRAMMAR: &[(usize, Make)] = &[
     (2, put),
     (3, step),
     (1, |scene, dice| Ask::new("DELETE", format!("/deals/{}", id(scene, Kind::Deal, dice)))),
-    (2, bulk),
+    (3, bulk),
 ];
 
 fn kind(dice: &mut Dice) -> Kind {
@@ -450,9 +450,17 @@ fn step(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
 
 fn bulk(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
     let mut ids: Vec<u64> = (0..1 + dice.below(2)).map(|_| id(scene, Kind::Deal, dice)).collect();
-    // One that is there in one of the states only, behind one that is not to be written so.
-    let whole = scene.edits.iter().filter(|edit| !matches!(edit, Edit::Set { .. })).map(Edit::place);
-    ids.extend(whole.filter(|(kind, _)| *kind == Kind::Deal).map(|(_, id)| id).take(dice.below(2)));
+    // One that is there in one of the states only, behind one that is perhaps not to be written so.
+    let [one, other] = scene.states.map(|state| &state.tables[&Kind::Deal]);
+    let alone: Vec<u64> = one
+        .keys()
+        .chain(other.keys())
+        .filter(|id| !(one.contains_key(id) && other.contains_key(id)))
+        .copied()
+        .collect();
+    if !alone.is_empty() && !dice.one_in(3) {
+        ids.push(*dice.one_of(&alone));
+    }
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let set = object(&unique(members(scene, Kind::Deal, dice)));
     Ask::with("POST", "/deals/bulk", format!("{{\"ids\":[{}],\"set\":{set}}}", ids.join(",")))
