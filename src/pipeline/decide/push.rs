@@ -6,7 +6,6 @@
 
 use super::always::views_every_record;
 use super::residual::formula::Formula;
-use super::residual::{Asked, residual};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::push::{Exactness, PushDown, PushedAttribute, Written};
@@ -39,51 +38,51 @@ impl Pushed {
     }
 }
 
-/// What can be pushed down for this principal; nothing where a part of it cannot be said. For who may view every row there is
-/// nothing to push, whatever the route.
-pub fn push_down(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> Option<Pushed> {
+/// What can be pushed down for this principal, who may view what a formula says; nothing where a part of it cannot be said. For who
+/// may view every row there is nothing to push, whatever the route.
+pub fn push_down(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    mapped: &Mapped<'_>,
+    viewed: &Formula,
+) -> Option<Pushed> {
     let (route, record_type) = (mapped.route, mapped.record_type?);
-    // Nothing depends on it elsewhere.
-    if route.push_down.is_none() && route.pushed_shape.is_none() && route.refill.is_none() {
-        return None;
-    }
-    let formula = residual(snapshot, record_type, asker, Asked::View)?;
-    let sees_all_others = sees_all_others(snapshot, asker, mapped);
+    let pushed = |condition, exactness| Some(Pushed { condition, exactness, formula: viewed.clone() });
+    let sees_all = |of: &RecordType| views_every_record(snapshot, asker, &of.name);
+    let sees_all_others = || others(snapshot, mapped).into_iter().all(sees_all);
     // A formula speaks of records that convert; others are hidden from whom policies look at the record for.
-    let sees_all = matches!(formula, Formula::Always) && sees_all_others;
-    if sees_all && views_every_record(snapshot, asker, &record_type.name) {
-        return Some(Pushed { condition: None, exactness: Exactness::Exact, formula });
+    if matches!(viewed, Formula::Always) && sees_all(record_type) && sees_all_others() {
+        return pushed(None, Exactness::Exact);
     }
     let (push, open) = (route.push_down.as_ref()?, mapped.query.open_filter.as_ref()?);
     let equal = if open.is_one_value() { Some("") } else { push.equal.as_deref() };
     let writer = Writer { snapshot, push, equal, record_type };
-    let condition = match formula {
+    let condition = match viewed {
         Formula::Always => None,
         // No filter says "nothing".
         Formula::Never => return None,
-        _ => Some(writer.condition(&formula)?),
+        _ => Some(writer.condition(viewed)?),
     };
     open.with(condition.as_ref())?;
     // A filter says nothing of records of other types in the same answer.
-    let exactness = if sees_all_others { push.exactness } else { Exactness::Rough };
-    Some(Pushed { condition, exactness, formula })
+    let is_exact = push.exactness == Exactness::Exact && sees_all_others();
+    pushed(condition, if is_exact { Exactness::Exact } else { Exactness::Rough })
 }
 
-/// Whether every record may be viewed that an answer has beside those of the route's own type.
-fn sees_all_others(snapshot: &Snapshot, asker: &Asker, mapped: &Mapped<'_>) -> bool {
-    let sees_all = |record_type: &RecordType| {
-        matches!(residual(snapshot, record_type, asker, Asked::View), Some(Formula::Always))
-    };
+/// The types of the records that an answer may have beside those of the route's own type.
+fn others<'s>(snapshot: &'s Snapshot, mapped: &Mapped<'_>) -> Vec<&'s RecordType> {
     let profile = &snapshot.bundle.profile;
-    mapped.route.shape.records.iter().all(|location| match &location.type_source {
-        TypeSource::Route => true,
-        TypeSource::Constant(name) if mapped.record_type.is_some_and(|own| own.name == name.value) => true,
-        TypeSource::Constant(name) => {
-            profile.type_named(&name.value).is_some_and(|(_, other)| sees_all(other))
+    let mut others = Vec::new();
+    for location in &mapped.route.shape.records {
+        match &location.type_source {
+            TypeSource::Route => {}
+            TypeSource::Constant(name) if mapped.record_type.is_some_and(|own| own.name == name.value) => {}
+            TypeSource::Constant(name) => others.extend(profile.type_named(&name.value).map(|(_, of)| of)),
+            // Each row says its own type.
+            TypeSource::Discriminator(_) | TypeSource::Named(_) => others.extend(&profile.types),
         }
-        // Each row says its own type.
-        TypeSource::Discriminator(_) | TypeSource::Named(_) => profile.types.iter().all(sees_all),
-    })
+    }
+    others
 }
 
 struct Writer<'a> {

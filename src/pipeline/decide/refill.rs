@@ -4,7 +4,6 @@
 
 use super::always::views_every_record;
 use super::residual::formula::Formula;
-use super::residual::{Asked, residual};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::refill::{PagePlace, Refill};
 use crate::model::principal::Asker;
@@ -39,30 +38,17 @@ pub struct Window {
     pub take: u64,
 }
 
-/// Whether what programs say of records without looking at them is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Programs {
-    /// It is.
-    Trusted,
-    /// They have lost the right to decide.
-    Lost,
-}
-
-/// What becomes of the pages of a request; nothing where its route is not refilled.
+/// What becomes of the pages of a request whose caller may view what a formula says; nothing where its route is not refilled.
 pub fn refill(
     snapshot: &Snapshot,
     asker: &Asker,
     mapped: &Mapped<'_>,
-    programs: Programs,
+    viewed: Option<Formula>,
 ) -> Option<Refilled> {
     let (refill, record_type) = (mapped.route.refill.as_ref()?, mapped.record_type?);
     if views_every_record(snapshot, asker, &record_type.name) {
         return Some(Refilled::Whole);
     }
-    let viewed = match programs {
-        Programs::Trusted => residual(snapshot, record_type, asker, Asked::View),
-        Programs::Lost => None,
-    };
     Some(Refilled::Filled(Filling { viewed, window: Window::read(refill, &mapped.query.pairs) }))
 }
 

@@ -6,7 +6,9 @@ use super::gate::RecordGate;
 use super::links::Link;
 use super::push::{Pushed, push_down};
 use super::references::{self, Referring};
-use super::refill::{Filling, Programs, Refilled, Window, refill};
+use super::refill::{Filling, Refilled, Window, refill};
+use super::residual::formula::Formula;
+use super::residual::{Asked, residual};
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Rows;
@@ -95,11 +97,11 @@ pub fn decide_request(
     asker: &Asker,
     mapped: &Mapped<'_>,
 ) -> RequestVerdict {
-    let programs = if gate.has_lost_trust() { Programs::Lost } else { Programs::Trusted };
-    let pushed = push_down(snapshot, asker, mapped).filter(|_| programs == Programs::Trusted);
+    let viewed = viewed(snapshot, gate, asker, mapped);
+    let pushed = viewed.as_ref().and_then(|viewed| push_down(snapshot, asker, mapped, viewed));
     // What the CRM leaves out exactly needs no filling up.
     let is_exact = pushed.as_ref().is_some_and(Pushed::is_exact);
-    let refilled = if is_exact { None } else { refill(snapshot, asker, mapped, programs) };
+    let refilled = if is_exact { None } else { refill(snapshot, asker, mapped, viewed) };
     let mut verdict = RequestVerdict { pushed, refilled, ..RequestVerdict::default() };
     let collection = decide_collection(snapshot, asker, mapped, &mut verdict);
     let referring = Referring::of(snapshot, asker, mapped, &verdict);
@@ -113,6 +115,15 @@ pub fn decide_request(
         Err(problem) => verdict.problem = Some(problem),
     }
     verdict
+}
+
+/// Which rows of the route's own type may be viewed, where that is asked and can be said without looking at them.
+fn viewed(snapshot: &Snapshot, gate: &RecordGate, asker: &Asker, mapped: &Mapped<'_>) -> Option<Formula> {
+    let route = mapped.route;
+    let is_asked = route.push_down.is_some() || route.pushed_shape.is_some() || route.refill.is_some();
+    // What programs say is no longer believed once they have lost the right to decide.
+    let record_type = mapped.record_type.filter(|_| is_asked && !gate.has_lost_trust())?;
+    residual(snapshot, record_type, asker, Asked::View)
 }
 
 /// Decides each record's change, if the request is one and nothing speaks against it yet. `images` holds the before image
