@@ -181,7 +181,7 @@ fn task<'t>(profile: &'t Profile, layouts: &'t Layouts, shape: &Shape) -> Task<'
         asked_id: None,
         expected: None,
         selection: None,
-        linking: None,
+        other_pages: None,
         limits: ScanLimits { depth: 64, keys: 100_000, records: 100_000, step_bytes: 1 << 22 },
     }
 }

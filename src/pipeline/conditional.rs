@@ -193,7 +193,7 @@ impl Stage<'_> {
         let head = CanonicalHead { method, segments, has_trailing_slash, query, host, headers };
         let limits = self.sidecar.limits.for_route(image);
         let read = map::read(profile, image, parameters, &head, Bytes::new(), &limits.map)?;
-        let stage = Stage { mapped: &read, limits: &limits, linking: None, ..*self };
+        let stage = Stage { mapped: &read, limits: &limits, other_pages: None, ..*self };
         // What is shown here is shown to nobody.
         let mut aside = Trail { id: trail.id.clone(), serving: trail.serving.clone(), ..Trail::default() };
         let clearance = stage.clear(&head, Bytes::new(), &mut aside)?;

@@ -11,10 +11,10 @@ impl Stage<'_> {
     /// The reply with what the CRM's headers lead to, as far as the profile describes it.
     pub(super) fn leading(&self, mut reply: Reply, upstream: &HeaderMap, trail: &Trail) -> Reply {
         // Of a page that was filled up the CRM knows no other.
-        let has_hidden_rows = trail.verdict.rows() != Rows::Pushed;
-        let pages = self.linking.as_ref().filter(|_| !has_hidden_rows);
-        if let Some(pages) = pages.and_then(|linking| linking.header(upstream)) {
-            reply.headers.insert(LINK, pages);
+        let has_its_pages = trail.verdict.rows() == Rows::Pushed;
+        let other_pages = self.other_pages.as_ref().filter(|_| has_its_pages);
+        if let Some(link) = other_pages.and_then(|pages| pages.header(upstream)) {
+            reply.headers.insert(LINK, link);
         }
         let place = self.new_place(&reply, upstream, trail);
         reply.headers.extend(place.map(|place| (LOCATION, place)));

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Stage;
 use super::decide::gate::RecordGate;
-use super::enforce::addresses::Linking;
+use super::enforce::addresses::OtherPages;
 use super::enforce::answer::{self, is_scannable, undecodable};
 use super::enforce::request::Clearance;
 use super::enforce::response::{Released, ReleasedStream};
@@ -124,7 +124,7 @@ impl Stage<'_> {
             route_type: task.route_type,
             asked_id: task.asked_id.map(str::to_owned),
             selection: self.mapped.query.projection.as_ref().map(|projection| projection.selection.clone()),
-            linking: self.linking.clone(),
+            other_pages: self.other_pages.clone(),
             limits: ScanLimits {
                 depth: self.limits.answer.json.depth_max,
                 // How many there may be is bounded by the bytes; of keyed ones the keys are kept.
@@ -153,7 +153,7 @@ struct Pouring {
     route_type: Option<usize>,
     asked_id: Option<String>,
     selection: Option<Selection>,
-    linking: Option<Linking>,
+    other_pages: Option<OtherPages>,
     limits: ScanLimits,
     stream: StreamLimits,
     codings: Vec<Coding>,
@@ -191,7 +191,7 @@ impl Pouring {
         told: oneshot::Sender<()>,
         may_go: oneshot::Receiver<()>,
     ) -> Result<PumpEnd, Problem> {
-        let Self { serving, gate, recorder, id, rows, asked_id, selection, linking, held, .. } = self;
+        let Self { serving, gate, recorder, id, rows, asked_id, selection, other_pages, held, .. } = self;
         let (mut rest, status) = (self.rest, self.status);
         let mut feed = Feed::new(&self.codings, self.stream, self.coding, status)?;
         let record = Record { recorder: &recorder, id: &id, serving: &serving };
@@ -206,7 +206,7 @@ impl Pouring {
             asked_id: asked_id.as_deref(),
             expected: None,
             selection: selection.as_ref(),
-            linking: linking.as_ref(),
+            other_pages: other_pages.as_ref(),
             limits: self.limits,
         };
         let judge = GateJudge::new(&gate, Lack::Denies);

@@ -70,7 +70,7 @@ use canonical::CanonicalHead;
 use conditional::Conditions;
 use decide::gate::RecordGate;
 use decide::request::{decide_records, decide_request};
-use enforce::addresses::{Here, Linking};
+use enforce::addresses::{Here, OtherPages};
 use enforce::answer::{self, Described};
 use enforce::request::{Clearance, Own, clear, clear_observed};
 use enforce::response::{Filter, Filtered, Released};
@@ -166,7 +166,7 @@ async fn path(
     // An attachment changes no field, and may take long: it holds a place of its own, and no record.
     let _place = upload.as_ref().map(|_| sidecar.stream_place()).transpose()?;
     let _locks = sidecar.lock_records(&mapped, trail.is_write && upload.is_none()).await?;
-    let linking = Linking::of(&mapped, &head, here);
+    let other_pages = OtherPages::of(&mapped, &head, here);
     let stage = Stage {
         sidecar,
         serving,
@@ -176,7 +176,7 @@ async fn path(
         passage,
         limits,
         here,
-        linking,
+        other_pages,
     };
     stage.carry(Taken { head: &head, body, upload, conditions: &conditions }, &asker, trail).await
 }
@@ -227,7 +227,7 @@ struct Stage<'a> {
     passage: &'a Passage,
     limits: &'a sidecar::RouteLimits,
     here: Here<'a>,
-    linking: Option<Linking>,
+    other_pages: Option<OtherPages>,
 }
 
 impl Stage<'_> {
@@ -397,8 +397,8 @@ impl Stage<'_> {
         let profile = &self.serving.snapshot.bundle.profile;
         let judged = self.fetcher().judge_all(document, shape, self.mapped, work).await?;
         let filter = || {
-            let linking = self.linking.as_ref();
-            let filter = Filter { layout, linking, ..judged.filter(profile, shape, self.mapped) };
+            let other_pages = self.other_pages.as_ref();
+            let filter = Filter { layout, other_pages, ..judged.filter(profile, shape, self.mapped) };
             enforce::response::filter(document, &filter)
         };
         let filtered = self.sidecar.pool.run(work, filter).await?;

@@ -56,7 +56,7 @@ impl Stage<'_> {
             asked_id: asked.id,
             expected: expected_id(&self.mapped.route.shape, self.mapped).map(|id| (route_type, id)),
             selection: projection.map(|projection| &projection.selection),
-            linking: self.linking.as_ref(),
+            other_pages: self.other_pages.as_ref(),
             limits: ScanLimits {
                 depth: self.limits.answer.json.depth_max,
                 records: self.limits.records_max,

@@ -121,7 +121,7 @@ fn filtered(snapshot: &Arc<Snapshot>, person: &str, document: &Document) -> Opti
         selection: None,
         watch: None,
         layout: None,
-        linking: None,
+        other_pages: None,
     };
     match filter(document, &question).ok()? {
         Filtered::Released(released, _) => Some(released.into_body()),

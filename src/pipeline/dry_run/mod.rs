@@ -262,9 +262,7 @@ impl Stage<'_> {
         }
         if told.missing.is_empty() { Ok(images) } else { Err(Stop::Undetermined) }
     }
-}
 
-impl Stage<'_> {
     /// Judges the other ends of a write's links, on the records that are given.
     fn judge_links(&self, verdict: &mut RequestVerdict, told: &mut Explanation) -> Result<(), Stop> {
         let (dry, gate) = (self.dry, self.gate);

@@ -34,7 +34,7 @@ pub struct Here<'a> {
 
 /// Writes the addresses of other pages of one list.
 #[derive(Clone, Debug)]
-pub struct Linking {
+pub struct OtherPages {
     origin: Option<String>,
     base_path: String,
     segments: Vec<String>,
@@ -99,7 +99,7 @@ fn single(headers: &HeaderMap) -> Option<&str> {
     values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
 }
 
-impl Linking {
+impl OtherPages {
     /// For a request whose route says where its other pages are named.
     pub fn of(mapped: &Mapped<'_>, head: &CanonicalHead, here: Here<'_>) -> Option<Self> {
         let route = mapped.route;

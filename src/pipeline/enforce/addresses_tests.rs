@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn linking(base_path: &str, header: LinkHeader) -> Linking {
-    Linking {
+fn other_pages(base_path: &str, header: LinkHeader) -> OtherPages {
+    OtherPages {
         origin: Some("https://crm.example".to_owned()),
         base_path: base_path.to_owned(),
         segments: vec!["deals".to_owned()],
@@ -16,7 +16,7 @@ fn linking(base_path: &str, header: LinkHeader) -> Linking {
 
 #[track_caller]
 fn check(address: &str, expected: Option<&str>) {
-    assert_eq!(linking("/crm", LinkHeader::Pages).page(address).as_deref(), expected, "{address}");
+    assert_eq!(other_pages("/crm", LinkHeader::Pages).page(address).as_deref(), expected, "{address}");
 }
 
 #[test]
@@ -53,21 +53,21 @@ fn another_page_is_what_the_caller_asked_for_and_numbers() {
 
 #[test]
 fn a_place_holds_an_address_or_null() {
-    let linking = linking("", LinkHeader::Dropped);
+    let other_pages = other_pages("", LinkHeader::Dropped);
     let page = Some(r#""/deals?sort=-title&offset=5""#);
-    assert_eq!(linking.page_json(r#""\/deals?offset=5""#).as_deref(), page);
-    assert_eq!(linking.page_json("null").as_deref(), Some("null"));
+    assert_eq!(other_pages.page_json(r#""\/deals?offset=5""#).as_deref(), page);
+    assert_eq!(other_pages.page_json("null").as_deref(), Some("null"));
     for other in ["7", "true", "{}", r#"["/deals"]"#, r#""/other""#] {
-        assert_eq!(linking.page_json(other), None, "{other}");
+        assert_eq!(other_pages.page_json(other), None, "{other}");
     }
 }
 
 #[track_caller]
 fn check_header(lines: &[&str], expected: Option<&str>) {
     let headers: HeaderMap = lines.iter().map(|line| (LINK, HeaderValue::from_str(line).unwrap())).collect();
-    let found = linking("", LinkHeader::Pages).header(&headers);
+    let found = other_pages("", LinkHeader::Pages).header(&headers);
     assert_eq!(found.as_ref().map(|value| value.to_str().unwrap()), expected, "{lines:?}");
-    assert_eq!(linking("", LinkHeader::Dropped).header(&headers), None);
+    assert_eq!(other_pages("", LinkHeader::Dropped).header(&headers), None);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_link_header_names_other_pages_and_nothing_else() {
     check_header(&["garbage", "</deals?offset=20; rel=next"], None);
     check_header(&[], None);
     let many = vec!["</deals?offset=1>; rel=next"; 50].join(",");
-    let told = linking("", LinkHeader::Pages)
+    let told = other_pages("", LinkHeader::Pages)
         .header(&std::iter::once((LINK, HeaderValue::from_str(&many).unwrap())).collect());
     assert_eq!(told.unwrap().to_str().unwrap().matches("rel=").count(), RELATIONS.len());
 }

@@ -33,7 +33,7 @@ use super::super::hydrate::records::type_at;
 use super::super::map::selection::Selection;
 use super::super::observe::Observed;
 use super::super::stream::{FlowBody, Pumped, Source, flow};
-use super::addresses::Linking;
+use super::addresses::OtherPages;
 use super::csv::{self, Layout};
 use super::scan::task::Scanning;
 use super::shown::{Seen, ShownSets, Watch};
@@ -193,7 +193,7 @@ pub struct Filter<'a> {
     /// How the answer is written, if it is a table of text.
     pub layout: Option<&'a Layout>,
     /// What writes the addresses of other pages.
-    pub linking: Option<&'a Linking>,
+    pub other_pages: Option<&'a OtherPages>,
 }
 
 /// What became of an answer.
@@ -255,7 +255,7 @@ impl Pass<'_, '_> {
             Some(Place::Whole) => return Some(Keep::Whole),
             Some(Place::Page) => {
                 self.is_cut = true;
-                let page = self.filter.linking.and_then(|linking| linking.page_json(value.raw()));
+                let page = self.filter.other_pages.and_then(|other_pages| other_pages.page_json(value.raw()));
                 return page.map(|page| Keep::Replace(page.into_bytes()));
             }
             None => {}

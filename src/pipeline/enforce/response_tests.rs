@@ -98,7 +98,7 @@ fn run(route: &str, view: &View<'_>, body: &str) -> Result<Option<String>, Reaso
             selection: selection.as_ref(),
             watch: None,
             layout: None,
-            linking: None,
+            other_pages: None,
         },
     );
     if let Err(reason) = filtered {
@@ -183,7 +183,7 @@ fn scan(
         asked_id: None,
         expected: None,
         selection,
-        linking: None,
+        other_pages: None,
         limits: ScanLimits { depth: 64, keys: 100, records: 100, step_bytes: 1 << 20 },
     };
     let viewer = || Viewer { profile, view, verdicts: Vec::new() };

@@ -89,7 +89,7 @@ impl Judged {
             selection: projection.map(|projection| &projection.selection),
             watch: None,
             layout: None,
-            linking: None,
+            other_pages: None,
         }
     }
 
@@ -118,8 +118,7 @@ impl Fetcher<'_> {
         work: Work,
     ) -> Result<Judged, Problem> {
         let begin = || self.begin(document, shape, mapped);
-        let underway = self.sidecar.pool.run(work, begin).await??;
-        Ok(self.judge_to_end(underway, work).await?.judged)
+        Ok(self.judge_to_end(begin, work).await?.judged)
     }
 
     /// Judges the rows of a page in order, without what stands in them, until so many of them may be viewed. Each is judged by what
@@ -140,8 +139,7 @@ impl Fetcher<'_> {
             let carried = HashMap::new();
             Ok::<_, Problem>(Underway { carried, fetched: known, wanted, beyond: Beyond::Ends, ..underway })
         };
-        let underway = self.sidecar.pool.run(work, begin).await??;
-        let Underway { found, fetched: known, judged, .. } = self.judge_to_end(underway, work).await?;
+        let Underway { found, fetched: known, judged, .. } = self.judge_to_end(begin, work).await?;
         *fetched = known;
         let received = found.len();
         let verdict = |record: FoundRecord| {
@@ -153,14 +151,16 @@ impl Fetcher<'_> {
 
     async fn judge_to_end<'g>(
         &self,
-        mut underway: Underway<'g>,
+        begin: impl FnOnce() -> Result<Underway<'g>, Problem>,
         work: Work,
     ) -> Result<Underway<'g>, Problem> {
         let pool = &self.sidecar.pool;
+        let begin = || begin().map(|mut underway| (self.judge_on(&mut underway), underway));
+        let (mut step, mut underway) = pool.run(work, begin).await??;
         // What was begun is ended.
         let work = work.begun();
         loop {
-            match pool.run(work, || self.judge_on(&mut underway)).await? {
+            match step {
                 Step::Done => return Ok(underway),
                 Step::Lacks(key) => {
                     let image = self.fetch_record(&key).await;
@@ -171,6 +171,7 @@ impl Fetcher<'_> {
                     return Err(Problem::new(Reason::ListTooLong).internal(why));
                 }
             }
+            step = pool.run(work, || self.judge_on(&mut underway)).await?;
         }
     }
 

@@ -235,7 +235,7 @@ impl Rig {
             asked_id: None,
             expected: None,
             selection: None,
-            linking: None,
+            other_pages: None,
             limits: ScanLimits { depth: DEPTH, keys: 1_000, records: 1_000, step_bytes: 1 << 20 },
         };
         let mut judged = Vec::new();

@@ -421,7 +421,8 @@ impl<'p, J: Judge> Envelope<'p, J> {
     fn link(&mut self, source: &[u8], spot: Spot, end: usize) {
         self.writer.is_cut = true;
         let text = source.get(spot.value..end).and_then(|raw| std::str::from_utf8(raw).ok());
-        let page = self.task.linking.zip(text).and_then(|(linking, text)| linking.page_json(text));
+        let page =
+            self.task.other_pages.zip(text).and_then(|(other_pages, text)| other_pages.page_json(text));
         if let Some(page) = page {
             self.lead(source, spot);
             self.output.text(page.as_bytes());

@@ -1,7 +1,7 @@
 //! What one pass over an answer is told, and what it tells.
 
 use super::super::super::map::selection::Selection;
-use super::super::addresses::Linking;
+use super::super::addresses::OtherPages;
 use super::super::shown::ShownSets;
 use super::layout::Layouts;
 use crate::bundle::profile::Profile;
@@ -25,7 +25,7 @@ pub struct Task<'p> {
     /// What the caller asked for, if the CRM answers a selection.
     pub selection: Option<&'p Selection>,
     /// What writes the addresses of other pages.
-    pub linking: Option<&'p Linking>,
+    pub other_pages: Option<&'p OtherPages>,
     /// The largest answer.
     pub limits: ScanLimits,
 }
