@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use lockkeeper::bundle::profile::query::Form;
+use lockkeeper::bundle::profile::query::grammar::OPERATORS;
 use serde_json::{Map, Value};
 
 use super::forms::{Asked, Dialect, Wrapping};
@@ -37,25 +38,6 @@ fn bare(one: &str) -> String {
 }
 
 fn without_operator(name: &str, separator: &str) -> String {
-    const OPERATORS: &[&str] = &[
-        "eq",
-        "ne",
-        "gt",
-        "gte",
-        "lt",
-        "lte",
-        "in",
-        "range",
-        "isnull",
-        "exact",
-        "iexact",
-        "contains",
-        "icontains",
-        "startswith",
-        "istartswith",
-        "endswith",
-        "iendswith",
-    ];
     let mut parts: Vec<&str> = name.split("__").collect();
     parts.pop_if(|last| OPERATORS.contains(last));
     parts.join(if separator == "__" { "." } else { "__" })
