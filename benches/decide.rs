@@ -26,6 +26,7 @@ use lockkeeper::bundle::program::compile as programs;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
+use lockkeeper::pipeline::decide::always::{reads_on_every_record, views_every_record};
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::pipeline::decide::judging::{Judging, RawJudgement};
 use lockkeeper::pipeline::decide::program::bind::bind;
@@ -44,9 +45,9 @@ fn main() {
         return count(policies.parse().unwrap(), times.parse().unwrap());
     }
     println!(
-        "| policies | compile, ms | bind, µs | first list of 1000 × 40, µs | warm, µs | one record, ns | spelled: first list, µs | nothing learnt, µs | warm, µs | one record, ns | plain Cedar, per record, µs | × |"
+        "| policies | compile, ms | bind, µs | first list of 1000 × 40, µs | warm, µs | one record, ns | spelled: first list, µs | nothing learnt, µs | warm, µs | one record, ns | plain Cedar, per record, µs | × | whatever the record: view, µs | read, µs |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for count in [25, 200, 2000] {
         row(count);
     }
@@ -71,6 +72,13 @@ fn row(count: usize) {
     let binding = median(201, || {
         black_box(bind(&snapshot, &program, record_type, &asker).is_ok());
     });
+    let times = if count > 1_000 { 21 } else { 101 };
+    let viewing = median(times, || {
+        black_box(views_every_record(&snapshot, &asker, "Deal"));
+    });
+    let reading = median(times, || {
+        black_box(reads_on_every_record(&snapshot, &asker, "Deal", "Deal.field1"));
+    });
     let gate = |snapshot: &Arc<Snapshot>| {
         let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));
         (RecordGate::new(Arc::clone(snapshot), asker.clone(), Arc::clone(&cache)), cache)
@@ -79,7 +87,7 @@ fn row(count: usize) {
     let (spelled, plain) = of_spelled(&gate(&snapshot), count);
     let warm = spelled.warm / RECORDS as f64;
     println!(
-        "| {count} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+        "| {count} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
         compiling / 1e6,
         binding / 1e3,
         read.first / 1e3,
@@ -91,6 +99,8 @@ fn row(count: usize) {
         spelled.one,
         plain / 1e3,
         plain / warm,
+        viewing / 1e3,
+        reading / 1e3,
     );
 }
 

@@ -34,7 +34,7 @@ fn each_fault_is_caught() {
 }
 
 /// After so many sequences a fault counts as not caught.
-const SEQUENCES: usize = 2_500;
+const SEQUENCES: usize = 6_000;
 /// So many of them pass where no fault is switched on.
 const SEQUENCES_SOUND: usize = 120;
 /// The more bundles, the sooner one has what a fault needs.

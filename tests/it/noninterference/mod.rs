@@ -54,6 +54,8 @@ pub struct Finding {
     /// The number of the sequence.
     pub number: usize,
     case: Case,
+    /// The records of the first state that the second one changes.
+    before: Vec<String>,
     /// What told.
     pub difference: Box<Difference>,
     bundle: String,
@@ -131,7 +133,11 @@ impl Plan {
                         "{}\n{}\n{}",
                         rig.bundle.profile, rig.bundle.policies.text, rig.bundle.directory
                     );
-                    return Err(Box::new(Finding { plan: self, number, case, difference, bundle }));
+                    let places = case.edits.iter().map(|edit| edit.place());
+                    let before = places
+                        .map(|(kind, id)| format!("{} {id} is {:?}", kind.name(), start.record(kind, id)));
+                    let before = before.collect();
+                    return Err(Box::new(Finding { plan: self, number, case, before, difference, bundle }));
                 }
             }
         }
@@ -160,7 +166,9 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seed, number) = (self.plan.seed, self.number);
         writeln!(f, "what is hidden shows\n{}", self.bundle)?;
-        writeln!(f, "{} asks, where the second state has:", self.case.person)?;
+        writeln!(f, "{} asks, where the first state has:", self.case.person)?;
+        self.before.iter().try_for_each(|record| writeln!(f, "  {record}"))?;
+        writeln!(f, "and the second:")?;
         self.case.edits.iter().try_for_each(|edit| writeln!(f, "  {edit}"))?;
         self.case.asks.iter().try_for_each(|ask| writeln!(f, "  {ask}"))?;
         writeln!(f, "{}", self.difference)?;

@@ -125,7 +125,8 @@ type Make = fn(&Scene<'_>, &mut Dice) -> Ask;
 const GRAMMAR: &[(usize, Make)] = &[
     (9, one),
     (12, list),
-    (3, page),
+    (4, page),
+    (4, through),
     (2, search),
     (2, recent),
     (2, table),
@@ -303,6 +304,26 @@ fn condition(scene: &Scene<'_>, kind: Kind, dice: &mut Dice) -> String {
         }
         _ => format!("{key}__{operator}={value}"),
     }
+}
+
+/// A list of deals in the order of what a record beside them holds, or filtered by it.
+fn through(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
+    let of = *dice.one_of(&[Kind::Contact, Kind::Company]);
+    let relation = if of == Kind::Contact { "contact" } else { "company" };
+    let differs = scene.edits.iter().filter_map(|edit| match edit {
+        Edit::Set { kind, key, .. } if *kind == of => Some(key.as_str()),
+        _ => None,
+    });
+    let differs: Vec<&str> = differs.collect();
+    let key = match differs.is_empty() || dice.one_in(4) {
+        true => *dice.one_of(of.keys()),
+        false => *dice.one_of(&differs),
+    };
+    let pair = match dice.one_in(2) {
+        true => format!("sort={}{relation}.{key}", dice.pick(&["", "-"])),
+        false => format!("filter[{relation}.{key}]={}", plain(&held(scene, of, key, dice))),
+    };
+    Ask::new(get(dice), format!("/deals?{pair}"))
 }
 
 fn search(scene: &Scene<'_>, dice: &mut Dice) -> Ask {
