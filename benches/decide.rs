@@ -26,7 +26,7 @@ use lockkeeper::bundle::program::compile as programs;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
-use lockkeeper::pipeline::decide::always::{reads_on_every_record, views_every_record};
+use lockkeeper::pipeline::decide::always::on_every_record;
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::pipeline::decide::judging::{Judging, RawJudgement};
 use lockkeeper::pipeline::decide::program::bind::bind;
@@ -74,10 +74,10 @@ fn row(count: usize) {
     });
     let times = if count > 1_000 { 21 } else { 101 };
     let viewing = median(times, || {
-        black_box(views_every_record(&snapshot, &asker, "Deal"));
+        black_box(on_every_record(&snapshot, &asker, "view", "Deal", None));
     });
     let reading = median(times, || {
-        black_box(reads_on_every_record(&snapshot, &asker, "Deal", "Deal.field1"));
+        black_box(on_every_record(&snapshot, &asker, "readField", "Deal", Some("Deal.field1")));
     });
     let gate = |snapshot: &Arc<Snapshot>| {
         let cache = Arc::new(VerdictCache::new(10_000, u64::MAX));

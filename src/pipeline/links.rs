@@ -7,22 +7,21 @@ use super::Stage;
 use super::decide::links::{Link, Linking};
 use super::fetch::select_names;
 use super::trail::Trail;
-use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::RecordFacts;
 
 impl Stage<'_> {
     /// Judges the other ends of a write's links, where nothing speaks against the write itself.
-    pub(super) async fn judge_links(&self, asker: &Asker, trail: &mut Trail) {
+    pub(super) async fn judge_links(&self, trail: &mut Trail) {
         if trail.verdict.problem.is_none() {
             let links = trail.verdict.links(self.mapped);
-            trail.verdict.problem = self.refused_link(asker, &links, trail).await.err();
+            trail.verdict.problem = self.refused_link(&links, trail).await.err();
         }
     }
 
-    async fn refused_link(&self, asker: &Asker, links: &[Link], trail: &mut Trail) -> Result<(), Problem> {
-        let linking = Linking { snapshot: &self.serving.snapshot, gate: self.gate, asker };
+    async fn refused_link(&self, links: &[Link], trail: &mut Trail) -> Result<(), Problem> {
+        let linking = Linking { gate: self.gate };
         let open = linking.open(links, self.sidecar.limits.fetches_max).ok_or(Reason::IdTooMany)?;
         for link in open {
             let facts = self.linked(link).await?.ok_or_else(|| link.refused())?;

@@ -277,7 +277,7 @@ impl Stage<'_> {
             trail.enter("decide");
             if let Some(images) = observe::instead(&mut trail.observed, images, |_| None)? {
                 decide_records(snapshot, self.gate, asker, self.mapped, &images, &mut trail.verdict);
-                self.judge_links(asker, trail).await;
+                self.judge_links(trail).await;
             }
         }
         Ok(())

@@ -1,10 +1,12 @@
 //! Property: a verdict from the cache equals a fresh one, whatever the facts, the principal, what is attested, and the time.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use lockkeeper::bundle::current::Snapshot;
 use lockkeeper::model::principal::{Asker, Attested, EntityRef};
 use lockkeeper::model::record::{Attribute, AttributeValue, RecordFacts};
+use lockkeeper::pipeline::decide::always::on_every_record;
 use lockkeeper::pipeline::decide::gate::{RecordGate, VerdictCache};
 use lockkeeper::testkit::NOW_MS;
 use lockkeeper::testkit::folder::{Options, TestFolder};
@@ -32,6 +34,16 @@ const TIMES: &[&str] = &[
        unless { context has authLevel && context.authLevel >= 2 };
        @id("t.behalf") forbid (principal, action == Action::"view", resource is Deal)
        when { context has onBehalfOf && resource has owner && resource.owner != context.onBehalfOf };"#,
+];
+
+/// Policies by which the same holds on every record, at some times and of some people.
+const TIMES_OF_ALL: &[&str] = &[
+    r#"@id("t.until") forbid (principal, action, resource is Deal)
+       when { principal has accessUntil && context.now >= principal.accessUntil };"#,
+    r#"@id("t.opened") permit (principal, action in [Action::"view", Action::"readField", Action::"edit"], resource)
+       when { context.now >= datetime("2026-06-15T12:00:00Z") };"#,
+    r#"@id("t.whole") forbid (principal, action == Action::"view", resource is Deal)
+       when { context.now.toTime() > duration("12h") };"#,
 ];
 
 fn snapshot(policies: &str) -> Arc<Snapshot> {
@@ -144,4 +156,40 @@ fn a_kept_verdict_equals_a_fresh_one() {
         hits += cache.counts().hits;
     }
     assert!(hits > 100, "{hits}");
+}
+
+#[test]
+fn what_is_kept_of_every_record_is_what_cedar_says_anew() {
+    let (allowed, denied) = (Cell::new(0), Cell::new(0));
+    for policies in TIMES.iter().chain(TIMES_OF_ALL) {
+        let snapshot = snapshot(policies);
+        let (_, record_type) = snapshot.bundle.profile.type_named("Deal").unwrap();
+        let cache = Arc::new(VerdictCache::new(10_000, 1));
+        let people = prop::sample::select(vec!["rep-east", "rep-west", "service", "admin", "nobody"]);
+        let asked = prop::sample::select(vec![
+            ("view", None),
+            ("edit", None),
+            ("readField", Some("Deal.notes")),
+            ("readField", Some("Deal.amount")),
+        ]);
+        let mut runner =
+            TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
+        let ran = runner.run(&(asked, people, attested(), moments()), |case| {
+            let ((action, field), person, attested, now_ms) = case;
+            let asker = Asker { entity: EntityRef::new("User", person), attested, now_ms };
+            let gate = |cache| RecordGate::new(Arc::clone(&snapshot), asker.clone(), cache);
+            let (kept, new) = (gate(Arc::clone(&cache)), gate(Arc::new(VerdictCache::new(1, 1))));
+            let fresh = on_every_record(&snapshot, &asker, action, "Deal", field).is_allow();
+            prop_assert_eq!(kept.may_on_every_record(action, "Deal", field), fresh);
+            prop_assert_eq!(kept.may_on_every_record(action, "Deal", field), fresh);
+            prop_assert_eq!(kept.sees_alike(record_type), new.sees_alike(record_type));
+            prop_assert_eq!(kept.sees_all_fields(record_type), new.sees_all_fields(record_type));
+            let count = if fresh { &allowed } else { &denied };
+            count.set(count.get() + 1);
+            Ok(())
+        });
+        ran.unwrap_or_else(|error| std::panic::panic_any(format!("{policies}: {error}")));
+    }
+    let (allowed, denied) = (allowed.get(), denied.get());
+    assert!(allowed > 50 && denied > 50, "{allowed} allowed, {denied} denied");
 }

@@ -1,7 +1,8 @@
 //! Which fields a principal may read on every record (PDP): the test for filters, sorts, searches and groupings.
 //!
 //! Asked of Cedar's type-aware partial evaluation with the record unknown. Only "allow, whatever the record" counts;
-//! a residual, an error or a surprise is a no. The only module that names the experimental part of Cedar.
+//! a residual, an error or a surprise is a no. The only module that names the experimental part of Cedar. That takes a
+//! millisecond and more, so the gate keeps what was found for as long as nothing that was read has changed.
 
 use std::str::FromStr;
 
@@ -9,19 +10,36 @@ use cedar_policy as cedar;
 
 use super::entities::Gathering;
 use super::evaluate::shared_context;
+use super::gate::RecordGate;
+use super::kept::{About, AlwaysKey};
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::model::principal::{Asker, EntityRef};
 use crate::model::seeded::{Fault, is_seeded};
 
-/// Whether the principal may view every record of a type.
-pub fn views_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str) -> bool {
-    on_every_record(snapshot, asker, "view", type_name, None).is_allow()
-}
+/// Answers that are kept, for each principal and type.
+pub type AlwaysCache = moka::sync::Cache<AlwaysKey, bool>;
 
-/// Whether the principal may read a field on every record of a type; the field by its full name.
-pub fn reads_on_every_record(snapshot: &Snapshot, asker: &Asker, type_name: &str, field: &str) -> bool {
-    on_every_record(snapshot, asker, "readField", type_name, Some(field)).is_allow()
+impl RecordGate {
+    /// Whether the principal may view every record of a type.
+    pub fn views_every_record(&self, type_name: &str) -> bool {
+        self.may_on_every_record("view", type_name, None)
+    }
+
+    /// Whether the principal may read a field on every record of a type; the field by its full name.
+    pub fn reads_on_every_record(&self, type_name: &str, field: &str) -> bool {
+        self.may_on_every_record("readField", type_name, Some(field))
+    }
+
+    /// Whether the principal may do something on every record of a type, with a field of it where the action is about one.
+    pub fn may_on_every_record(&self, action: &'static str, type_name: &str, field: Option<&str>) -> bool {
+        let (snapshot, asker) = (self.snapshot(), self.asker());
+        let ask = || on_every_record(snapshot, asker, action, type_name, field).is_allow();
+        match AlwaysKey::of(snapshot, asker, type_name, About::Action(action), field) {
+            Some(key) => self.always().get_with(key, ask),
+            None => ask(),
+        }
+    }
 }
 
 /// What is known of a decision without the record.

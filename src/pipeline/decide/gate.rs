@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::always::AlwaysCache;
 use super::entities::{EntitiesError, Gathering, Known};
 use super::evaluate::{self, authorize, unusable};
 use super::judging::Judging;
-use super::kept::VerdictKey;
+use super::kept::{About, AlwaysKey, VerdictKey};
 use super::program::bind::{self, Bound};
 use super::program::hash::Keyed;
 use super::program::run::Run;
@@ -58,7 +59,8 @@ pub struct VerdictCache {
     bound: moka::sync::Cache<BoundKey, Option<Arc<Bound>>, Keyed>,
     known: Known,
     entries: moka::sync::Cache<VerdictKey, Arc<RecordVerdict>>,
-    whatever: moka::sync::Cache<WhateverKey, Arc<Whatever>>,
+    always: AlwaysCache,
+    whatever: moka::sync::Cache<AlwaysKey, Arc<Whatever>>,
     counts: Counts,
     trust: ProgramTrust,
 }
@@ -141,6 +143,7 @@ impl VerdictCache {
             bound: bound.weigher(weigh).build_with_hasher(Keyed::default()),
             known: Known::new(entries_max),
             entries: moka::sync::Cache::new(entries_max),
+            always: AlwaysCache::new(entries_max),
             whatever: moka::sync::Cache::new(WHATEVER_MAX),
             counts: Counts::default(),
             trust: ProgramTrust { is_lost: AtomicBool::new(false), checked_every: checked_every.max(1) },
@@ -174,10 +177,7 @@ pub struct RecordGate {
     cache: Arc<VerdictCache>,
 }
 
-/// Generation, who asks and when, and the record type.
-type WhateverKey = (u64, (EntityRef, Attested, i64), String);
-
-/// Verdicts on every record of a type that are kept: they are made anew for each moment, so few are in use at once.
+/// Verdicts on every record of a type that are kept: each names the policies that determined it.
 const WHATEVER_MAX: u64 = 1_000;
 
 /// What an entry of the cache may take on average; programs are weighed.
@@ -197,6 +197,16 @@ impl RecordGate {
     /// What it decides on.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// For whom it decides.
+    pub fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// What was found to hold on every record of a type.
+    pub(super) fn always(&self) -> &AlwaysCache {
+        &self.cache.always
     }
 
     /// Judges records of one list, which share what they teach.
@@ -324,11 +334,11 @@ impl RecordGate {
     }
 
     fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
-        let asker = &self.asker;
-        let who = (asker.entity.clone(), asker.attested.clone(), asker.now_ms);
-        let key = (self.snapshot.generation, who, record_type.name.clone());
-        let make = || Arc::new(Whatever::new(&self.snapshot, asker, record_type));
-        self.cache.whatever.get_with(key, make)
+        let make = || Arc::new(Whatever::new(&self.snapshot, &self.asker, record_type));
+        match AlwaysKey::of(&self.snapshot, &self.asker, &record_type.name, About::Verdict, None) {
+            Some(key) => self.cache.whatever.get_with(key, make),
+            None => make(),
+        }
     }
 
     fn judge_usable(

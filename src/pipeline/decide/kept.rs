@@ -60,6 +60,62 @@ impl VerdictKey {
     }
 }
 
+/// What is asked of every record of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum About {
+    /// All that a record's verdict says.
+    Verdict,
+    /// One action.
+    Action(&'static str),
+}
+
+/// The key of what holds on every record of a type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AlwaysKey {
+    generation: u64,
+    principal: EntityRef,
+    attested: Attested,
+    type_name: String,
+    about: About,
+    field: Option<String>,
+    time: Vec<i8>,
+}
+
+impl AlwaysKey {
+    /// Of what is asked; `None` if the answer must not be kept. Beside the time the key has all of the context, and with the
+    /// record unknown a comparison of the time with an attribute of it stays open at any time.
+    pub fn of(
+        snapshot: &Snapshot,
+        asker: &Asker,
+        type_name: &str,
+        about: About,
+        field: Option<&str>,
+    ) -> Option<Self> {
+        let mut time = Vec::new();
+        let actions = match &about {
+            About::Verdict => GATE_ACTIONS,
+            About::Action(action) => std::slice::from_ref(action),
+        };
+        for action in actions {
+            let Some(slice) = snapshot.bundle.slices.of(action, type_name) else { continue };
+            let dependencies = &slice.dependencies;
+            if dependencies.now.is_opaque || dependencies.reads_whole_context {
+                return None;
+            }
+            fixed_places(snapshot, asker, dependencies, &mut time)?;
+        }
+        Some(Self {
+            generation: snapshot.generation,
+            principal: asker.entity.clone(),
+            attested: asker.attested.clone(),
+            type_name: type_name.to_owned(),
+            about,
+            field: field.map(str::to_owned),
+            time,
+        })
+    }
+}
+
 /// Where the time stands relative to each point that it is compared with. Points that come from attributes are in
 /// the key by their values, so a list of "before, at, after" in a fixed order says all.
 fn time_places(
@@ -69,22 +125,37 @@ fn time_places(
     facts: &RecordFacts,
     places: &mut Vec<i8>,
 ) -> Option<()> {
+    fixed_places(snapshot, asker, dependencies, places)?;
     let mut place = |point: i64| places.push(asker.now_ms.cmp(&point) as i8);
-    dependencies.now.literals.iter().for_each(|point| place(*point));
-    let person = snapshot.directory.person(&asker.entity)?;
-    for name in &dependencies.now.principal_attributes {
-        match name.as_str() {
-            "accessFrom" => person.access_from.into_iter().for_each(&mut place),
-            "accessUntil" => person.access_until.into_iter().for_each(&mut place),
-            _ => return None,
-        }
-    }
     let (_, record_type) = snapshot.bundle.profile.type_named(&facts.type_name)?;
     for name in &dependencies.now.resource_attributes {
         match facts.attributes.get(record_type.attribute(name)?)? {
             Attribute::Present(AttributeValue::Datetime(point)) => place(*point),
             Attribute::Absent => {}
             Attribute::Present(_) | Attribute::NotCarried | Attribute::Nonconforming(_) => return None,
+        }
+    }
+    Some(())
+}
+
+/// The same, of points that no record holds.
+fn fixed_places(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    dependencies: &Dependencies,
+    places: &mut Vec<i8>,
+) -> Option<()> {
+    let mut place = |point: i64| places.push(asker.now_ms.cmp(&point) as i8);
+    dependencies.now.literals.iter().for_each(|point| place(*point));
+    if dependencies.now.principal_attributes.is_empty() {
+        return Some(());
+    }
+    let person = snapshot.directory.person(&asker.entity)?;
+    for name in &dependencies.now.principal_attributes {
+        match name.as_str() {
+            "accessFrom" => person.access_from.into_iter().for_each(&mut place),
+            "accessUntil" => person.access_until.into_iter().for_each(&mut place),
+            _ => return None,
         }
     }
     Some(())

@@ -6,12 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::always::on_every_record;
 use super::evaluate::{Circumstances, Resource, decide};
 use super::gate::{RecordGate, Visibility};
 use super::keys::{Claim, PlannedKey};
 use super::write::{AccessDecision, Change, Judge};
-use crate::bundle::current::Snapshot;
 use crate::bundle::profile::Profile;
 use crate::bundle::profile::route::Route;
 use crate::bundle::profile::tree::Meaning;
@@ -20,7 +18,6 @@ use crate::json::path::Segment;
 use crate::json::value::{Kind, Value};
 use crate::model::access::Action;
 use crate::model::decision::Decision;
-use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::record::RecordFacts;
@@ -52,12 +49,8 @@ pub enum LinkAction {
 /// Who links, by which policies.
 #[derive(Clone, Copy)]
 pub struct Linking<'a> {
-    /// What serves.
-    pub snapshot: &'a Snapshot,
     /// The gate of the principal.
     pub gate: &'a RecordGate,
-    /// Who asks.
-    pub asker: &'a Asker,
 }
 
 impl Link {
@@ -114,9 +107,10 @@ impl Linking<'_> {
         let mut accesses = vec![access("view", facts, self.gate.judge(facts).view.clone())];
         let is_viewable = accesses.iter().all(|access| access.decision.is_allow());
         if link.action == LinkAction::Relate && is_viewable {
-            let circumstances = Circumstances::of(self.asker);
+            let circumstances = Circumstances::of(self.gate.asker());
             let resource = Resource::Record(facts);
-            let decision = decide(self.snapshot, &self.asker.entity, "relate", resource, &circumstances);
+            let decision =
+                decide(self.gate.snapshot(), &self.gate.asker().entity, "relate", resource, &circumstances);
             accesses.push(access("relate", facts, decision));
         }
         accesses
@@ -124,8 +118,7 @@ impl Linking<'_> {
 
     /// Whether the principal may link to every record of a type.
     fn may_link_to_any(&self, (type_name, action): (&str, LinkAction)) -> bool {
-        let is_allowed =
-            |action: &&str| on_every_record(self.snapshot, self.asker, action, type_name, None).is_allow();
+        let is_allowed = |action: &&'static str| self.gate.may_on_every_record(action, type_name, None);
         !self.gate.has_lost_trust() && action.names().iter().all(is_allowed)
     }
 }

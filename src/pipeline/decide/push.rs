@@ -4,7 +4,7 @@
 //! Promises: a condition is made only if all of the formula can be said in the profile's words; each value in it is one that
 //! this proxy itself reads back as what was meant. Never the last word: rows are decided one by one all the same.
 
-use super::always::views_every_record;
+use super::gate::RecordGate;
 use super::residual::formula::Formula;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::convert::Kind;
@@ -12,7 +12,6 @@ use crate::bundle::profile::push::{Exactness, PushDown, PushedAttribute, Written
 use crate::bundle::profile::source::TypeSource;
 use crate::bundle::profile::types::{AttributeSpec, RecordType};
 use crate::bundle::program::value::Value;
-use crate::model::principal::Asker;
 use crate::model::record::Attribute;
 use crate::pipeline::hydrate::convert::Lookups;
 use crate::pipeline::hydrate::extract::read_raw;
@@ -40,15 +39,10 @@ impl Pushed {
 
 /// What can be pushed down for this principal, who may view what a formula says; nothing where a part of it cannot be said. For who
 /// may view every row there is nothing to push, whatever the route.
-pub fn push_down(
-    snapshot: &Snapshot,
-    asker: &Asker,
-    mapped: &Mapped<'_>,
-    viewed: &Formula,
-) -> Option<Pushed> {
-    let (route, record_type) = (mapped.route, mapped.record_type?);
+pub fn push_down(gate: &RecordGate, mapped: &Mapped<'_>, viewed: &Formula) -> Option<Pushed> {
+    let (route, record_type, snapshot) = (mapped.route, mapped.record_type?, gate.snapshot());
     let pushed = |condition, exactness| Some(Pushed { condition, exactness, formula: viewed.clone() });
-    let sees_all = |of: &RecordType| views_every_record(snapshot, asker, &of.name);
+    let sees_all = |of: &RecordType| gate.views_every_record(&of.name);
     let sees_all_others = || others(snapshot, mapped).into_iter().all(sees_all);
     // A formula speaks of records that convert; others are hidden from whom policies look at the record for.
     if matches!(viewed, Formula::Always) && sees_all(record_type) && sees_all_others() {

@@ -3,7 +3,6 @@
 //! A filter, sort, search, grouping or aggregate lets values shape the answer. So the field must be readable on every
 //! record, and no row may be hidden that could shape the page. Refusals are uniform and come before anything ran.
 
-use super::always::{reads_on_every_record, views_every_record};
 use super::gate::RecordGate;
 use super::refill::Refilled;
 use super::request::RequestVerdict;
@@ -12,7 +11,6 @@ use super::residual::reads_wherever;
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::{HiddenRows, Route};
-use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::seeded::{Fault, is_seeded};
@@ -46,8 +44,7 @@ pub fn check_required(snapshot: &Snapshot, gate: &RecordGate, route: &Route) -> 
 
 /// What references of one request are judged by.
 pub struct Referring<'a> {
-    snapshot: &'a Snapshot,
-    asker: &'a Asker,
+    gate: &'a RecordGate,
     mapped: &'a Mapped<'a>,
     left_out: LeftOut<'a>,
 }
@@ -66,19 +63,14 @@ enum LeftOut<'a> {
 
 impl<'a> Referring<'a> {
     /// Of a request, and what was found of its rows.
-    pub fn of(
-        snapshot: &'a Snapshot,
-        asker: &'a Asker,
-        mapped: &'a Mapped<'a>,
-        verdict: &'a RequestVerdict,
-    ) -> Self {
+    pub fn of(gate: &'a RecordGate, mapped: &'a Mapped<'a>, verdict: &'a RequestVerdict) -> Self {
         let pushed = verdict.pushed.as_ref().filter(|pushed| pushed.is_exact());
         let left_out = match (pushed, verdict.refilled.as_ref().and_then(Refilled::filling)) {
             (Some(pushed), _) => LeftOut::Upstream(&pushed.formula),
             (None, Some(filling)) => LeftOut::Here(filling.viewed.as_ref()),
             (None, None) => LeftOut::Nowhere,
         };
-        Self { snapshot, asker, mapped, left_out }
+        Self { gate, mapped, left_out }
     }
 
     /// Checks every reference.
@@ -107,10 +99,9 @@ impl<'a> Referring<'a> {
         if !reference.role.reveals_values() || is_free(reference.role) {
             return ReferenceVerdict::Harmless;
         }
-        let (snapshot, asker) = (self.snapshot, self.asker);
         let mut hops = reference.hops.iter().enumerate();
         let is_readable = hops.all(|(depth, (type_name, field))| {
-            reads_on_every_record(snapshot, asker, type_name, field)
+            self.gate.reads_on_every_record(type_name, field)
                 || (depth == 0 && self.reads_wherever_viewed(type_name, field))
                 || (depth > 0 && is_seeded(Fault::FirstStepCounts))
         });
@@ -122,10 +113,10 @@ impl<'a> Referring<'a> {
         let is_unshaped = reference.hops.iter().enumerate().all(|(depth, (type_name, _))| {
             (depth == 0 && self.own_rows_do_not_count(reference.role, type_name))
                 || is_seeded(Fault::HiddenRowsShape)
-                || views_every_record(snapshot, asker, type_name)
+                || self.gate.views_every_record(type_name)
         });
-        let is_unshaped = is_unshaped
-            && reference.holds.iter().all(|type_name| views_every_record(snapshot, asker, type_name));
+        let is_unshaped =
+            is_unshaped && reference.holds.iter().all(|type_name| self.gate.views_every_record(type_name));
         if is_unshaped { ReferenceVerdict::Usable } else { ReferenceVerdict::HiddenRows }
     }
 
@@ -150,8 +141,9 @@ impl<'a> Referring<'a> {
             LeftOut::Upstream(viewed) => Some(viewed),
             LeftOut::Here(viewed) => viewed,
         };
-        own.zip(viewed)
-            .is_some_and(|(own, viewed)| reads_wherever(viewed, self.snapshot, own, self.asker, field))
+        own.zip(viewed).is_some_and(|(own, viewed)| {
+            reads_wherever(viewed, self.gate.snapshot(), own, self.gate.asker(), field)
+        })
     }
 }
 

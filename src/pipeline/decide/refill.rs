@@ -2,11 +2,9 @@
 //!
 //! Promises: what says which page is wanted is read as one number, or refused before the CRM is asked. Looks at no record.
 
-use super::always::views_every_record;
+use super::gate::RecordGate;
 use super::residual::formula::Formula;
-use crate::bundle::current::Snapshot;
 use crate::bundle::profile::refill::{PagePlace, Refill};
-use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::pipeline::map::Mapped;
@@ -39,14 +37,9 @@ pub struct Window {
 }
 
 /// What becomes of the pages of a request whose caller may view what a formula says; nothing where its route is not refilled.
-pub fn refill(
-    snapshot: &Snapshot,
-    asker: &Asker,
-    mapped: &Mapped<'_>,
-    viewed: Option<Formula>,
-) -> Option<Refilled> {
+pub fn refill(gate: &RecordGate, mapped: &Mapped<'_>, viewed: Option<Formula>) -> Option<Refilled> {
     let (refill, record_type) = (mapped.route.refill.as_ref()?, mapped.record_type?);
-    if views_every_record(snapshot, asker, &record_type.name) {
+    if gate.views_every_record(&record_type.name) {
         return Some(Refilled::Whole);
     }
     Some(Refilled::Filled(Filling { viewed, window: Window::read(refill, &mapped.query.pairs) }))

@@ -98,13 +98,13 @@ pub fn decide_request(
     mapped: &Mapped<'_>,
 ) -> RequestVerdict {
     let viewed = viewed(snapshot, gate, asker, mapped);
-    let pushed = viewed.as_ref().and_then(|viewed| push_down(snapshot, asker, mapped, viewed));
+    let pushed = viewed.as_ref().and_then(|viewed| push_down(gate, mapped, viewed));
     // What the CRM leaves out exactly needs no filling up.
     let is_exact = pushed.as_ref().is_some_and(Pushed::is_exact);
-    let refilled = if is_exact { None } else { refill(snapshot, asker, mapped, viewed) };
+    let refilled = if is_exact { None } else { refill(gate, mapped, viewed) };
     let mut verdict = RequestVerdict { pushed, refilled, ..RequestVerdict::default() };
     let collection = decide_collection(snapshot, asker, mapped, &mut verdict);
-    let referring = Referring::of(snapshot, asker, mapped, &verdict);
+    let referring = Referring::of(gate, mapped, &verdict);
     let result = collection
         .and_then(|()| references::check_required(snapshot, gate, mapped.route))
         .and_then(|()| referring.check())

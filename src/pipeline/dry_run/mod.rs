@@ -224,8 +224,8 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     fn references(&self, verdict: &RequestVerdict) -> Vec<ReferenceUse> {
-        let (dry, mapped) = (self.dry, self.mapped);
-        let referring = Referring::of(dry.snapshot, dry.asker, mapped, verdict);
+        let mapped = self.mapped;
+        let referring = Referring::of(self.gate, mapped, verdict);
         let judge = |reference: &Reference| {
             let (is_permitted, why) = match referring.judge(reference) {
                 ReferenceVerdict::Harmless => (true, "it only names what to answer"),
@@ -266,7 +266,7 @@ impl Stage<'_> {
     /// Judges the other ends of a write's links, on the records that are given.
     fn judge_links(&self, verdict: &mut RequestVerdict, told: &mut Explanation) -> Result<(), Stop> {
         let (dry, gate) = (self.dry, self.gate);
-        let linking = Linking { snapshot: dry.snapshot, gate, asker: dry.asker };
+        let linking = Linking { gate };
         let links = if verdict.problem.is_none() { verdict.links(self.mapped) } else { Vec::new() };
         let Some(open) = linking.open(&links, dry.limits.fetches_max) else {
             verdict.problem = Some(Reason::IdTooMany.into());
