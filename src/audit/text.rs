@@ -103,6 +103,9 @@ impl Block {
     }
 
     fn write(&mut self, write: &Value) {
+        if write.get("unbounded").is_some() {
+            self.line("changes", "whatever records the CRM finds: the request names none");
+        }
         for (label, member) in [("writes", "asked"), ("refused", "refused"), ("left out", "unchanged")] {
             if !texts(write, member).is_empty() {
                 self.line(label, &texts(write, member).join(", "));

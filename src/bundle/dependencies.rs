@@ -44,6 +44,13 @@ pub struct NowUse {
 }
 
 impl Dependencies {
+    /// What one policy reads.
+    pub fn of(policy: &cedar::Policy) -> Self {
+        let mut found = Self::default();
+        found.add(policy, policy.to_json().ok().as_ref());
+        found
+    }
+
     /// Adds what one policy reads, scope included; without its form, everything.
     pub fn add(&mut self, policy: &cedar::Policy, form: Option<&Value>) {
         use cedar::ResourceConstraint as On;
@@ -217,10 +224,7 @@ mod tests {
 
     fn dependencies(condition: &str) -> Dependencies {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");
-        let mut found = Dependencies::default();
-        let policy = cedar::Policy::parse(None, text).unwrap();
-        found.add(&policy, policy.to_json().ok().as_ref());
-        found
+        Dependencies::of(&cedar::Policy::parse(None, text).unwrap())
     }
 
     fn names(set: &BTreeSet<String>) -> Vec<&str> {

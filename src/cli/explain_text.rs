@@ -131,7 +131,10 @@ impl Text {
         self.heading("Decisions before the CRM is asked");
         let rows = told.decisions.iter().map(|decided| {
             let what = match (&decided.field, decided.ids.is_empty()) {
-                (Some(field), _) => format!("{} {field} of {}", decided.action, decided.ids.join(", ")),
+                (Some(field), true) => format!("{} {field} of every {}", decided.action, decided.type_name),
+                (Some(field), false) => {
+                    format!("{} {field} of {}", decided.action, decided.ids.join(", "))
+                }
                 (None, true) => format!("{} {}", decided.action, decided.type_name),
                 (None, false) => {
                     format!("{} {} {}", decided.action, decided.type_name, decided.ids.join(", "))

@@ -191,6 +191,9 @@ pub struct RowsHidden {
 /// What a request wanted to change, by the names of fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Write {
+    /// Whether it named no records, and would change whatever the CRM finds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unbounded: bool,
     /// Fields that would change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<String>,

@@ -142,6 +142,7 @@ reasons! {
     QueryRepeated "query-repeated" Refuse Client 400 "The query repeats a parameter that may occur once.";
     FilterTooLarge "filter-too-large" Refuse Client 400 "The request's filter has too many conditions, or is too deep.";
     ReferenceRefused "reference-refused" Refuse Client 403 "The request refers to a field in a way that is not permitted.";
+    UnboundedRefused "unbounded-refused" Refuse Client 403 "The change names no records, and the caller is not unrestricted.";
     HeaderRefused "header-refused" Refuse Client 400 "A request header is not accepted on this route.";
     ConditionMalformed "condition-malformed" Refuse Client 400 "A conditional header is malformed.";
     ConditionRefused "condition-refused" Refuse Client 400 "This condition cannot be checked on this request.";

@@ -380,6 +380,7 @@ fn to_write(writes: &[WriteVerdict]) -> Option<Write> {
         pair.as_ref().map(|(from, to)| Change { from: some(from), to: some(to) })
     };
     Some(Write {
+        unbounded: first.is_unbounded,
         asked: all(|write| &write.asked),
         refused: all(|write| &write.refused),
         unchanged: all(|write| &write.unchanged),

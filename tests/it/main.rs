@@ -23,6 +23,7 @@ mod own_actions;
 mod versions;
 mod merge_back;
 mod bulk;
+mod unbounded;
 mod upsert;
 mod forms;
 mod records;

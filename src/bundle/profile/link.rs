@@ -7,6 +7,7 @@ mod refill;
 mod references;
 mod support;
 mod transit;
+mod unbounded;
 mod version;
 mod writes;
 
@@ -126,6 +127,7 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         return;
     }
     transit::check(profile, route, reading);
+    unbounded::check(route, reading);
     if route.identity == IdentityNeed::Nobody {
         headers::check_rules(route, reading);
         return;
@@ -165,21 +167,17 @@ fn check_route(profile: &Profile, route: &Route, reading: &Reading) {
         matches!(route.transit.as_ref().map(|transit| &transit.owner), Some(Owner::File(_)));
     let has_id =
         file_names_record || route.id.is_some() || route.template.parameter_names().any(|name| name == "id");
-    if needs_id && !has_id {
+    let names_records = route.unbounded.is_none();
+    if needs_id && names_records && !has_id {
         let help = "Use `{id}` in the path, or say where it is: `id = \"body.$.id\"`.";
         reading.error(span(), format!("`{}` names no record", route.label()), help);
     }
     let changes = route.actions().iter().any(|a| a.scope() == Scope::RecordWrite && *a != Action::Create);
     let writes_many =
         route.actions().contains(&Action::BulkEdit) || route.actions().contains(&Action::BulkDelete);
-    if (changes || writes_many) && route.before.is_none() && !file_names_type {
+    if (changes || writes_many) && names_records && route.before.is_none() && !file_names_type {
         let help = "Name the route that yields the record as it stands, e.g. `before = \"GET /deals/{id}\"`.";
         reading.error(span(), format!("`{}` changes records without a before image", route.label()), help);
-    }
-    if writes_many && route.id.is_none() {
-        let help =
-            "Say where the ids are, e.g. `id = \"body.$.ids[*]\"`; changes by filter are not supported.";
-        reading.error(span(), format!("`{}` changes records that it does not name", route.label()), help);
     }
     support::check(route, reading);
     references::check(profile, route, reading);

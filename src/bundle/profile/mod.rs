@@ -262,3 +262,5 @@ mod writes_tests;
 mod effects_tests;
 #[cfg(test)]
 mod refill_tests;
+#[cfg(test)]
+mod unbounded_tests;

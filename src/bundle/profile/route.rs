@@ -79,6 +79,8 @@ pub struct Route {
     pub missing: MissingRecord,
     /// Where an answer names the records that were left out of a change of many; without it one refusal refuses all.
     pub prune: Option<JsonPath>,
+    /// Where the profile says that a change of many names no records: it changes whatever the CRM finds.
+    pub unbounded: Option<Range<usize>>,
     /// Where the body's fields are.
     pub writes: Option<Writes>,
     /// Where a stage move goes.

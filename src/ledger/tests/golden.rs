@@ -83,6 +83,7 @@ fn decisions() {
         }],
         reasons: [("r".into(), "Not yours.".into())].into(),
         write: Some(Write {
+            unbounded: true,
             asked: vec!["Deal.title".into()],
             refused: vec!["Deal.margin".into()],
             unchanged: vec!["Deal.owner".into()],
@@ -95,7 +96,7 @@ fn decisions() {
     };
     check_entry(
         &Entry::Decision(Box::new(full)),
-        r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"],"reason":"attribute-not-carried","attribute":"amount"}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"attribute-nonconforming","attribute":"owner"}],"reasons":{"r":"Not yours."},"write":{"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
+        r#","id":"d2","method":"GET","route":"GET /deals/{id}","query":["sort"],"effect":"deny","reason":"field-write-denied","access":[{"action":"edit","type":"Deal","ids":["42"],"effect":"fail","policies":["p"],"errors":["q"],"reason":"attribute-not-carried","attribute":"amount"}],"sets":[{"type":"Deal","shown":"f_f225515011c0ca41","hidden":"f_b00325fdc539f1d8","ids":["42"],"policies":["own-deals"]}],"rows_hidden":[{"type":"Deal","ids":["43"],"policies":["r"],"reason":"attribute-nonconforming","attribute":"owner"}],"reasons":{"r":"Not yours."},"write":{"unbounded":true,"asked":["Deal.title"],"refused":["Deal.margin"],"unchanged":["Deal.owner"],"stage":{"from":"won","to":"lost"},"owner":{"to":"7"},"team":{"from":"t"}},"bundle":"b1","directory":"d1","mode":"observe""#,
     );
 }
 

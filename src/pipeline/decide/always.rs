@@ -1,4 +1,5 @@
-//! Which fields a principal may read on every record (PDP): the test for filters, sorts, searches and groupings.
+//! What a principal may do to every record, whatever it holds (PDP): the test for filters, sorts, searches and groupings, and for
+//! changes that name no records.
 //!
 //! Asked of Cedar's type-aware partial evaluation with the record unknown. Only "allow, whatever the record" counts;
 //! a residual, an error or a surprise is a no. The only module that names the experimental part of Cedar. That takes a
@@ -11,9 +12,11 @@ use cedar_policy as cedar;
 use super::entities::Gathering;
 use super::evaluate::shared_context;
 use super::gate::RecordGate;
-use super::kept::{About, AlwaysKey};
+use super::kept::{AlwaysKey, Kept};
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
+use crate::bundle::dependencies::Dependencies;
+use crate::bundle::slices::Slice;
 use crate::model::principal::{Asker, EntityRef};
 use crate::model::seeded::{Fault, is_seeded};
 
@@ -35,7 +38,7 @@ impl RecordGate {
     pub fn may_on_every_record(&self, action: &'static str, type_name: &str, field: Option<&str>) -> bool {
         let (snapshot, asker) = (self.snapshot(), self.asker());
         let ask = || on_every_record(snapshot, asker, action, type_name, field).is_allow();
-        match AlwaysKey::of(snapshot, asker, type_name, About::Action(action), field) {
+        match AlwaysKey::of(snapshot, asker, type_name, Kept::Action(action), field) {
             Some(key) => self.always().get_with(key, ask),
             None => ask(),
         }
@@ -79,37 +82,113 @@ fn evaluate(
     field: Option<&str>,
 ) -> Option<Outcome> {
     let slice = snapshot.bundle.slices.of(action, type_name)?;
-    let schema = &snapshot.bundle.schema.schema;
-    let mut gathering = Gathering::of(snapshot, &asker.entity, &asker.attested).ok()?;
     let mut pairs = shared_context(asker).ok()?;
-    if let Some(field) = field {
-        let field = EntityRef::new("Field", field);
-        gathering.add(&field).ok()?;
-        pairs.push(("field".to_owned(), cedar::RestrictedExpression::new_entity_uid(to_uid(&field)?)));
+    let field = field.map(|field| EntityRef::new("Field", field));
+    if let Some(field) = &field {
+        pairs.push(("field".to_owned(), cedar::RestrictedExpression::new_entity_uid(to_uid(field)?)));
     }
-    let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
-    let request = cedar::PartialRequest::new(
-        cedar::PartialEntityUid::from_concrete(to_uid(&asker.entity)?),
-        to_uid(&EntityRef::new("Action", action))?,
-        cedar::PartialEntityUid::new(cedar::EntityTypeName::from_str(type_name).ok()?, None),
-        Some(cedar::Context::from_pairs(pairs).ok()?),
-        schema,
-    );
-    let request = request.ok()?;
-    let response = slice.policies.tpe(&request, &entities, schema).ok()?;
-    let no_forbid_may_apply =
-        response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
-    // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
-    let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
-    let no_error = response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
-    let mut determining: Vec<String> = response.true_permits().map(ToString::to_string).collect();
-    determining.sort();
-    Some(match response.decision() {
-        Some(cedar::Decision::Allow) if no_forbid_may_apply && no_error => Outcome::Allow(determining),
-        Some(cedar::Decision::Deny) => Outcome::Deny,
-        _ if is_seeded(Fault::SometimesIsAlways) => Outcome::Allow(determining),
-        _ => Outcome::Depends,
+    let context = Some(cedar::Context::from_pairs(pairs).ok()?);
+    let question = Question { snapshot, asker, action, about: About::AnyRecord(type_name) };
+    question.ask(slice, context, field.as_ref(), |response| {
+        let no_forbid_may_apply =
+            response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
+        // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
+        let may_fail = |id: &cedar::PolicyId| slice.policies.policy(id).is_none_or(can_fail);
+        let no_error =
+            response.error_permits().next().is_none() && !response.residual_permits().any(may_fail);
+        let mut determining: Vec<String> = response.true_permits().map(ToString::to_string).collect();
+        determining.sort();
+        match response.decision() {
+            Some(cedar::Decision::Allow) if no_forbid_may_apply && no_error => Outcome::Allow(determining),
+            Some(cedar::Decision::Deny) => Outcome::Deny,
+            _ if is_seeded(Fault::SometimesIsAlways) => Outcome::Allow(determining),
+            _ => Outcome::Depends,
+        }
     })
+}
+
+/// What a question is about that leaves something open.
+#[derive(Clone, Copy)]
+pub enum About<'a> {
+    /// Whichever record of a type.
+    AnyRecord(&'a str),
+    /// All records of a type.
+    Collection(&'a str),
+}
+
+/// Whether what policies allow without a key of the context stays allowed whatever that key holds: none of those that read it may
+/// forbid or fail, and one of the `determining` ones does not read it.
+pub fn stays_allowed(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    action: &str,
+    about: About<'_>,
+    key: &str,
+    determining: &[String],
+) -> bool {
+    let question = Question { snapshot, asker, action, about };
+    let Some(slice) = snapshot.bundle.slices.of(action, question.names().0) else { return false };
+    if !slice.dependencies.reads_context(key) {
+        return true;
+    }
+    let with_key = |id: &cedar::PolicyId| {
+        slice.policies.policy(id).filter(|policy| Dependencies::of(policy).reads_context(key))
+    };
+    let is_permitted = determining.iter().any(|id| with_key(&cedar::PolicyId::new(id)).is_none());
+    // Nothing of the context is known here, so that nothing of it can hide what the key could do.
+    let stays = question.ask(slice, None, None, |response| {
+        let may_forbid = response.residual_forbids().any(|id| with_key(id).is_some());
+        may_forbid || response.residual_permits().any(|id| with_key(id).is_some_and(can_fail))
+    });
+    is_permitted && stays == Some(false)
+}
+
+/// One question that leaves something open.
+struct Question<'a> {
+    snapshot: &'a Snapshot,
+    asker: &'a Asker,
+    action: &'a str,
+    about: About<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// The resource's Cedar type, and its id where that is known.
+    fn names(&self) -> (&'a str, Option<&'a str>) {
+        match self.about {
+            About::AnyRecord(type_name) => (type_name, None),
+            About::Collection(type_name) => ("Collection", Some(type_name)),
+        }
+    }
+
+    /// Reads what Cedar makes of it, without a context if nothing of that is known.
+    fn ask<T>(
+        &self,
+        slice: &Slice,
+        context: Option<cedar::Context>,
+        field: Option<&EntityRef>,
+        read: impl FnOnce(&cedar::TpeResponse<'_>) -> T,
+    ) -> Option<T> {
+        let (snapshot, asker) = (self.snapshot, self.asker);
+        let (type_name, id) = self.names();
+        let schema = &snapshot.bundle.schema.schema;
+        let mut gathering = Gathering::of(snapshot, &asker.entity, &asker.attested).ok()?;
+        let collection = id.map(|id| EntityRef::new(type_name, id));
+        for known in field.into_iter().chain(&collection) {
+            gathering.add(known).ok()?;
+        }
+        let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
+        let request = cedar::PartialRequest::new(
+            cedar::PartialEntityUid::from_concrete(to_uid(&asker.entity)?),
+            to_uid(&EntityRef::new("Action", self.action))?,
+            cedar::PartialEntityUid::new(
+                cedar::EntityTypeName::from_str(type_name).ok()?,
+                id.map(cedar::EntityId::new),
+            ),
+            context,
+            schema,
+        );
+        Some(read(&slice.policies.tpe(&request.ok()?, &entities, schema).ok()?))
+    }
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.

@@ -13,7 +13,7 @@ use super::always::AlwaysCache;
 use super::entities::{EntitiesError, Gathering, Known};
 use super::evaluate::{self, authorize, unusable};
 use super::judging::Judging;
-use super::kept::{About, AlwaysKey, VerdictKey};
+use super::kept::{AlwaysKey, Kept, VerdictKey};
 use super::program::bind::{self, Bound};
 use super::program::hash::Keyed;
 use super::program::run::Run;
@@ -335,7 +335,7 @@ impl RecordGate {
 
     fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
         let make = || Arc::new(Whatever::new(&self.snapshot, &self.asker, record_type));
-        match AlwaysKey::of(&self.snapshot, &self.asker, &record_type.name, About::Verdict, None) {
+        match AlwaysKey::of(&self.snapshot, &self.asker, &record_type.name, Kept::Verdict, None) {
             Some(key) => self.cache.whatever.get_with(key, make),
             None => make(),
         }

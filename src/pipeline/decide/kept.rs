@@ -62,7 +62,7 @@ impl VerdictKey {
 
 /// What is asked of every record of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum About {
+pub enum Kept {
     /// All that a record's verdict says.
     Verdict,
     /// One action.
@@ -76,7 +76,7 @@ pub struct AlwaysKey {
     principal: EntityRef,
     attested: Attested,
     type_name: String,
-    about: About,
+    kept: Kept,
     field: Option<String>,
     time: Vec<i8>,
 }
@@ -88,13 +88,13 @@ impl AlwaysKey {
         snapshot: &Snapshot,
         asker: &Asker,
         type_name: &str,
-        about: About,
+        kept: Kept,
         field: Option<&str>,
     ) -> Option<Self> {
         let mut time = Vec::new();
-        let actions = match &about {
-            About::Verdict => GATE_ACTIONS,
-            About::Action(action) => std::slice::from_ref(action),
+        let actions = match &kept {
+            Kept::Verdict => GATE_ACTIONS,
+            Kept::Action(action) => std::slice::from_ref(action),
         };
         for action in actions {
             let Some(slice) = snapshot.bundle.slices.of(action, type_name) else { continue };
@@ -109,7 +109,7 @@ impl AlwaysKey {
             principal: asker.entity.clone(),
             attested: asker.attested.clone(),
             type_name: type_name.to_owned(),
-            about,
+            kept,
             field: field.map(str::to_owned),
             time,
         })

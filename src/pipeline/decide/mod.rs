@@ -23,4 +23,5 @@ mod version;
 mod fields;
 pub mod links;
 pub mod merge;
+mod unbounded;
 pub mod request;

@@ -1,5 +1,6 @@
 //! All decisions that come before the CRM is asked (PDP): the collection, the references, each record's change.
 
+use super::always::{About, stays_allowed};
 use super::evaluate::{Circumstances, Resource, decide};
 use super::file;
 use super::gate::RecordGate;
@@ -9,10 +10,12 @@ use super::references::{self, Referring};
 use super::refill::{Filling, Refilled, Window, refill};
 use super::residual::formula::Formula;
 use super::residual::{Asked, residual};
+use super::unbounded;
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict, judge_change, judge_creation};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::route::Rows;
 use crate::model::access::{Action, Scope};
+use crate::model::decision::Decision;
 use crate::model::principal::Asker;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -138,28 +141,42 @@ pub fn decide_records(
 ) {
     let (Some(action), Some(record_type)) = (mapped.action, mapped.record_type) else { return };
     let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
-    if action == Action::Download && verdict.problem.is_none() {
-        match images {
-            [owner] => file::judge_download(&question, &owner.facts, verdict),
-            _ => verdict.problem = Some(Problem::new(Reason::Internal).internal("a file without a record")),
-        }
+    if verdict.problem.is_some() {
         return;
     }
-    let per_record = match action {
-        Action::BulkEdit => Some(Action::Edit),
-        Action::BulkDelete => Some(Action::Delete),
-        action if action.scope() == Scope::RecordWrite => Some(action),
-        _ => None,
-    };
-    let Some(per_record) = per_record.filter(|_| verdict.problem.is_none()) else { return };
+    match action {
+        Action::Download => match images {
+            [owner] => file::judge_download(&question, &owner.facts, verdict),
+            _ => verdict.problem = Some(Problem::new(Reason::Internal).internal("a file without a record")),
+        },
+        Action::BulkEdit | Action::BulkDelete if mapped.is_unbounded() => {
+            let write = unbounded::judge(&question, action);
+            verdict.problem.clone_from(&write.problem);
+            verdict.writes.push(write);
+        }
+        Action::BulkEdit => decide_each(&question, Action::Edit, images, verdict),
+        Action::BulkDelete => decide_each(&question, Action::Delete, images, verdict),
+        action if action.scope() == Scope::RecordWrite => decide_each(&question, action, images, verdict),
+        _ => {}
+    }
+}
+
+/// Decides the change of each record that the request names, or makes.
+fn decide_each(
+    question: &WriteQuestion<'_>,
+    per_record: Action,
+    images: &[Image],
+    verdict: &mut RequestVerdict,
+) {
+    let mapped = question.mapped;
     for image in images {
         let write = match per_record {
             // What is there is changed, and only what is not is made.
             _ if image.is_proposed() && images.iter().any(|image| !image.is_proposed()) => continue,
-            action if image.is_proposed() || action == Action::Create => judge_creation(&question, image),
-            action => judge_change(&question, action, image),
+            action if image.is_proposed() || action == Action::Create => judge_creation(question, image),
+            action => judge_change(question, action, image),
         };
-        let write = as_if_missing(&question, write, images);
+        let write = as_if_missing(question, write, images);
         match write.problem.clone().filter(|_| mapped.route.prune.is_some()) {
             Some(problem) => verdict.pruned.push(Pruned { id: image.facts.id.clone(), problem, write }),
             None => verdict.writes.push(write),
@@ -174,7 +191,7 @@ pub fn decide_records(
         .find(|problem| problem.reason == Reason::NotFound && !is_seeded(Fault::FirstProblemIsTold));
     verdict.problem = hidden.or_else(|| problems.next()).cloned();
     if let (None, [owner]) = (&verdict.problem, images) {
-        file::judge_attachment(&question, &owner.facts, verdict);
+        file::judge_attachment(question, &owner.facts, verdict);
     }
     if images.is_empty() && verdict.problem.is_none() {
         verdict.problem = Some(Problem::new(Reason::Internal).internal("a change without an image"));
@@ -229,8 +246,17 @@ fn decide_collection(
     let count = i64::try_from(mapped.ids.len()).ok().filter(|count| *count > 0);
     let circumstances = Circumstances { count, ..Circumstances::of(asker) };
     let resource = Resource::Collection(&record_type.name);
-    let decision = decide(snapshot, &asker.entity, action.name(), resource, &circumstances);
-    let is_allow = decision.is_allow();
+    let mut decision = decide(snapshot, &asker.entity, action.name(), resource, &circumstances);
+    let mut result = if decision.is_allow() { Ok(()) } else { Err(Reason::Denied.into()) };
+    // Policies may bound how many records are changed at once, and nobody knows how many these are.
+    let about = About::Collection(&record_type.name);
+    if decision.is_allow()
+        && mapped.is_unbounded()
+        && !stays_allowed(snapshot, asker, action.name(), about, "count", &decision.determining)
+    {
+        decision = Decision::deny(Reason::UnboundedRefused);
+        result = Err(Reason::UnboundedRefused.into());
+    }
     verdict.accesses.push(AccessDecision {
         action: action.name(),
         type_name: record_type.name.clone(),
@@ -238,5 +264,5 @@ fn decide_collection(
         field: None,
         decision,
     });
-    if is_allow { Ok(()) } else { Err(Reason::Denied.into()) }
+    result
 }

@@ -66,6 +66,8 @@ pub struct WriteVerdict {
     pub send_along: Vec<(String, String)>,
     /// The object that holds the fields, anew, where hidden values were merged into it, as JSON text.
     pub merged: Option<String>,
+    /// Whether it changes whatever records the CRM finds, and was decided for all of them.
+    pub is_unbounded: bool,
     /// Whether it makes a record that must not be there yet.
     pub is_new: bool,
     /// The version to which the write is pinned.

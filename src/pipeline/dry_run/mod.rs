@@ -248,6 +248,9 @@ impl Stage<'_> {
         let Some(record_type) = mapped.record_type.filter(|_| needs_image) else {
             return Ok(Vec::new());
         };
+        if mapped.is_unbounded() {
+            return Ok(Vec::new());
+        }
         if mapped.action == Some(Action::Create) {
             return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.answer.json)?]);
         }

@@ -129,6 +129,11 @@ impl Mapped<'_> {
         self.action.is_some_and(changes) || self.also.iter().any(|also| changes(also.action))
     }
 
+    /// Whether it changes whatever records the CRM finds, and names none.
+    pub fn is_unbounded(&self) -> bool {
+        self.route.unbounded.is_some()
+    }
+
     /// Where the body names each record, in the order of the ids.
     pub fn id_values(&self) -> Vec<Value<'_>> {
         match (self.route.id.as_ref().map(|id| &id.source), self.document()) {

@@ -180,6 +180,7 @@ static NO_ROUTE: LazyLock<Route> = LazyLock::new(|| Route {
     before: None,
     version: Versioning::Unpinned,
     prune: None,
+    unbounded: None,
     missing: MissingRecord::NotFound,
     writes: None,
     to: None,

@@ -89,6 +89,10 @@ fn read_route(table: &Table<'_>) -> Option<Route> {
         version: version::read(table),
         missing: read_missing(table),
         prune: table.text("prune").and_then(|at| shape::json_path(table, &at)),
+        unbounded: table
+            .item("unbounded")
+            .filter(|item| item.boolean() == Some(true))
+            .map(|item| item.span()),
         writes: table.table("writes").and_then(|writes| read_writes(&writes)),
         to: StageSource::read(table),
         body: body::read(table),
