@@ -167,21 +167,22 @@ fn what_is_kept_of_every_record_is_what_cedar_says_anew() {
         let cache = Arc::new(VerdictCache::new(10_000, 1));
         let people = prop::sample::select(vec!["rep-east", "rep-west", "service", "admin", "nobody"]);
         let asked = prop::sample::select(vec![
-            ("view", None),
-            ("edit", None),
-            ("readField", Some("Deal.notes")),
-            ("readField", Some("Deal.amount")),
+            ("Deal", "view", None),
+            ("Contact", "view", None),
+            ("Deal", "edit", None),
+            ("Deal", "readField", Some("Deal.notes")),
+            ("Deal", "readField", Some("Deal.amount")),
         ]);
         let mut runner =
             TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
         let ran = runner.run(&(asked, people, attested(), moments()), |case| {
-            let ((action, field), person, attested, now_ms) = case;
+            let ((type_name, action, field), person, attested, now_ms) = case;
             let asker = Asker { entity: EntityRef::new("User", person), attested, now_ms };
             let gate = |cache| RecordGate::new(Arc::clone(&snapshot), asker.clone(), cache);
             let (kept, new) = (gate(Arc::clone(&cache)), gate(Arc::new(VerdictCache::new(1, 1))));
-            let fresh = on_every_record(&snapshot, &asker, action, "Deal", field).is_allow();
-            prop_assert_eq!(kept.may_on_every_record(action, "Deal", field), fresh);
-            prop_assert_eq!(kept.may_on_every_record(action, "Deal", field), fresh);
+            let fresh = on_every_record(&snapshot, &asker, action, type_name, field).is_allow();
+            prop_assert_eq!(kept.may_on_every_record(action, type_name, field), fresh);
+            prop_assert_eq!(kept.may_on_every_record(action, type_name, field), fresh);
             prop_assert_eq!(kept.sees_alike(record_type), new.sees_alike(record_type));
             prop_assert_eq!(kept.sees_all_fields(record_type), new.sees_all_fields(record_type));
             let count = if fresh { &allowed } else { &denied };

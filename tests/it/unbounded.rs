@@ -303,6 +303,26 @@ async fn a_version_is_refused() {
     assert_eq!(plain.sent("admin", ("PATCH", DEALS, body)).await, Ok(body.to_owned()));
 }
 
+/// One id for all records is nobody's, field or not.
+#[tokio::test]
+async fn an_id_is_refused_where_it_is_a_field() {
+    let rig = Rig::of(|options| {
+        options.edit("bundle/profile.toml", |profile| {
+            let fields = "[types.Deal.fields]\n";
+            assert!(profile.contains(fields));
+            profile.replacen(
+                fields,
+                &format!("{fields}id = {{ sets = [\"public\", \"Deal.editable\"] }}\n"),
+                1,
+            )
+        })
+    })
+    .await;
+    assert_eq!(rig.sent("admin", ("PATCH", DEALS, r#"{"set":{"id":42}}"#)).await, refused());
+    let notes = r#"{"set":{"notes":"x"}}"#;
+    assert_eq!(rig.sent("admin", ("PATCH", DEALS, notes)).await, Ok(notes.to_owned()));
+}
+
 /// To view everything is not to change everything, and to change everything not to read it.
 #[tokio::test]
 async fn some_of_it_is_not_all_of_it() {
@@ -328,7 +348,10 @@ async fn some_of_it_is_not_all_of_it() {
     let reply = rig.sidecar.as_person("service").patch(DEALS, notes).await;
     let access =
         json!([{"action": "bulkEdit", "type": "Deal", "effect": "deny", "reason": "unbounded-refused"}]);
-    assert_eq!(rig.sidecar.ledger().decision(&reply)["access"], access);
+    let ledger = rig.sidecar.ledger();
+    assert_eq!(ledger.decision(&reply)["access"], access);
+    // What was asked for is known, though none of it was judged.
+    assert_eq!(ledger.decision(&reply)["write"], json!({"unbounded": true, "asked": ["Deal.notes"]}));
     let bulk = r#"@id("test.bulk") permit (principal, action in Action::"bulk", resource);"#;
     let rig = Rig::start(bulk).await;
     for person in ["manager-east", "rep-east", "service"] {

@@ -70,8 +70,12 @@ fn what_names_no_records_says_nothing_about_each() {
         let found = problems(HEAD, &format!("action = 'bulkEdit'\nunbounded = true\n{says}"));
         assert!(found.contains(&beside(key)), "{says}: {found:?}");
     }
-    let by_path = "profile.toml:18 `PATCH /deals/of/{id:int}` is unbounded and has `{id}`";
-    check("PATCH /deals/of/{id:int}", "action = 'bulkEdit'\nunbounded = true", &[by_path]);
+    for head in ["PATCH /deals/of/{id:int}", "PATCH /companies/{company:int}/deals"] {
+        let by_path = format!("profile.toml:18 `{head}` is unbounded and has `{{…}}`");
+        check(head, "action = 'bulkEdit'\nunbounded = true", &[&by_path]);
+    }
+    let dropped = "profile.toml:18 `PATCH /deals` is unbounded and has `query.….role = \"ignored\"`";
+    check(HEAD, "action = 'bulkEdit'\nunbounded = true\nquery = { q = 'ignored' }", &[dropped]);
 }
 
 #[test]

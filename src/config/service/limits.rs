@@ -278,8 +278,13 @@ const LOCK_TIMEOUT_MS: Key = Key::integer(
     600_000,
     "for other changes of the same record that are under way",
 );
-const CACHED_VERDICTS: Key =
-    Key::integer("cached_verdicts", 100_000, 1, 100_000_000, "programs and verdicts that are kept");
+const CACHED_VERDICTS: Key = Key::integer(
+    "cached_verdicts",
+    100_000,
+    1,
+    100_000_000,
+    "programs and verdicts that are kept, and as many answers about every record of a type",
+);
 const CHECK_VERDICTS_EVERY: Key = Key::integer(
     "check_verdicts_every",
     10_000,

@@ -38,10 +38,7 @@ impl RecordGate {
     pub fn may_on_every_record(&self, action: &'static str, type_name: &str, field: Option<&str>) -> bool {
         let (snapshot, asker) = (self.snapshot(), self.asker());
         let ask = || on_every_record(snapshot, asker, action, type_name, field).is_allow();
-        match AlwaysKey::of(snapshot, asker, type_name, Kept::Action(action), field) {
-            Some(key) => self.always().get_with(key, ask),
-            None => ask(),
-        }
+        self.always().get_with(AlwaysKey::of(snapshot, asker, type_name, Kept::Action(action), field), ask)
     }
 }
 
@@ -176,9 +173,11 @@ impl<'a> Question<'a> {
         for known in field.into_iter().chain(&collection) {
             gathering.add(known).ok()?;
         }
-        let entities = cedar::PartialEntities::from_concrete(gathering.finish().ok()?, schema).ok()?;
+        let (entities, principal) = (gathering.finish().ok()?, to_uid(&asker.entity)?);
+        let policies = in_scope(slice, &principal, &entities)?;
+        let entities = cedar::PartialEntities::from_concrete(entities, schema).ok()?;
         let request = cedar::PartialRequest::new(
-            cedar::PartialEntityUid::from_concrete(to_uid(&asker.entity)?),
+            cedar::PartialEntityUid::from_concrete(principal),
             to_uid(&EntityRef::new("Action", self.action))?,
             cedar::PartialEntityUid::new(
                 cedar::EntityTypeName::from_str(type_name).ok()?,
@@ -187,8 +186,27 @@ impl<'a> Question<'a> {
             context,
             schema,
         );
-        Some(read(&slice.policies.tpe(&request.ok()?, &entities, schema).ok()?))
+        Some(read(&policies.tpe(&request.ok()?, &entities, schema).ok()?))
     }
+}
+
+/// The policies whose scope a principal is in. No other says anything, whatever the record, and each takes time to look at.
+fn in_scope(
+    slice: &Slice,
+    principal: &cedar::EntityUid,
+    entities: &cedar::Entities,
+) -> Option<cedar::PolicySet> {
+    use cedar::PrincipalConstraint as Who;
+    let is_in = |group: &cedar::EntityUid| group == principal || entities.is_ancestor_of(group, principal);
+    let is_a = |kind: &cedar::EntityTypeName| kind == principal.type_name();
+    let reaches = |policy: &&cedar::Policy| match policy.principal_constraint() {
+        Who::Any => true,
+        Who::Eq(person) => person == *principal,
+        Who::In(group) => is_in(&group),
+        Who::Is(kind) => is_a(&kind),
+        Who::IsIn(kind, group) => is_a(&kind) && is_in(&group),
+    };
+    cedar::PolicySet::from_policies(slice.policies.policies().filter(reaches).cloned()).ok()
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.

@@ -139,12 +139,16 @@ impl VerdictCache {
             let bytes = bound.as_ref().map_or(0, |bound| bound.weight());
             u32::try_from(bytes).unwrap_or(u32::MAX).max(1)
         };
+        let whatever = moka::sync::Cache::builder().max_capacity(entries_max.saturating_mul(ENTRY_BYTES));
+        let weigh_whatever = |_: &AlwaysKey, whatever: &Arc<Whatever>| {
+            u32::try_from(whatever.weight()).unwrap_or(u32::MAX).max(1)
+        };
         Self {
             bound: bound.weigher(weigh).build_with_hasher(Keyed::default()),
             known: Known::new(entries_max),
             entries: moka::sync::Cache::new(entries_max),
             always: AlwaysCache::new(entries_max),
-            whatever: moka::sync::Cache::new(WHATEVER_MAX),
+            whatever: whatever.weigher(weigh_whatever).build(),
             counts: Counts::default(),
             trust: ProgramTrust { is_lost: AtomicBool::new(false), checked_every: checked_every.max(1) },
         }
@@ -176,9 +180,6 @@ pub struct RecordGate {
     asker: Asker,
     cache: Arc<VerdictCache>,
 }
-
-/// Verdicts on every record of a type that are kept: each names the policies that determined it.
-const WHATEVER_MAX: u64 = 1_000;
 
 /// What an entry of the cache may take on average; programs are weighed.
 const ENTRY_BYTES: u64 = 2_048;
@@ -335,10 +336,8 @@ impl RecordGate {
 
     fn whatever(&self, record_type: &RecordType) -> Arc<Whatever> {
         let make = || Arc::new(Whatever::new(&self.snapshot, &self.asker, record_type));
-        match AlwaysKey::of(&self.snapshot, &self.asker, &record_type.name, Kept::Verdict, None) {
-            Some(key) => self.cache.whatever.get_with(key, make),
-            None => make(),
-        }
+        let key = AlwaysKey::of(&self.snapshot, &self.asker, &record_type.name, Kept::Verdict, None);
+        self.cache.whatever.get_with(key, make)
     }
 
     fn judge_usable(

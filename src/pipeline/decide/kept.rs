@@ -79,19 +79,15 @@ pub struct AlwaysKey {
     kept: Kept,
     field: Option<String>,
     time: Vec<i8>,
+    /// The time itself, where policies use it in other ways than to compare it.
+    moment: Option<i64>,
 }
 
 impl AlwaysKey {
-    /// Of what is asked; `None` if the answer must not be kept. Beside the time the key has all of the context, and with the
-    /// record unknown a comparison of the time with an attribute of it stays open at any time.
-    pub fn of(
-        snapshot: &Snapshot,
-        asker: &Asker,
-        type_name: &str,
-        kept: Kept,
-        field: Option<&str>,
-    ) -> Option<Self> {
-        let mut time = Vec::new();
+    /// Of what is asked. Beside the time the key has all of the context, and with the record unknown a comparison of the time with
+    /// an attribute of it stays open at any time.
+    pub fn of(snapshot: &Snapshot, asker: &Asker, type_name: &str, kept: Kept, field: Option<&str>) -> Self {
+        let (mut time, mut moment) = (Vec::new(), None);
         let actions = match &kept {
             Kept::Verdict => GATE_ACTIONS,
             Kept::Action(action) => std::slice::from_ref(action),
@@ -99,12 +95,12 @@ impl AlwaysKey {
         for action in actions {
             let Some(slice) = snapshot.bundle.slices.of(action, type_name) else { continue };
             let dependencies = &slice.dependencies;
-            if dependencies.now.is_opaque || dependencies.reads_whole_context {
-                return None;
+            let is_opaque = dependencies.now.is_opaque || dependencies.reads_whole_context;
+            if is_opaque || fixed_places(snapshot, asker, dependencies, &mut time).is_none() {
+                moment = Some(asker.now_ms);
             }
-            fixed_places(snapshot, asker, dependencies, &mut time)?;
         }
-        Some(Self {
+        Self {
             generation: snapshot.generation,
             principal: asker.entity.clone(),
             attested: asker.attested.clone(),
@@ -112,7 +108,8 @@ impl AlwaysKey {
             kept,
             field: field.map(str::to_owned),
             time,
-        })
+            moment,
+        }
     }
 }
 

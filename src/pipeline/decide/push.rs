@@ -43,7 +43,7 @@ pub fn push_down(gate: &RecordGate, mapped: &Mapped<'_>, viewed: &Formula) -> Op
     let (route, record_type, snapshot) = (mapped.route, mapped.record_type?, gate.snapshot());
     let pushed = |condition, exactness| Some(Pushed { condition, exactness, formula: viewed.clone() });
     let sees_all = |of: &RecordType| gate.views_every_record(&of.name);
-    let sees_all_others = || others(snapshot, mapped).into_iter().all(sees_all);
+    let sees_all_others = || others(snapshot, mapped).is_some_and(|others| others.into_iter().all(sees_all));
     // A formula speaks of records that convert; others are hidden from whom policies look at the record for.
     if matches!(viewed, Formula::Always) && sees_all(record_type) && sees_all_others() {
         return pushed(None, Exactness::Exact);
@@ -63,20 +63,20 @@ pub fn push_down(gate: &RecordGate, mapped: &Mapped<'_>, viewed: &Formula) -> Op
     pushed(condition, if is_exact { Exactness::Exact } else { Exactness::Rough })
 }
 
-/// The types of the records that an answer may have beside those of the route's own type.
-fn others<'s>(snapshot: &'s Snapshot, mapped: &Mapped<'_>) -> Vec<&'s RecordType> {
+/// The types of the records that an answer may have beside those of the route's own type; `None` if nobody knows.
+fn others<'s>(snapshot: &'s Snapshot, mapped: &Mapped<'_>) -> Option<Vec<&'s RecordType>> {
     let profile = &snapshot.bundle.profile;
     let mut others = Vec::new();
     for location in &mapped.route.shape.records {
         match &location.type_source {
             TypeSource::Route => {}
             TypeSource::Constant(name) if mapped.record_type.is_some_and(|own| own.name == name.value) => {}
-            TypeSource::Constant(name) => others.extend(profile.type_named(&name.value).map(|(_, of)| of)),
+            TypeSource::Constant(name) => others.push(profile.type_named(&name.value)?.1),
             // Each row says its own type.
             TypeSource::Discriminator(_) | TypeSource::Named(_) => others.extend(&profile.types),
         }
     }
-    others
+    Some(others)
 }
 
 struct Writer<'a> {

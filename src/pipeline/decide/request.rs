@@ -117,6 +117,12 @@ pub fn decide_request(
         Ok(search_over) => verdict.search_over = search_over,
         Err(problem) => verdict.problem = Some(problem),
     }
+    if let Some(record_type) =
+        mapped.record_type.filter(|_| verdict.problem.is_some() && mapped.is_unbounded())
+    {
+        let question = WriteQuestion { snapshot, gate, asker, mapped, record_type };
+        verdict.writes.push(unbounded::unjudged(&question));
+    }
     verdict
 }
 

@@ -5,12 +5,14 @@
 //! it stands, or as it would become, is refused. There is one refusal for all of it, which tells of no policy and of no field that
 //! is hidden. Looks at no record and never asks the programs.
 
+use std::collections::BTreeSet;
+
 use super::always::{About, Outcome, on_every_record, stays_allowed};
 use super::keys::{Claim, KeyPlan, PlannedKey};
 use super::write::{AccessDecision, WriteQuestion, WriteVerdict};
 use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::route::version::VersionSource;
-use crate::bundle::profile::types::KeyPath;
+use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::model::access::Action;
 use crate::model::decision::Decision;
 use crate::model::problem::Problem;
@@ -29,6 +31,26 @@ pub(super) fn judge(question: &WriteQuestion<'_>, action: Action) -> WriteVerdic
     judge.verdict
 }
 
+/// What a change asks for that is refused before it is judged.
+pub(super) fn unjudged(question: &WriteQuestion<'_>) -> WriteVerdict {
+    let mut verdict = WriteVerdict { is_unbounded: true, ..WriteVerdict::default() };
+    if let Ok(plan) = plan(question) {
+        verdict.asked = asked(&plan, question.record_type);
+    }
+    verdict
+}
+
+fn plan(question: &WriteQuestion<'_>) -> Result<KeyPlan, Problem> {
+    let WriteQuestion { snapshot, mapped, record_type, .. } = question;
+    KeyPlan::read(mapped, mapped.route.writes.as_ref(), record_type, &snapshot.bundle.profile)
+}
+
+/// The fields that a body writes.
+fn asked(plan: &KeyPlan, record_type: &RecordType) -> BTreeSet<String> {
+    let fields = plan.keys.iter().filter(|key| matches!(key.claim, Claim::Field(_)));
+    fields.map(|key| key.field_name(record_type)).collect()
+}
+
 struct Judge<'q, 'a> {
     question: &'q WriteQuestion<'a>,
     verdict: WriteVerdict,
@@ -36,24 +58,34 @@ struct Judge<'q, 'a> {
 
 impl Judge<'_, '_> {
     fn change(&mut self, action: Action) -> Result<(), Problem> {
-        let question = self.question;
-        let (mapped, record_type) = (question.mapped, question.record_type);
-        let writes = mapped.route.writes.as_ref();
-        let plan = KeyPlan::read(mapped, writes, record_type, &question.snapshot.bundle.profile)?;
+        let plan = plan(self.question)?;
+        self.verdict.asked = asked(&plan, self.question.record_type);
         self.verdict.leave_out.clone_from(&plan.ignored);
         let per_record = if action == Action::BulkDelete { Action::Delete } else { Action::Edit };
         let mut is_allowed = self.is_allowed("view", None) && self.is_allowed(per_record.name(), None);
         if per_record != Action::Edit && !plan.keys.is_empty() {
             is_allowed = is_allowed && self.is_allowed(Action::Edit.name(), None);
         }
+        let refused = |why: String| Err(Problem::new(Reason::UnboundedRefused).internal(why));
+        if !is_allowed {
+            return refused("policies do not allow the action on every record".to_owned());
+        }
         for key in &plan.keys {
             self.judge_key(key);
         }
-        // A further action, such as to hand records over, is asked on a record that changes by it.
-        let is_alone = plan.stated_id.is_none() && mapped.also.is_empty() && self.converts();
-        match is_allowed && is_alone && self.verdict.refused.is_empty() {
-            true => Ok(()),
-            false => Err(Reason::UnboundedRefused.into()),
+        if !self.verdict.refused.is_empty() {
+            return refused("a field may not be written on every record".to_owned());
+        }
+        if plan.stated_id.is_some() {
+            return refused("the body names a record".to_owned());
+        }
+        // Such as to hand records over, which is asked on a record that changes by it.
+        if !self.question.mapped.also.is_empty() {
+            return refused("the body calls for a further action".to_owned());
+        }
+        match self.unreadable() {
+            Some(name) => refused(format!("what the body makes of the attribute `{name}` does not convert")),
+            None => Ok(()),
         }
     }
 
@@ -61,9 +93,6 @@ impl Judge<'_, '_> {
     /// what they never saw.
     fn judge_key(&mut self, key: &PlannedKey) {
         let name = key.field_name(self.question.record_type);
-        if matches!(key.claim, Claim::Field(_)) {
-            self.verdict.asked.insert(name.clone());
-        }
         let is_settled = self.is_plain(key)
             && self.is_allowed("readField", Some(&name))
             && self.is_allowed("writeField", Some(&name));
@@ -74,9 +103,14 @@ impl Judge<'_, '_> {
 
     /// Whether policies allow an action on every record, whatever it would become.
     fn is_allowed(&mut self, action: &'static str, field: Option<&str>) -> bool {
-        let WriteQuestion { snapshot, asker, record_type, .. } = self.question;
+        let WriteQuestion { snapshot, gate, asker, record_type, .. } = self.question;
         let type_name = &record_type.name;
-        let decision = match on_every_record(snapshot, asker, action, type_name, field) {
+        // What is refused is known from before, so that asking for it again costs little.
+        let outcome = match gate.may_on_every_record(action, type_name, field) {
+            true => on_every_record(snapshot, asker, action, type_name, field),
+            false => Outcome::Deny,
+        };
+        let decision = match outcome {
             Outcome::Allow(policies)
                 if stays_allowed(
                     snapshot,
@@ -117,23 +151,28 @@ impl Judge<'_, '_> {
             let is_whose = matches!(spec.name.as_str(), "owner" | "team");
             (is_entity || is_whose) && spec.at.iter().any(meets)
         });
-        let mut pinnings = profile.routes.iter().filter_map(|route| route.version.pinning());
+        let own = profile
+            .routes
+            .iter()
+            .filter(|route| profile.type_of_image(route).is_none_or(|of| of.name == record_type.name));
+        let mut pinnings = own.filter_map(|route| route.version.pinning());
         let is_version =
             pinnings.any(|pinning| matches!(&pinning.from, VersionSource::Record(at) if meets(at)));
-        is_whole && field.names_records_of().is_none() && !is_place && !is_version
+        let is_id = meets(&record_type.id);
+        is_whole && field.names_records_of().is_none() && !is_place && !is_version && !is_id
     }
 
-    /// Whether what policies may know of the records afterwards can be read: a record of which it cannot is denied.
-    fn converts(&self) -> bool {
+    /// An attribute that policies could not read afterwards: a record of which it cannot be read is denied.
+    fn unreadable(&self) -> Option<&str> {
         let WriteQuestion { snapshot, mapped, record_type, .. } = self.question;
         let lookups = Lookups { profile: &snapshot.bundle.profile, directory: &snapshot.directory };
         let object = mapped.document().zip(mapped.route.writes.as_ref());
-        let Some(object) = object.and_then(|(body, writes)| writes.at.first(body.root())) else {
-            return true;
-        };
-        record_type.attributes.iter().all(|spec| {
+        let object = object.and_then(|(body, writes)| writes.at.first(body.root()))?;
+        let mut attributes = record_type.attributes.iter();
+        let unreadable = attributes.find(|spec| {
             let proposed = attribute(spec, object, Completeness::Partial, lookups);
-            !matches!(proposed, Attribute::Nonconforming(_))
-        })
+            matches!(proposed, Attribute::Nonconforming(_))
+        });
+        unreadable.map(|spec| spec.name.as_str())
     }
 }

@@ -48,6 +48,15 @@ impl Whatever {
     }
 }
 
+impl Whatever {
+    /// What it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let names: usize = self.verdict.policies.iter().map(|name| name.len() + size_of::<String>()).sum();
+        // The policies of `view` are named twice.
+        size_of::<RecordVerdict>() + size_of_val(self.verdict.fields.as_slice()) + 2 * names
+    }
+}
+
 struct Fields {
     fields: Vec<Visibility>,
     is_settled: bool,

@@ -1,5 +1,6 @@
 //! A change of many names its records by their ids, or says that it changes whatever the CRM finds.
 
+use crate::bundle::profile::query::Role;
 use crate::bundle::profile::route::version::Versioning;
 use crate::bundle::profile::route::{HiddenValues, MissingRecord, Route, WriteSemantics, Writes};
 use crate::bundle::profile::source::ActionSource;
@@ -43,7 +44,9 @@ fn stated(route: &Route) -> impl Iterator<Item = &'static str> {
     let writes = |says: fn(&Writes) -> bool| route.writes.as_ref().is_some_and(says);
     let keys = [
         ("id", route.id.is_some()),
-        ("{id}", route.template.parameter_names().any(|name| name == "id")),
+        ("{…}", route.template.parameter_names().next().is_some()),
+        ("query.….role = \"ignored\"", route.query.iter().any(|rule| rule.role == Role::Ignored)),
+        ("headers.….role = \"ignored\"", route.headers.iter().any(|rule| rule.role == Role::Ignored)),
         ("before", route.before.is_some()),
         ("missing", route.missing != MissingRecord::NotFound),
         ("prune", route.prune.is_some()),
