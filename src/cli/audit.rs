@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::serve::runtime;
+use super::verify::{self, VerifyArgs};
 use super::{Format, render};
 use crate::audit::collect::{Filter, Reading};
 use crate::audit::item::Item;
@@ -33,17 +34,26 @@ pub struct AuditArgs {
 enum AuditCommand {
     /// Print the latest decisions, and with --follow what is added
     Tail(TailArgs),
+    /// Check that nobody changed the ledger, by its files alone
+    Verify(VerifyArgs),
 }
 
-/// The arguments of `tail`.
+/// Whose ledger it is.
 #[derive(Args)]
-struct TailArgs {
+pub(super) struct StateArgs {
     /// The state folder that holds the ledger
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     state: Option<PathBuf>,
     /// The configuration file that names the state folder
     #[arg(long, short, default_value = "lockkeeper.toml")]
     config: PathBuf,
+}
+
+/// The arguments of `tail`.
+#[derive(Args)]
+struct TailArgs {
+    #[command(flatten)]
+    state: StateArgs,
     /// Keep printing what is added, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
@@ -98,17 +108,23 @@ enum WhenNames {
 
 /// Runs the command.
 pub fn run(args: &AuditArgs) -> Exit {
-    let AuditCommand::Tail(args) = &args.command;
-    let Some(state) = state(args) else { return Exit::Failure };
-    runtime(async {
-        match tail(args, &state).await {
-            Ok(exit) => exit,
-            Err(error) => failed(&error),
-        }
-    })
+    let of = match &args.command {
+        AuditCommand::Tail(args) => &args.state,
+        AuditCommand::Verify(args) => &args.state,
+    };
+    let Some(state) = state(of) else { return Exit::Failure };
+    match &args.command {
+        AuditCommand::Verify(args) => verify::run(args, &state),
+        AuditCommand::Tail(args) => runtime(async {
+            match tail(args, &state).await {
+                Ok(exit) => exit,
+                Err(error) => failed(&error),
+            }
+        }),
+    }
 }
 
-fn state(args: &TailArgs) -> Option<PathBuf> {
+fn state(args: &StateArgs) -> Option<PathBuf> {
     if let Some(state) = &args.state {
         return Some(state.clone());
     }
@@ -251,7 +267,8 @@ impl Printer<'_> {
     }
 }
 
-fn failed(error: &LedgerError) -> Exit {
+/// Says why a ledger cannot be read.
+pub(super) fn failed(error: &LedgerError) -> Exit {
     render::failure(&describe(error));
     match error {
         LedgerError::Damaged { .. } => Exit::LedgerBroken,

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Data goes to standard output, messages to standard error.
 
 pub mod audit;
+mod verify;
 pub mod exit;
 pub mod render;
 pub mod serve;

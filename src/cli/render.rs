@@ -42,6 +42,36 @@ pub fn problems(problems: &Problems) {
     }
 }
 
+/// How far something is, on the last line of a terminal; nothing elsewhere.
+pub struct Progress {
+    what: &'static str,
+    is_shown: bool,
+    told: Option<u64>,
+}
+
+impl Progress {
+    /// Nothing is done yet.
+    pub fn new(what: &'static str) -> Self {
+        Self { what, is_shown: std::io::stderr().is_terminal(), told: None }
+    }
+
+    /// So much is done, of so much.
+    pub fn tell(&mut self, done: u64, all: u64) {
+        let percent = done.saturating_mul(100).checked_div(all).unwrap_or(100).min(100);
+        if self.is_shown && self.told != Some(percent) {
+            let _ = write!(std::io::stderr(), "\r{} {percent} %", self.what);
+            self.told = Some(percent);
+        }
+    }
+
+    /// Takes the line away.
+    pub fn end(self) {
+        if self.told.is_some() {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
 /// A number with its noun.
 pub fn count(number: usize, noun: &str) -> String {
     count_of(number, noun, &format!("{noun}s"))

@@ -80,6 +80,9 @@ pub enum Flaw {
         /// The size of the file.
         found: u64,
     },
+    /// The segment before has the size that its successor noted, and other bytes.
+    #[error("the segment before does not have the digest that is noted here")]
+    PredecessorDigest,
     /// A segment between two others is not there.
     #[error("the segment before is missing")]
     Missing,

@@ -6,7 +6,7 @@
 //!
 //! Reading order: `entry` (what is said), `line` (how it is written), `append` (the handle that stages use),
 //! `writer` and `journal` (the one thread that writes), `recover` and `open` (what a start makes of the
-//! files).
+//! files), `tree` and `verify` (what one number says about all of them).
 
 pub mod counts;
 pub mod entry;
@@ -25,6 +25,8 @@ mod writer;
 pub mod append;
 pub mod clock;
 pub mod read;
+pub mod tree;
+pub mod verify;
 pub mod handles;
 pub mod revisions;
 mod durable;

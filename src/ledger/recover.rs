@@ -51,6 +51,15 @@ pub(super) enum End {
 
 /// Reads a segment whose name says that it begins with entry `first_seq`.
 pub(super) fn scan(source: &mut impl BufRead, first_seq: u64) -> io::Result<Scan> {
+    scan_each(source, first_seq, |_| {})
+}
+
+/// The same, with each intact line told, without its line feed.
+pub(super) fn scan_each(
+    source: &mut impl BufRead,
+    first_seq: u64,
+    mut each: impl FnMut(&[u8]),
+) -> io::Result<Scan> {
     let mut scan = Scan::empty();
     let mut bytes = Vec::new();
     loop {
@@ -59,7 +68,10 @@ pub(super) fn scan(source: &mut impl BufRead, first_seq: u64) -> io::Result<Scan
             None => return Ok(scan),
             Some(Err(flaw)) => flaw,
             Some(Ok(line)) => match scan.take(line, first_seq) {
-                Ok(()) => continue,
+                Ok(()) => {
+                    each(line);
+                    continue;
+                }
                 Err(flaw) => flaw,
             },
         };

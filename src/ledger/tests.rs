@@ -8,6 +8,7 @@ mod read;
 mod recover;
 mod revisions;
 mod split;
+mod verify;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -15,3 +15,4 @@ mod help;
 mod operations;
 mod probe;
 mod tail;
+mod verify;

@@ -24,7 +24,7 @@ async fn a_day(sidecar: &TestSidecar) {
 }
 
 /// The folder of a day that is over. Its ledger is free.
-async fn a_day_that_is_over() -> (tempfile::TempDir, String) {
+pub async fn a_day_that_is_over() -> (tempfile::TempDir, String) {
     let sidecar = TestSidecar::start().await;
     a_day(&sidecar).await;
     let kept = tempfile::tempdir().unwrap();

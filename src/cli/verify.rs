@@ -1,0 +1,108 @@
+//! `lockkeeper audit verify`: whether the ledger is what was written, and still begins with what was noted of it earlier.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::json;
+
+use super::audit::{StateArgs, failed};
+use super::exit::Exit;
+use super::{Format, render};
+use crate::ledger::error::LedgerError;
+use crate::ledger::read::segment_starts;
+use crate::ledger::tree::TreeHead;
+use crate::ledger::verify::{Noted, Verified, verify};
+
+/// The arguments.
+#[derive(Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// What an earlier run printed as `head`: the ledger must still begin with these entries; may be repeated
+    #[arg(long, value_name = "SIZE:ROOT")]
+    head: Vec<TreeHead>,
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Runs the command.
+pub fn run(args: &VerifyArgs, state: &Path) -> Exit {
+    match verified(args, state) {
+        Ok(exit) => exit,
+        Err(error) => failed(&error),
+    }
+}
+
+fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
+    if segment_starts(state)?.is_empty() {
+        render::failure(&format!("there is no ledger under `{}`", state.display()));
+        return Ok(Exit::Failure);
+    }
+    let mut progress = render::Progress::new("verifying");
+    let verified = verify(state, &args.head, &mut |done, all| progress.tell(done, all));
+    progress.end();
+    let verified = verified?;
+    match args.format {
+        Format::Text => text(&verified, &args.head),
+        Format::Json => render::line(json_of(&verified, &args.head).to_string()),
+    }
+    let broken = args.head.iter().zip(&verified.noted).filter(|(_, noted)| **noted != Noted::Kept);
+    let broken: Vec<String> = broken.map(|(head, noted)| broken_text(head, *noted, &verified)).collect();
+    broken.iter().for_each(|text| render::failure(text));
+    Ok(if broken.is_empty() { Exit::Success } else { Exit::LedgerBroken })
+}
+
+fn text(verified: &Verified, heads: &[TreeHead]) {
+    let Verified { head, segments, bytes, open, unfinished_bytes, noted } = verified;
+    let segments = render::count(*segments, "segment");
+    render::line(format!(
+        "every line is as it was written: {} entries, {segments}, {bytes} bytes",
+        head.size
+    ));
+    if *unfinished_bytes > 0 {
+        render::line(format!(
+            "unfinished: {unfinished_bytes} bytes at the end, of a commit that is under way or was interrupted"
+        ));
+    }
+    render::line(format!("decisions without outcome: {open}"));
+    for (head, _) in heads.iter().zip(noted).filter(|(_, noted)| **noted == Noted::Kept) {
+        render::line(format!("still begins with the {} entries of the noted head", head.size));
+    }
+    render::line(format!("head {head}"));
+}
+
+fn json_of(verified: &Verified, heads: &[TreeHead]) -> serde_json::Value {
+    let noted = |(head, noted): (&TreeHead, &Noted)| {
+        let state = match noted {
+            Noted::Kept => "kept",
+            Noted::Changed => "changed",
+            Noted::Cut => "cut",
+        };
+        json!({ "head": head.to_string(), "state": state })
+    };
+    json!({
+        "head": verified.head.to_string(),
+        "entries": verified.head.size,
+        "segments": verified.segments,
+        "bytes": verified.bytes,
+        "unfinished_bytes": verified.unfinished_bytes,
+        "open": verified.open,
+        "noted": heads.iter().zip(&verified.noted).map(noted).collect::<Vec<_>>(),
+    })
+}
+
+fn broken_text(head: &TreeHead, noted: Noted, verified: &Verified) -> String {
+    let size = head.size;
+    match noted {
+        Noted::Kept | Noted::Changed => {
+            format!(
+                "the first {size} entries are not those of the noted head: some were changed, added or removed"
+            )
+        }
+        Noted::Cut => {
+            let found = verified.head.size;
+            format!("the ledger has {found} entries and had {size}: those at its end are gone")
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The Merkle tree over the ledger's lines, as RFC 6962 has it: one number stands for all of them, and for every beginning.
+//!
+//! A leaf is a line's exact bytes without the line feed; entry `seq` is leaf `seq - 1`. Keeps as many hashes as the size has bits.
+//! Never reads files, and never looks at what a line says.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256, written as 64 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hash([u8; 32]);
+
+/// What stands for the first so many lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeHead {
+    /// How many.
+    pub size: u64,
+    /// Their root.
+    pub root: Hash,
+}
+
+/// The tree as far as it has grown.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    size: u64,
+    /// The roots of the full subtrees that make it up, the largest first.
+    peaks: Vec<Hash>,
+}
+
+impl Tree {
+    /// Adds a line.
+    pub fn push(&mut self, line: &[u8]) {
+        let mut hash = Hash::of(&[LEAF, line]);
+        // Each full subtree joins its neighbour of the same height.
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                hash = left.joined(hash);
+            }
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+    }
+
+    /// How many lines there are.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What stands for all lines so far.
+    pub fn head(&self) -> TreeHead {
+        let mut peaks = self.peaks.iter().rev().copied();
+        let last = peaks.next().unwrap_or_else(|| Hash::of(&[]));
+        TreeHead { size: self.size, root: peaks.fold(last, |right, left| left.joined(right)) }
+    }
+}
+
+impl Hash {
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut digest = Sha256::new();
+        parts.iter().for_each(|part| digest.update(part));
+        Self(digest.finalize().into())
+    }
+
+    /// The node over this one and its right neighbour.
+    fn joined(self, right: Self) -> Self {
+        Self::of(&[NODE, &self.0, &right.0])
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for TreeHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.size, self.root)
+    }
+}
+
+/// The text is not a number of entries, a colon and 64 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected SIZE:ROOT, a number of entries and 64 hex digits, as `audit verify` prints it")]
+pub struct NotAHead;
+
+impl FromStr for TreeHead {
+    type Err = NotAHead;
+
+    fn from_str(text: &str) -> Result<Self, NotAHead> {
+        let (size, digits) = text.split_once(':').ok_or(NotAHead)?;
+        let mut root = [0; 32];
+        let is_whole = digits.len() == 2 * root.len() && !size.is_empty();
+        // Numbers may have signs elsewhere.
+        let is_plain = size.bytes().all(|byte| byte.is_ascii_digit())
+            && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !(is_whole && is_plain) {
+            return Err(NotAHead);
+        }
+        let pairs = digits.as_bytes().chunks_exact(2);
+        for (byte, pair) in root.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).map_err(|_| NotAHead)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| NotAHead)?;
+        }
+        Ok(Self { size: size.parse().map_err(|_| NotAHead)?, root: Hash(root) })
+    }
+}
+
+/// What is hashed before a line.
+const LEAF: &[u8] = &[0];
+
+/// What is hashed before two nodes.
+const NODE: &[u8] = &[1];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The leaves and roots by which implementations of RFC 6962 are checked.
+    const KNOWN: &[(&[u8], &str)] = &[
+        (b"", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+        (b"\x00", "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
+        (b"\x10", "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+        (b"\x20\x21", "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"),
+        (b"\x30\x31", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
+        (b"\x40\x41\x42\x43", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
+        (
+            b"\x50\x51\x52\x53\x54\x55\x56\x57",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        ),
+        (
+            b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ),
+    ];
+
+    #[test]
+    fn roots_are_those_of_rfc_6962() {
+        let mut tree = Tree::default();
+        let empty = "0:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(tree.head().to_string(), empty);
+        for (size, (leaf, root)) in (1..).zip(KNOWN) {
+            tree.push(leaf);
+            assert_eq!(tree.head().to_string(), format!("{size}:{root}"));
+        }
+    }
+
+    /// The root as RFC 6962 writes it down, which needs all leaves at once.
+    fn by_definition(leaves: &[Vec<u8>]) -> Hash {
+        match leaves {
+            [] => Hash::of(&[]),
+            [leaf] => Hash::of(&[LEAF, leaf]),
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                by_definition(left).joined(by_definition(right))
+            }
+        }
+    }
+
+    #[test]
+    fn each_size_has_the_root_of_the_definition() {
+        let leaves: Vec<Vec<u8>> = (0..300_u32).map(|number| number.to_be_bytes().to_vec()).collect();
+        let mut tree = Tree::default();
+        for size in 0..=leaves.len() {
+            let expected = TreeHead { size: size as u64, root: by_definition(&leaves[..size]) };
+            assert_eq!(tree.head(), expected);
+            assert_eq!(expected.to_string().parse(), Ok(expected));
+            leaves.get(size).into_iter().for_each(|leaf| tree.push(leaf));
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let (digits, short) = ("0".repeat(64), "0".repeat(63));
+        for text in [
+            String::new(),
+            digits.clone(),
+            format!(":{digits}"),
+            format!("+1:{digits}"),
+            format!("-1:{digits}"),
+            format!("1:{short}"),
+            format!("1:{digits}0"),
+            format!("1:{short}g"),
+            format!("1:+{short}"),
+            format!("99999999999999999999:{digits}"),
+            format!("1:{digits} "),
+        ] {
+            assert_eq!(text.parse::<TreeHead>(), Err(NotAHead), "{text}");
+        }
+    }
+}

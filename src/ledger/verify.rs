@@ -1,0 +1,187 @@
+//! Checks a whole ledger by its files alone: every line, every segment's note on the one before, and heads of the tree that were noted
+//! earlier. [edge]
+//!
+//! Promises: the first byte that is not what was written is named; a ledger that no longer begins with what a noted head stands for
+//! is told from one that was cut. Never writes or locks, so it may run beside a service.
+#![expect(clippy::disallowed_methods, reason = "edge: the ledger's file system")]
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use sha2::Digest as _;
+
+use super::error::LedgerError;
+use super::folder;
+use super::line::Flaw;
+use super::own::Previous;
+use super::recover::{End, Scan, scan_each};
+use super::tree::{Tree, TreeHead};
+use crate::model::hex::hex;
+
+/// What a ledger without a flaw holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// What stands for all of its entries.
+    pub head: TreeHead,
+    /// How many segments there are.
+    pub segments: usize,
+    /// How many bytes its entries take.
+    pub bytes: u64,
+    /// How many decisions have no outcome.
+    pub open: usize,
+    /// The bytes of a commit at the end that is under way, or was interrupted.
+    pub unfinished_bytes: u64,
+    /// What became of the heads that were noted earlier, in their order.
+    pub noted: Vec<Noted>,
+}
+
+/// What became of what a head stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// The ledger begins with it.
+    Kept,
+    /// As many entries are there, but not all of them are those.
+    Changed,
+    /// The ledger has fewer entries: some at its end are gone.
+    Cut,
+}
+
+/// Checks the ledger under a state folder, and whether it begins with what each of the `heads` stands for. `progress` is told how many
+/// bytes were read of how many.
+///
+/// # Errors
+/// The first flaw, or a file system that refuses.
+pub fn verify(
+    state: &Path,
+    heads: &[TreeHead],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Verified, LedgerError> {
+    let folder = folder::path_under(state);
+    let segments = folder::segments(&folder)?;
+    let all = segments.iter().map(|first_seq| bytes(&folder, *first_seq)).sum::<Result<u64, _>>()?;
+    let mut verifying = Verifying::new(heads, progress, all);
+    for (place, first_seq) in segments.iter().enumerate() {
+        let path = folder.join(folder::segment_name(*first_seq));
+        let damaged = |scan: &Scan, flaw| LedgerError::Damaged {
+            path: path.clone(),
+            offset: scan.bytes,
+            line: scan.lines + 1,
+            flaw,
+        };
+        let scan = verifying.segment(&path, *first_seq)?;
+        let is_last = place + 1 == segments.len();
+        match scan.end {
+            End::Clean => {}
+            End::Torn(bytes, _) if is_last => verifying.unfinished_bytes = bytes,
+            End::Torn(_, flaw) | End::Damaged(flaw) => return Err(damaged(&scan, flaw)),
+        }
+        let start = |flaw| LedgerError::Damaged { path: path.clone(), offset: 0, line: 1, flaw };
+        verifying.follows(&scan, *first_seq).map_err(start)?;
+        verifying.end(scan, *first_seq);
+    }
+    Ok(verifying.verified(segments.len()))
+}
+
+fn bytes(folder: &Path, first_seq: u64) -> Result<u64, LedgerError> {
+    let path = folder.join(folder::segment_name(first_seq));
+    let found = std::fs::metadata(&path).map_err(LedgerError::io("read the size of", &path))?;
+    Ok(found.len())
+}
+
+/// A check that is under way.
+struct Verifying<'h> {
+    heads: &'h [TreeHead],
+    noted: Vec<Noted>,
+    progress: &'h mut dyn FnMut(u64, u64),
+    /// How many bytes there are to read.
+    all: u64,
+    tree: Tree,
+    /// What the next segment must say of the one before.
+    previous: Option<Previous>,
+    bytes: u64,
+    open: usize,
+    unfinished_bytes: u64,
+}
+
+impl<'h> Verifying<'h> {
+    fn new(heads: &'h [TreeHead], progress: &'h mut dyn FnMut(u64, u64), all: u64) -> Self {
+        let mut verifying = Self {
+            heads,
+            progress,
+            all,
+            noted: vec![Noted::Cut; heads.len()],
+            tree: Tree::default(),
+            previous: None,
+            bytes: 0,
+            open: 0,
+            unfinished_bytes: 0,
+        };
+        verifying.compare();
+        verifying
+    }
+
+    fn segment(&mut self, path: &Path, first_seq: u64) -> Result<Scan, LedgerError> {
+        let file = File::open(path).map_err(LedgerError::io("open", path))?;
+        let mut reader = BufReader::with_capacity(READ_BYTES, file);
+        let scanned = scan_each(&mut reader, first_seq, |line| {
+            self.bytes += line.len() as u64 + 1;
+            self.tree.push(line);
+            self.compare();
+            if self.tree.size().is_multiple_of(PROGRESS_LINES) {
+                (self.progress)(self.bytes, self.all);
+            }
+        });
+        scanned.map_err(LedgerError::io("read", path))
+    }
+
+    /// Compares the tree with the heads of its size.
+    fn compare(&mut self) {
+        let size = self.tree.size();
+        for (head, noted) in self.heads.iter().zip(&mut self.noted).filter(|(head, _)| head.size == size) {
+            *noted = if self.tree.head() == *head { Noted::Kept } else { Noted::Changed };
+        }
+    }
+
+    /// Whether a segment is the one after those before.
+    fn follows(&self, scan: &Scan, first_seq: u64) -> Result<(), Flaw> {
+        let expected = self.tree.size() - scan.lines + 1;
+        if first_seq != expected {
+            return Err(if self.previous.is_none() {
+                Flaw::Missing
+            } else {
+                Flaw::Sequence { expected, found: first_seq }
+            });
+        }
+        // A head that is not whole yet says nothing.
+        if !scan.head_complete || scan.previous == self.previous {
+            return Ok(());
+        }
+        match (&scan.previous, &self.previous) {
+            (Some(said), Some(found)) if said.file == found.file && said.bytes != found.bytes => {
+                Err(Flaw::Predecessor { expected: said.bytes, found: found.bytes })
+            }
+            (Some(said), Some(found)) if said.file == found.file => Err(Flaw::PredecessorDigest),
+            _ => Err(Flaw::Missing),
+        }
+    }
+
+    fn end(&mut self, scan: Scan, first_seq: u64) {
+        if scan.head_complete {
+            self.open = scan.open.len();
+        }
+        let sha256 = hex(&scan.digest.finalize());
+        self.previous = Some(Previous { file: folder::segment_name(first_seq), bytes: scan.bytes, sha256 });
+    }
+
+    fn verified(self, segments: usize) -> Verified {
+        let Self { noted, bytes, open, unfinished_bytes, .. } = self;
+        Verified { head: self.tree.head(), segments, bytes, open, unfinished_bytes, noted }
+    }
+}
+
+/// After how many lines it is told how far the check is.
+const PROGRESS_LINES: u64 = 1 << 14;
+
+/// How much is read at once.
+const READ_BYTES: usize = 1 << 16;
