@@ -37,7 +37,8 @@ pub fn run(args: &VerifyArgs, state: &Path) -> Exit {
 fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
     if segment_starts(state)?.is_empty() {
         render::failure(&format!("there is no ledger under `{}`", state.display()));
-        return Ok(Exit::Failure);
+        // Whoever has a head had a ledger.
+        return Ok(if args.head.is_empty() { Exit::Failure } else { Exit::LedgerBroken });
     }
     let mut progress = render::Progress::new("verifying");
     let verified = verify(state, &args.head, &mut |done, all| progress.tell(done, all));
@@ -56,13 +57,10 @@ fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
 fn text(verified: &Verified, heads: &[TreeHead]) {
     let Verified { head, segments, bytes, open, unfinished_bytes, noted } = verified;
     let segments = render::count(*segments, "segment");
-    render::line(format!(
-        "every line is as it was written: {} entries, {segments}, {bytes} bytes",
-        head.size
-    ));
+    render::line(format!("every checksum holds: {} entries, {segments}, {bytes} bytes", head.size));
     if *unfinished_bytes > 0 {
         render::line(format!(
-            "unfinished: {unfinished_bytes} bytes at the end, of a commit that is under way or was interrupted"
+            "unfinished: {unfinished_bytes} bytes at the end are no whole line: a commit that is under way or was interrupted, or damage"
         ));
     }
     render::line(format!("decisions without outcome: {open}"));

@@ -51,7 +51,11 @@ pub fn entries(state: &Path, from_seq: u64) -> impl Iterator<Item = Result<Line,
 /// A file system that refuses.
 pub fn segment_starts(state: &Path) -> Result<Vec<u64>, LedgerError> {
     let folder = folder::path_under(state);
-    if folder.is_dir() { folder::segments(&folder) } else { Ok(Vec::new()) }
+    match std::fs::metadata(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(LedgerError::io("look into", &folder)(error)),
+        Ok(_) => folder::segments(&folder),
+    }
 }
 
 /// A place in a ledger that may still grow.

@@ -22,7 +22,7 @@ async fn a_ledger_as_it_was_written_passes() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
     let head = head(&ran);
     let (size, _) = head.split_once(':').unwrap();
-    let intact = format!("every line is as it was written: {size} entries, 1 segment, ");
+    let intact = format!("every checksum holds: {size} entries, 1 segment, ");
     assert!(ran.stdout.starts_with(&intact), "{}", ran.stdout);
     let empty = "0:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let ran = verify(&["--head", &head, "--head", empty, "--format", "json"], &state);
@@ -75,6 +75,8 @@ fn what_cannot_be_verified_is_said() {
     let ran = verify(&[], &folder.path().display().to_string());
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.contains("there is no ledger under"), "{}", ran.stderr);
+    let head = format!("1:{}", "0".repeat(64));
+    assert_eq!(verify(&["--head", &head], &folder.path().display().to_string()).code, 5, "there was one");
     let ran = verify(&["--head", "12"], "/nowhere");
     assert_eq!(ran.code, 64);
     assert!(ran.stderr.contains("expected SIZE:ROOT"), "{}", ran.stderr);
