@@ -508,10 +508,21 @@ fn field_at<'p>(record_type: &'p RecordType, path: &[String]) -> Option<(usize, 
     Some((index, &record_type.fields[index]))
 }
 
+/// A key without what is not seen of it, in one case.
+fn spelled(key: &str) -> String {
+    let is_unseen = |letter: &char| {
+        letter.is_control()
+            || ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'].contains(letter)
+    };
+    let seen: String = key.chars().filter(|letter| !is_unseen(letter)).collect();
+    let lower = seen.trim().chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    lower.filter(|letter| *letter != '\u{307}').collect()
+}
+
 /// Whether a key that nothing describes differs from one that is described in letter case or white space alone.
 fn looks_like_a_key(record_type: &RecordType, path: &[String]) -> bool {
     let (key, around) = path.split_last().unwrap();
-    let key = key.trim().to_lowercase();
+    let key = spelled(key);
     let step =
         |at: &[String]| (at.len() > around.len() && at.starts_with(around)).then(|| at[around.len()].clone());
     let fields = || record_type.fields.iter();
