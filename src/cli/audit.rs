@@ -134,9 +134,17 @@ fn state(args: &StateArgs) -> Option<PathBuf> {
     config.map(|config| config.ledger.path)
 }
 
-async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
-    if segment_starts(state)?.is_empty() {
+/// Whether there is a ledger; says so if there is none.
+pub(super) fn has_ledger(state: &Path) -> Result<bool, LedgerError> {
+    let is_there = !segment_starts(state)?.is_empty();
+    if !is_there {
         render::failure(&format!("there is no ledger under `{}`", state.display()));
+    }
+    Ok(is_there)
+}
+
+async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
+    if !has_ledger(state)? {
         return Ok(Exit::Failure);
     }
     let names = names(args, state)?;

@@ -5,11 +5,10 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::audit::{StateArgs, failed};
+use super::audit::{StateArgs, failed, has_ledger};
 use super::exit::Exit;
 use super::{Format, render};
 use crate::ledger::error::LedgerError;
-use crate::ledger::read::segment_starts;
 use crate::ledger::tree::TreeHead;
 use crate::ledger::verify::{Noted, Verified, verify};
 
@@ -35,8 +34,7 @@ pub fn run(args: &VerifyArgs, state: &Path) -> Exit {
 }
 
 fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
-    if segment_starts(state)?.is_empty() {
-        render::failure(&format!("there is no ledger under `{}`", state.display()));
+    if !has_ledger(state)? {
         // Whoever has a head had a ledger.
         return Ok(if args.head.is_empty() { Exit::Failure } else { Exit::LedgerBroken });
     }
@@ -48,8 +46,8 @@ fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
         Format::Text => text(&verified, &args.head),
         Format::Json => render::line(json_of(&verified, &args.head).to_string()),
     }
-    let broken = args.head.iter().zip(&verified.noted).filter(|(_, noted)| **noted != Noted::Kept);
-    let broken: Vec<String> = broken.map(|(head, noted)| broken_text(head, *noted, &verified)).collect();
+    let noted = args.head.iter().zip(&verified.noted);
+    let broken: Vec<String> = noted.filter_map(|(head, noted)| broken(head, *noted, &verified)).collect();
     broken.iter().for_each(|text| render::failure(text));
     Ok(if broken.is_empty() { Exit::Success } else { Exit::LedgerBroken })
 }
@@ -90,17 +88,16 @@ fn json_of(verified: &Verified, heads: &[TreeHead]) -> serde_json::Value {
     })
 }
 
-fn broken_text(head: &TreeHead, noted: Noted, verified: &Verified) -> String {
-    let size = head.size;
+/// What is wrong, if anything, with what a noted head stands for.
+fn broken(head: &TreeHead, noted: Noted, verified: &Verified) -> Option<String> {
+    let (size, found) = (head.size, verified.head.size);
     match noted {
-        Noted::Kept | Noted::Changed => {
-            format!(
-                "the first {size} entries are not those of the noted head: some were changed, added or removed"
-            )
-        }
+        Noted::Kept => None,
+        Noted::Changed => Some(format!(
+            "the first {size} entries are not those of the noted head: some were changed, added or removed"
+        )),
         Noted::Cut => {
-            let found = verified.head.size;
-            format!("the ledger has {found} entries and had {size}: those at its end are gone")
+            Some(format!("the ledger has {found} entries and had {size}: those at its end are gone"))
         }
     }
 }

@@ -72,20 +72,12 @@ impl Folder {
 
     /// Reads a segment to its end.
     pub(super) fn scan(&self, first_seq: u64) -> Result<Scan, LedgerError> {
-        let path = self.file(first_seq);
-        let file = File::open(&path).map_err(LedgerError::io("open", &path))?;
-        let mut reader = BufReader::with_capacity(READ_BYTES, file);
-        recover::scan(&mut reader, first_seq).map_err(LedgerError::io("read", &path))
+        scan(&self.file(first_seq), first_seq, |_| {})
     }
 
     /// The size of a segment; `None` where it is missing.
     pub(super) fn bytes(&self, first_seq: u64) -> Result<Option<u64>, LedgerError> {
-        let path = self.file(first_seq);
-        match fs::metadata(&path) {
-            Ok(found) => Ok(Some(found.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LedgerError::io("read the size of", &path)(error)),
-        }
+        bytes(&self.file(first_seq))
     }
 
     /// Begins a segment, its name durable.
@@ -110,6 +102,22 @@ impl Folder {
         let path = self.file(first_seq);
         fs::remove_file(&path).map_err(LedgerError::io("remove", &path))?;
         durable::sync_folder(&self.path)
+    }
+}
+
+/// Reads a segment to its end, and tells each intact line, without its line feed.
+pub(super) fn scan(path: &Path, first_seq: u64, each: impl FnMut(&[u8])) -> Result<Scan, LedgerError> {
+    let file = File::open(path).map_err(LedgerError::io("open", path))?;
+    let mut reader = BufReader::with_capacity(READ_BYTES, file);
+    recover::scan(&mut reader, first_seq, each).map_err(LedgerError::io("read", path))
+}
+
+/// The size of a segment; `None` where it is missing.
+pub(super) fn bytes(path: &Path) -> Result<Option<u64>, LedgerError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::io("read the size of", path)(error)),
     }
 }
 

@@ -10,8 +10,7 @@ use super::entry::{Delivered, Entry, Outcome, Release};
 use super::error::LedgerError;
 use super::folder::{Folder, Wrap, segment_name};
 use super::journal::Journal;
-use super::line::Flaw;
-use super::own::Recovered;
+use super::own::{Previous, Recovered};
 use super::prepare::Prepared;
 use super::recover::{End, Scan};
 
@@ -104,19 +103,10 @@ fn note_cut(report: &mut RecoveryReport, first_seq: u64, bytes: u64) {
 /// are.
 fn check_predecessor(folder: &Folder, first_seq: u64, scan: &Scan) -> Result<(), LedgerError> {
     let segments = folder.segments()?;
-    let older = segments.iter().rev().find(|older| **older < first_seq).copied();
-    let flaw = match (older, &scan.previous) {
-        (None, _) => return Ok(()),
-        (Some(older), Some(previous)) if segment_name(older) == previous.file => {
-            let (expected, found) = (previous.bytes, folder.bytes(older)?.unwrap_or_default());
-            if expected == found {
-                return Ok(());
-            }
-            Flaw::Predecessor { expected, found }
-        }
-        (Some(_), _) => Flaw::Missing,
-    };
-    Err(LedgerError::Damaged { path: folder.file(first_seq), offset: 0, line: 1, flaw })
+    let Some(older) = segments.iter().rev().find(|older| **older < first_seq).copied() else { return Ok(()) };
+    let bytes = folder.bytes(older)?.unwrap_or_default();
+    Previous::check(scan.previous.as_ref(), &segment_name(older), bytes)
+        .map_err(|flaw| LedgerError::Damaged { path: folder.file(first_seq), offset: 0, line: 1, flaw })
 }
 
 /// Closes what a former life left open, and records that it did.

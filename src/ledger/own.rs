@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::Part;
+use super::line::Flaw;
 
 /// Kinds that recovery and the writer look at.
 pub(super) const SEGMENT: &str = "segment";
@@ -39,6 +40,17 @@ pub(super) struct Previous {
     pub(super) bytes: u64,
     /// The SHA-256 of all of it, in lower-case hex.
     pub(super) sha256: String,
+}
+
+impl Previous {
+    /// Checks what a segment says of the one before it against the file that is there.
+    pub(super) fn check(said: Option<&Self>, file: &str, bytes: u64) -> Result<(), Flaw> {
+        match said.filter(|said| said.file == file) {
+            Some(said) if said.bytes == bytes => Ok(()),
+            Some(said) => Err(Flaw::Predecessor { expected: said.bytes, found: bytes }),
+            None => Err(Flaw::Missing),
+        }
+    }
 }
 
 /// Entries that were refused, and why.

@@ -49,13 +49,8 @@ pub(super) enum End {
     Damaged(Flaw),
 }
 
-/// Reads a segment whose name says that it begins with entry `first_seq`.
-pub(super) fn scan(source: &mut impl BufRead, first_seq: u64) -> io::Result<Scan> {
-    scan_each(source, first_seq, |_| {})
-}
-
-/// The same, with each intact line told, without its line feed.
-pub(super) fn scan_each(
+/// Reads a segment whose name says that it begins with entry `first_seq`, and tells each intact line, without its line feed.
+pub(super) fn scan(
     source: &mut impl BufRead,
     first_seq: u64,
     mut each: impl FnMut(&[u8]),

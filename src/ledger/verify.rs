@@ -1,12 +1,9 @@
 //! Checks a whole ledger by its files alone: every line, every segment's note on the one before, and heads of the tree that were noted
-//! earlier. [edge]
+//! earlier.
 //!
 //! Promises: the first byte that is not what was written is named; a ledger that no longer begins with what a noted head stands for
 //! is told from one that was cut. Never writes or locks, so it may run beside a service.
-#![expect(clippy::disallowed_methods, reason = "edge: the ledger's file system")]
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use sha2::Digest as _;
@@ -15,7 +12,7 @@ use super::error::LedgerError;
 use super::folder;
 use super::line::Flaw;
 use super::own::Previous;
-use super::recover::{End, Scan, scan_each};
+use super::recover::{End, Scan};
 use super::tree::{Tree, TreeHead};
 use crate::model::hex::hex;
 
@@ -59,34 +56,27 @@ pub fn verify(
 ) -> Result<Verified, LedgerError> {
     let folder = folder::path_under(state);
     let segments = folder::segments(&folder)?;
-    let all = segments.iter().map(|first_seq| bytes(&folder, *first_seq)).sum::<Result<u64, _>>()?;
+    let path = |first_seq: u64| folder.join(folder::segment_name(first_seq));
+    let mut all = 0;
+    for first_seq in &segments {
+        all += folder::bytes(&path(*first_seq))?.unwrap_or_default();
+    }
     let mut verifying = Verifying::new(heads, progress, all);
     for (place, first_seq) in segments.iter().enumerate() {
-        let path = folder.join(folder::segment_name(*first_seq));
-        let damaged = |scan: &Scan, flaw| LedgerError::Damaged {
-            path: path.clone(),
-            offset: scan.bytes,
-            line: scan.lines + 1,
-            flaw,
-        };
+        let path = path(*first_seq);
+        let damaged =
+            |offset: u64, line: u64, flaw| LedgerError::Damaged { path: path.clone(), offset, line, flaw };
         let scan = verifying.segment(&path, *first_seq)?;
         let is_last = place + 1 == segments.len();
         match scan.end {
             End::Clean => {}
             End::Torn(bytes, _) if is_last => verifying.unfinished_bytes = bytes,
-            End::Torn(_, flaw) | End::Damaged(flaw) => return Err(damaged(&scan, flaw)),
+            End::Torn(_, flaw) | End::Damaged(flaw) => return Err(damaged(scan.bytes, scan.lines + 1, flaw)),
         }
-        let start = |flaw| LedgerError::Damaged { path: path.clone(), offset: 0, line: 1, flaw };
-        verifying.follows(&scan, *first_seq).map_err(start)?;
+        verifying.follows(&scan, *first_seq).map_err(|flaw| damaged(0, 1, flaw))?;
         verifying.end(scan, *first_seq);
     }
     Ok(verifying.verified(segments.len()))
-}
-
-fn bytes(folder: &Path, first_seq: u64) -> Result<u64, LedgerError> {
-    let path = folder.join(folder::segment_name(first_seq));
-    let found = std::fs::metadata(&path).map_err(LedgerError::io("read the size of", &path))?;
-    Ok(found.len())
 }
 
 /// A check that is under way.
@@ -122,17 +112,14 @@ impl<'h> Verifying<'h> {
     }
 
     fn segment(&mut self, path: &Path, first_seq: u64) -> Result<Scan, LedgerError> {
-        let file = File::open(path).map_err(LedgerError::io("open", path))?;
-        let mut reader = BufReader::with_capacity(READ_BYTES, file);
-        let scanned = scan_each(&mut reader, first_seq, |line| {
+        folder::scan(path, first_seq, |line| {
             self.bytes += line.len() as u64 + 1;
             self.tree.push(line);
             self.compare();
             if self.tree.size().is_multiple_of(PROGRESS_LINES) {
                 (self.progress)(self.bytes, self.all);
             }
-        });
-        scanned.map_err(LedgerError::io("read", path))
+        })
     }
 
     /// Compares the tree with the heads of its size.
@@ -157,13 +144,9 @@ impl<'h> Verifying<'h> {
         if !scan.head_complete || scan.previous == self.previous {
             return Ok(());
         }
-        match (&scan.previous, &self.previous) {
-            (Some(said), Some(found)) if said.file == found.file && said.bytes != found.bytes => {
-                Err(Flaw::Predecessor { expected: said.bytes, found: found.bytes })
-            }
-            (Some(said), Some(found)) if said.file == found.file => Err(Flaw::PredecessorDigest),
-            _ => Err(Flaw::Missing),
-        }
+        let found = self.previous.as_ref().ok_or(Flaw::Missing)?;
+        Previous::check(scan.previous.as_ref(), &found.file, found.bytes)?;
+        Err(Flaw::PredecessorDigest)
     }
 
     fn end(&mut self, scan: Scan, first_seq: u64) {
@@ -182,6 +165,3 @@ impl<'h> Verifying<'h> {
 
 /// After how many lines it is told how far the check is.
 const PROGRESS_LINES: u64 = 1 << 14;
-
-/// How much is read at once.
-const READ_BYTES: usize = 1 << 16;

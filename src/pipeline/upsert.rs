@@ -18,9 +18,8 @@ impl Stage<'_> {
                 Ok(vec![fetch::proposed(self.mapped, record_type, snapshot, &self.limits.answer.json)?])
             }
             (Some(Action::Download), _) => self.fetcher().before_images(self.mapped).await,
-            // It is decided without records.
-            (Some(_), Some(_)) if self.mapped.is_unbounded() => Ok(Vec::new()),
-            _ if self.mapped.is_write() => self.change_images().await,
+            // What names no records is decided without them.
+            _ if self.mapped.is_write() && !self.mapped.is_unbounded() => self.change_images().await,
             _ => Ok(Vec::new()),
         }
     }

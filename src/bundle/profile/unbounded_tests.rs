@@ -74,8 +74,15 @@ fn what_names_no_records_says_nothing_about_each() {
         let by_path = format!("profile.toml:18 `{head}` is unbounded and has `{{…}}`");
         check(head, "action = 'bulkEdit'\nunbounded = true", &[&by_path]);
     }
-    let dropped = "profile.toml:18 `PATCH /deals` is unbounded and has `query.….role = \"ignored\"`";
-    check(HEAD, "action = 'bulkEdit'\nunbounded = true\nquery = { q = 'ignored' }", &[dropped]);
+    for place in ["query", "headers"] {
+        let dropped =
+            format!("profile.toml:18 `PATCH /deals` is unbounded and has `{place}.….role = \"ignored\"`");
+        check(
+            HEAD,
+            &format!("action = 'bulkEdit'\nunbounded = true\n{place} = {{ x-q = 'ignored' }}"),
+            &[&dropped],
+        );
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn sample(first_seq: u64, batches: &[usize]) -> Sample {
 }
 
 fn scan(bytes: &[u8], first_seq: u64) -> Scan {
-    recover::scan(&mut &bytes[..], first_seq).unwrap()
+    recover::scan(&mut &bytes[..], first_seq, |_| {}).unwrap()
 }
 
 /// A scan of one line after a head.

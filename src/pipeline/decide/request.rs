@@ -100,7 +100,7 @@ pub fn decide_request(
     asker: &Asker,
     mapped: &Mapped<'_>,
 ) -> RequestVerdict {
-    let viewed = viewed(snapshot, gate, asker, mapped);
+    let viewed = viewed(gate, mapped);
     let pushed = viewed.as_ref().and_then(|viewed| push_down(gate, mapped, viewed));
     // What the CRM leaves out exactly needs no filling up.
     let is_exact = pushed.as_ref().is_some_and(Pushed::is_exact);
@@ -127,12 +127,12 @@ pub fn decide_request(
 }
 
 /// Which rows of the route's own type may be viewed, where that is asked and can be said without looking at them.
-fn viewed(snapshot: &Snapshot, gate: &RecordGate, asker: &Asker, mapped: &Mapped<'_>) -> Option<Formula> {
+fn viewed(gate: &RecordGate, mapped: &Mapped<'_>) -> Option<Formula> {
     let route = mapped.route;
     let is_asked = route.push_down.is_some() || route.pushed_shape.is_some() || route.refill.is_some();
     // What programs say is no longer believed once they have lost the right to decide.
     let record_type = mapped.record_type.filter(|_| is_asked && !gate.has_lost_trust())?;
-    residual(snapshot, record_type, asker, Asked::View)
+    residual(gate.snapshot(), record_type, gate.asker(), Asked::View)
 }
 
 /// Decides each record's change, if the request is one and nothing speaks against it yet. `images` holds the before image
@@ -253,16 +253,17 @@ fn decide_collection(
     let circumstances = Circumstances { count, ..Circumstances::of(asker) };
     let resource = Resource::Collection(&record_type.name);
     let mut decision = decide(snapshot, &asker.entity, action.name(), resource, &circumstances);
-    let mut result = if decision.is_allow() { Ok(()) } else { Err(Reason::Denied.into()) };
+    let mut refusal = Reason::Denied;
     // Policies may bound how many records are changed at once, and nobody knows how many these are.
     let about = About::Collection(&record_type.name);
     if decision.is_allow()
         && mapped.is_unbounded()
         && !stays_allowed(snapshot, asker, action.name(), about, "count", &decision.determining)
     {
-        decision = Decision::deny(Reason::UnboundedRefused);
-        result = Err(Reason::UnboundedRefused.into());
+        refusal = Reason::UnboundedRefused;
+        decision = Decision::deny(refusal);
     }
+    let is_allow = decision.is_allow();
     verdict.accesses.push(AccessDecision {
         action: action.name(),
         type_name: record_type.name.clone(),
@@ -270,5 +271,5 @@ fn decide_collection(
         field: None,
         decision,
     });
-    result
+    if is_allow { Ok(()) } else { Err(refusal.into()) }
 }

@@ -46,9 +46,7 @@ impl Whatever {
         let verdict = RecordVerdict { view, fields, policies: determining, errors: Vec::new() };
         Self { verdict: Arc::new(verdict), is_settled }
     }
-}
 
-impl Whatever {
     /// What it takes, in bytes.
     pub fn weight(&self) -> usize {
         let names: usize = self.verdict.policies.iter().map(|name| name.len() + size_of::<String>()).sum();

@@ -244,13 +244,11 @@ impl Stage<'_> {
     /// The records as they stand, or the new record as it is proposed.
     fn images(&self, told: &mut Explanation) -> Result<Vec<Image>, Stop> {
         let (dry, mapped) = (self.dry, self.mapped);
-        let needs_image = mapped.is_write() || mapped.action == Some(Action::Download);
+        let names_records = mapped.is_write() && !mapped.is_unbounded();
+        let needs_image = names_records || mapped.action == Some(Action::Download);
         let Some(record_type) = mapped.record_type.filter(|_| needs_image) else {
             return Ok(Vec::new());
         };
-        if mapped.is_unbounded() {
-            return Ok(Vec::new());
-        }
         if mapped.action == Some(Action::Create) {
             return Ok(vec![fetch::proposed(mapped, record_type, dry.snapshot, &self.limits.answer.json)?]);
         }
