@@ -5,7 +5,7 @@ mod door;
 pub mod health;
 pub mod authzen;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,10 +19,11 @@ use tokio::net::TcpListener;
 use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::net::renewed::RenewedStatus;
 use crate::pipeline::sidecar::Sidecar;
+use crate::service::checkpoints::SealedNow;
 use crate::service::reload::{Reloaded, Reloader};
 use crate::service::tokens::{Door, Tokens};
 use crate::service::vigil::Stand;
-use crate::telemetry::metrics::Readings;
+use crate::telemetry::readings::Readings;
 use authzen::AuthzenOptions;
 use door::{Pace, accept};
 
@@ -32,6 +33,8 @@ pub struct Admin {
     pub sidecar: Arc<Sidecar>,
     /// What reloads.
     pub reloader: Arc<Reloader>,
+    /// How far the ledger is signed for, if somebody signs.
+    pub sealed: Option<SealedNow>,
     /// The tokens, one of which every request must carry.
     pub tokens: Arc<Tokens>,
     /// What AuthZEN questions may cost.
@@ -92,6 +95,11 @@ impl Admin {
 
     fn metrics(&self) -> String {
         let cache = self.sidecar.cache.counts();
+        let health = self.sidecar.recorder.ledger().health();
+        let sealed =
+            self.sealed.as_ref().map(|sealed| sealed.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let sealed = sealed.unwrap_or_default();
+        let failing = sealed.export_failures.len() + usize::from(sealed.failed.is_some());
         self.sidecar.metrics.encode(&Readings {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
@@ -99,13 +107,17 @@ impl Admin {
             verdicts_compiled: cache.compiled,
             verdicts_plain: cache.plain,
             verdict_mismatches: cache.mismatches,
-            ledger_is_writable: self.sidecar.recorder.ledger().health().writable,
+            ledger_is_writable: health.writable,
+            ledger_entries: health.last_seq,
             ledger_queue: u64::try_from(self.sidecar.recorder.ledger().queued()).unwrap_or(u64::MAX),
             requests_open: u64::try_from(self.sidecar.requests_open()).unwrap_or(u64::MAX),
             pool_busy: u64::try_from(self.sidecar.pool.busy()).unwrap_or(u64::MAX),
             pool_waiting: u64::try_from(self.sidecar.pool.waiting()).unwrap_or(u64::MAX),
             generation: self.sidecar.current.snapshot().generation,
             observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
+            checkpoint_entries: sealed.signed,
+            checkpoint_exported: sealed.exported.unwrap_or(0),
+            checkpoint_failing: u64::try_from(failing).unwrap_or(u64::MAX),
             is_ready: self.sidecar.readiness.is_ready(),
         })
     }
@@ -138,9 +150,25 @@ impl Admin {
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
             "tls": self.tls(),
-            "export": "none: entries are provable only against this host's own files",
+            "checkpoints": self.checkpoints(health.last_seq),
         })
         .to_string()
+    }
+
+    /// How much of the ledger is signed for, and how much of that is out of this host's reach.
+    fn checkpoints(&self, last_seq: u64) -> serde_json::Value {
+        let Some(sealed) = &self.sealed else {
+            return json!({"signed": null, "why": "[ledger.checkpoints] is not configured: entries are provable only against heads noted elsewhere"});
+        };
+        let sealed = sealed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        json!({
+            "signed": sealed.signed,
+            "exported": sealed.exported,
+            "exportedMs": sealed.exported_ms,
+            "unprovable": last_seq.saturating_sub(sealed.exported.unwrap_or(0)),
+            "failed": sealed.failed,
+            "exportFailures": sealed.export_failures,
+        })
     }
 
     fn bundle_origin(&self, provenance: &Provenance) -> serde_json::Value {

@@ -7,6 +7,8 @@ pub mod dictionary;
 pub mod item;
 pub mod collect;
 pub mod text;
+pub mod evidence;
+pub mod signed;
 pub mod draft;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::evidence::{self, AuditKeygenArgs, ProveArgs, VerifyProofArgs};
 use super::exit::Exit;
 use super::serve::runtime;
 use super::verify::{self, VerifyArgs};
@@ -34,8 +35,14 @@ pub struct AuditArgs {
 enum AuditCommand {
     /// Print the latest decisions, and with --follow what is added
     Tail(TailArgs),
-    /// Check that nobody changed the ledger, by its files alone
+    /// Check that nobody changed the ledger, by its files and public keys alone
     Verify(VerifyArgs),
+    /// Make proofs of one decision that need neither the ledger nor this program's word
+    Prove(ProveArgs),
+    /// Check such proofs by public keys alone, and print what they prove
+    VerifyProof(VerifyProofArgs),
+    /// Make the key that signs checkpoints
+    Keygen(AuditKeygenArgs),
 }
 
 /// Whose ledger it is.
@@ -111,10 +118,15 @@ pub fn run(args: &AuditArgs) -> Exit {
     let of = match &args.command {
         AuditCommand::Tail(args) => &args.state,
         AuditCommand::Verify(args) => &args.state,
+        AuditCommand::Prove(args) => &args.state,
+        AuditCommand::VerifyProof(args) => return evidence::verify_proof(args),
+        AuditCommand::Keygen(args) => return evidence::keygen(args),
     };
     let Some(state) = state(of) else { return Exit::Failure };
     match &args.command {
         AuditCommand::Verify(args) => verify::run(args, &state),
+        AuditCommand::Prove(args) => evidence::prove(args, &state),
+        AuditCommand::VerifyProof(_) | AuditCommand::Keygen(_) => Exit::Usage,
         AuditCommand::Tail(args) => runtime(async {
             match tail(args, &state).await {
                 Ok(exit) => exit,
@@ -278,14 +290,16 @@ impl Printer<'_> {
 /// Says why a ledger cannot be read.
 pub(super) fn failed(error: &LedgerError) -> Exit {
     render::failure(&describe(error));
-    match error {
-        LedgerError::Damaged { .. } => Exit::LedgerBroken,
-        _ => Exit::Failure,
-    }
+    exit_of(error)
+}
+
+/// How a command ends that met this error.
+pub(super) fn exit_of(error: &LedgerError) -> Exit {
+    if error.is_evidence() { Exit::LedgerBroken } else { Exit::Failure }
 }
 
 /// The error with its cause, in one line.
-fn describe(error: &LedgerError) -> String {
+pub(super) fn describe(error: &LedgerError) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -181,12 +181,20 @@ fn tour(address: SocketAddr, crm: SocketAddr, folder: &Path, keys: &Keys) -> Str
          curl -s -X POST -H 'Authorization: Bearer {rep}' -H 'Content-Type: application/json' -d '{{\"stage\":\"won\"}}' http://{address}/api/deals/42/move\n\
          curl -s -X POST -H 'Authorization: Bearer {rep}' -H 'Content-Type: application/json' -d '{{\"stage\":\"negotiation\"}}' http://{address}/api/deals/42/move\n\n\
          What the ledger says about all of it:\n\n\
-         cargo run --release -- audit tail --state {state}\n\n\
+         {program} audit tail --state {state}\n\n\
          Ctrl-C ends the demo.",
         rep = key("rep-east"),
+        program = program(),
         state = folder.join("state").display(),
     ));
     text
+}
+
+/// How this program is called from another terminal, wherever it lies.
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let path = path.and_then(|path| path.to_str().map(str::to_owned));
+    path.unwrap_or_else(|| "lockkeeper".to_owned())
 }
 
 const PEOPLE: &[(&str, &str)] = &[

@@ -2,6 +2,8 @@
 
 pub mod audit;
 mod verify;
+mod verify_text;
+mod evidence;
 pub mod exit;
 pub mod render;
 pub mod serve;

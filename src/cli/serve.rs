@@ -12,7 +12,7 @@ use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::ServiceConfig;
 use crate::config::service::observe::check_dates;
-use crate::ledger::error::LedgerError;
+use crate::service::checkpoints::CheckpointsError;
 use crate::service::load::{Loaded, load_from};
 use crate::service::start::{Running, StartError, start};
 use crate::service::supply::Supply;
@@ -98,7 +98,11 @@ pub fn start_failed(error: &StartError) -> Exit {
     }
     render::failure(&text);
     match error {
-        StartError::Ledger { source: LedgerError::Damaged { .. }, .. } => Exit::LedgerBroken,
+        StartError::Ledger { source, .. } | StartError::Checkpoints(CheckpointsError::Ledger(source))
+            if source.is_evidence() =>
+        {
+            Exit::LedgerBroken
+        }
         _ => Exit::Failure,
     }
 }
@@ -151,7 +155,15 @@ fn announce(running: &Running, config: &ServiceConfig) {
     if config.browsers.origins.is_empty() && profile.routes.iter().any(takes_cookies) {
         tracing::warn!("routes take cookies, and no page may write with one: set `origins` in [browsers]");
     }
-    tracing::warn!("no checkpoint export: the ledger is provable only against this host's own files");
+    match &config.ledger.checkpoints {
+        None => tracing::warn!(
+            "no checkpoints are signed: the ledger is provable only against heads that were noted elsewhere; see [ledger.checkpoints]"
+        ),
+        Some(checkpoints) if checkpoints.folder.is_none() && !checkpoints.stdout => tracing::warn!(
+            "checkpoints are signed and go nowhere: the ledger is provable only against this host's own files; set `folder` or `stdout` in [ledger.checkpoints]"
+        ),
+        Some(_) => {}
+    }
 }
 
 /// Waits until the process is told to stop; SIGHUP reloads.

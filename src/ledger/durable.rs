@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "edge: the ledger's file system")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -60,4 +60,33 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), LedgerError> {
     fs::rename(from, to).map_err(LedgerError::io("rename", from))?;
     to.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Puts a whole new file in the place of one; either the old or the new one is there after a crash.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+    if let Some(parent) = path.parent() {
+        make_folder(parent)?;
+    }
+    let unfinished = path.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(LedgerError::io("remove", &unfinished)(error))
+        }
+        _ => {
+            write_new(&unfinished, bytes)?;
+            rename(&unfinished, path)
+        }
+    }
+}
+
+/// The text of a small file; `None` where there is none.
+pub(super) fn read_text(path: &Path, bytes_max: usize) -> Result<Option<String>, LedgerError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(LedgerError::io("open", path))?,
+    };
+    let mut text = String::new();
+    let read = file.take(bytes_max as u64 + 1).read_to_string(&mut text);
+    read.map_err(LedgerError::io("read", path))?;
+    Ok(Some(text))
 }

@@ -58,6 +58,9 @@ pub struct Start {
     /// What is not enforced until a date, by the configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observe: Vec<ObserveGroup>,
+    /// The public keys that sign checkpoints, as `NAME+ID+BASE64`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// A group of routes that is not enforced until a date.

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::CheckpointError;
 use super::line::Flaw;
 
 /// Why the ledger could not be opened, written or read.
@@ -91,6 +92,44 @@ pub enum LedgerError {
         /// The sum of their sizes.
         bytes: usize,
     },
+    /// The ledger has fewer entries than a checkpoint was signed for.
+    #[error(
+        "the ledger has {found} entries, and the checkpoint in `{}` was signed for {signed}: those at its end are gone",
+        path.display()
+    )]
+    RolledBack {
+        /// The checkpoint.
+        path: PathBuf,
+        /// How many entries it stands for.
+        signed: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// The first entries are not those that a checkpoint was signed for.
+    #[error(
+        "the first {signed} entries are not those that the checkpoint in `{}` was signed for: some were changed, added or removed",
+        path.display()
+    )]
+    Rewritten {
+        /// The checkpoint.
+        path: PathBuf,
+        /// How many entries it stands for.
+        signed: u64,
+    },
+    /// The last checkpoint is none, or is that of another log.
+    #[error("`{}` is no checkpoint of this log: {why}", path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Why not.
+        why: CheckpointError,
+    },
+    /// A tile of the tree that a proof needs is not there.
+    #[error("the tile `{}` is missing: the service makes it, where [ledger.checkpoints] is configured", path.display())]
+    NoTile {
+        /// The full tile.
+        path: PathBuf,
+    },
     /// The system has no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -110,8 +149,17 @@ impl LedgerError {
             Self::Closed => "closed",
             Self::EntryTooLarge { .. } | Self::Encode { .. } => "entry-unfit",
             Self::Name { .. } | Self::RevisionTooLarge { .. } => "revision-unfit",
+            Self::RolledBack { .. } | Self::Rewritten { .. } => "ledger-rewritten",
+            Self::Checkpoint { .. } => "checkpoint-foreign",
+            Self::NoTile { .. } => "tile-missing",
             Self::Random(_) => "random-missing",
         }
+    }
+
+    /// Whether the files are not what was written.
+    #[must_use]
+    pub fn is_evidence(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::RolledBack { .. } | Self::Rewritten { .. })
     }
 
     /// A closure for `map_err` that adds what was attempted, and where.

@@ -238,14 +238,7 @@ fn source_key(path: &Path) -> Result<[u8; SOURCE_KEY_BYTES], LedgerError> {
 fn new_source_key(path: &Path) -> Result<[u8; SOURCE_KEY_BYTES], LedgerError> {
     let mut key = [0; SOURCE_KEY_BYTES];
     getrandom::fill(&mut key).map_err(LedgerError::Random)?;
-    let unfinished = path.with_extension("key.new");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(LedgerError::io("remove", &unfinished)(error));
-        }
-        _ => durable::write_new(&unfinished, &key)?,
-    }
-    durable::rename(&unfinished, path)?;
+    durable::replace(path, &key)?;
     Ok(key)
 }
 

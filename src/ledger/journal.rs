@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::error::{Fault, FaultStep, LedgerError};
 use super::folder::{Folder, SegmentFile, segment_name};
 use super::line::{self, Flaw, Place};
-use super::own::{FIELDS, Gap, Previous, SEGMENT, SegmentHead};
+use super::own::{FIELDS, GAP, Gap, Previous, SEGMENT, SegmentHead};
 use super::prepare::{OpenEffect, Prepared};
 use super::recover::{End, Scan};
 use super::split;
@@ -117,7 +117,7 @@ impl Journal {
                 segment.digest = scan.digest;
             }
         }
-        let gap = Prepared::own("gap", gap).map_err(Fault::at(FaultStep::Recover))?;
+        let gap = Prepared::own(GAP, gap).map_err(Fault::at(FaultStep::Recover))?;
         self.begin_segment(Some(&gap))
     }
 

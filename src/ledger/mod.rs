@@ -6,7 +6,7 @@
 //!
 //! Reading order: `entry` (what is said), `line` (how it is written), `append` (the handle that stages use),
 //! `writer` and `journal` (the one thread that writes), `recover` and `open` (what a start makes of the
-//! files), `tree` and `verify` (what one number says about all of them).
+//! files), `tree` and `verify` (what one number says about all of them), `checkpoint` and `seal` (who says so).
 
 pub mod counts;
 pub mod entry;
@@ -17,6 +17,7 @@ pub mod line;
 mod own;
 mod split;
 mod prepare;
+pub mod life;
 mod recover;
 mod folder;
 mod journal;
@@ -26,6 +27,13 @@ pub mod append;
 pub mod clock;
 pub mod read;
 pub mod tree;
+pub mod proof;
+pub mod note;
+pub mod checkpoint;
+mod tiles;
+mod tile_store;
+pub mod seal;
+pub mod evidence;
 pub mod verify;
 pub mod handles;
 pub mod revisions;

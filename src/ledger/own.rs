@@ -14,6 +14,10 @@ pub(super) const SEGMENT: &str = "segment";
 pub(super) const FIELDS: &str = "fields";
 /// The kind of a decision.
 pub(super) const DECISION: &str = "decision";
+/// The kind of a start.
+pub(super) const START: &str = "start";
+/// The kind of what could not be recorded.
+pub(super) const GAP: &str = "gap";
 /// The kind that closes a decision.
 pub(super) const OUTCOME: &str = "outcome";
 

@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use super::error::LedgerError;
 use super::folder;
-use super::line::{self, Flaw, Place};
+use super::line::{self, Flaw, Head, Place};
 use super::recover;
+use super::tree::Hash;
 
 /// One entry as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,20 +91,49 @@ impl Tail {
     /// Damage, a missing segment, a file that became shorter than what was read, or a file system that
     /// refuses. The place then stays where it is.
     pub fn next_available(&mut self) -> Result<Option<Line>, LedgerError> {
+        let found = self.next_as(|head, bytes| {
+            let value = serde_json::from_slice(bytes).map_err(|_| Flaw::Json)?;
+            Ok(Line { place: head.place, kind: head.kind.to_owned(), bytes: bytes.to_vec(), value })
+        })?;
+        Ok(found.map(|(_, line)| line))
+    }
+
+    /// Forgets what was read ahead of the last entry that was given out: it may have been cut since.
+    ///
+    /// # Errors
+    /// A file system that refuses.
+    pub fn forget_ahead(&mut self) -> Result<(), LedgerError> {
+        self.segment.as_mut().map_or(Ok(()), Segment::rewind)
+    }
+
+    /// The next entry as its number and its leaf of the tree, or `None` while there is none. What it says is not looked at.
+    ///
+    /// # Errors
+    /// As [`Tail::next_available`].
+    pub fn next_leaf(&mut self) -> Result<Option<(u64, Hash)>, LedgerError> {
+        let found = self.next_as(|_, bytes| Ok(Hash::leaf(bytes)))?;
+        Ok(found.map(|(place, leaf)| (place.seq, leaf)))
+    }
+
+    /// The next entry as `read` makes it of the line's head and bytes.
+    fn next_as<T>(
+        &mut self,
+        read: impl Fn(Head<'_>, &[u8]) -> Result<T, Flaw>,
+    ) -> Result<Option<(Place, T)>, LedgerError> {
         loop {
             if self.segment.is_none() && !self.enter()? {
                 return Ok(None);
             }
             let Some(segment) = &mut self.segment else { return Ok(None) };
-            let line = match segment.next_line()? {
+            let line = match segment.next_line(&read)? {
                 Some(line) => Some(line),
-                None => match self.next_segment()? {
+                None => match self.next_segment(&read)? {
                     Step::Line(line) => Some(line),
                     Step::Entered => None,
                     Step::End => return Ok(None),
                 },
             };
-            if let Some(line) = line.filter(|line| line.place.seq >= self.from_seq) {
+            if let Some(line) = line.filter(|(place, _)| place.seq >= self.from_seq) {
                 return Ok(Some(line));
             }
         }
@@ -122,12 +152,15 @@ impl Tail {
     }
 
     /// Goes on to the segment after the one that seems to be at its end.
-    fn next_segment(&mut self) -> Result<Step, LedgerError> {
+    fn next_segment<T>(
+        &mut self,
+        read: impl Fn(Head<'_>, &[u8]) -> Result<T, Flaw>,
+    ) -> Result<Step<T>, LedgerError> {
         let Some(segment) = &mut self.segment else { return Ok(Step::End) };
         let later = folder::segments(&self.folder)?.into_iter().find(|later| *later > segment.first_seq);
         let Some(later) = later else { return Ok(Step::End) };
         // Lines may have come since the last look, but no more will: its successor exists.
-        if let Some(line) = segment.next_line()? {
+        if let Some(line) = segment.next_line(read)? {
             return Ok(Step::Line(line));
         }
         if segment.bytes()? != segment.offset {
@@ -142,8 +175,8 @@ impl Tail {
 }
 
 /// What was found behind the end of a segment.
-enum Step {
-    Line(Line),
+enum Step<T> {
+    Line((Place, T)),
     Entered,
     End,
 }
@@ -156,10 +189,13 @@ impl Segment {
     }
 
     /// The next whole line; `None` where there is none yet.
-    fn next_line(&mut self) -> Result<Option<Line>, LedgerError> {
+    fn next_line<T>(
+        &mut self,
+        read: impl Fn(Head<'_>, &[u8]) -> Result<T, Flaw>,
+    ) -> Result<Option<(Place, T)>, LedgerError> {
         let mut bytes = Vec::new();
-        let read = recover::next_line(&mut self.reader, &mut bytes);
-        let found = match read.map_err(LedgerError::io("read", &self.path))? {
+        let next = recover::next_line(&mut self.reader, &mut bytes);
+        let found = match next.map_err(LedgerError::io("read", &self.path))? {
             Some(Ok(bytes)) => Some(bytes),
             Some(Err(Flaw::NoLineFeed)) | None => None,
             Some(Err(flaw)) => return Err(self.stay(flaw)),
@@ -171,18 +207,21 @@ impl Segment {
             }
             return Ok(None);
         };
-        let line = self.line(bytes).map_err(|flaw| self.stay(flaw))?;
-        self.offset += line.bytes.len() as u64 + 1;
+        let (place, line) = self.check(bytes, read).map_err(|flaw| self.stay(flaw))?;
+        self.offset += bytes.len() as u64 + 1;
         self.lines += 1;
-        self.last = Some(line.place);
-        Ok(Some(line))
+        self.last = Some(place);
+        Ok(Some((place, line)))
     }
 
-    fn line(&self, bytes: &[u8]) -> Result<Line, Flaw> {
+    fn check<T>(
+        &self,
+        bytes: &[u8],
+        read: impl Fn(Head<'_>, &[u8]) -> Result<T, Flaw>,
+    ) -> Result<(Place, T), Flaw> {
         let head = line::check(bytes)?;
         recover::follows(head.place, self.last, self.expected())?;
-        let value = serde_json::from_slice(bytes).map_err(|_| Flaw::Json)?;
-        Ok(Line { place: head.place, kind: head.kind.to_owned(), bytes: bytes.to_vec(), value })
+        Ok((head.place, read(head, bytes)?))
     }
 
     /// The number that the next line must have.

@@ -4,6 +4,7 @@
 //! Promises: no line with a changed byte is taken for intact; nothing before a later batch is taken for torn.
 //! Never writes, and never reads but from the reader it is given.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufRead, Read as _};
 
@@ -12,8 +13,9 @@ use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::Part;
+use super::life::Life;
 use super::line::{self, Flaw, Head, LINE_BYTES_MAX, LINE_MARK, Place};
-use super::own::{DECISION, FIELDS, OUTCOME, Previous, SEGMENT};
+use super::own::{DECISION, FIELDS, GAP, OUTCOME, Previous, SEGMENT, START};
 
 /// What one segment holds.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Scan {
     pub(super) open: BTreeSet<String>,
     /// Ids of field sets that the segment spells.
     pub(super) sets: HashSet<String>,
+    /// What the lines tell of the ledger's life.
+    pub(super) life: Life,
     /// The digest of the intact bytes so far.
     pub(super) digest: Sha256,
     /// What follows them.
@@ -104,6 +108,7 @@ impl Scan {
             previous: None,
             open: BTreeSet::new(),
             sets: HashSet::new(),
+            life: Life::default(),
             digest: Sha256::new(),
             end: End::Clean,
         }
@@ -139,7 +144,22 @@ impl Scan {
                 self.head_complete = part.is_none_or(|part| part.n == part.of);
             }
             FIELDS => self.sets.extend([parse::<FieldsFacts>(line)?.set]),
-            DECISION => self.open.extend([parse::<DecisionFacts>(line)?.id]),
+            DECISION => {
+                let DecisionFacts { id, bundle, directory } = parse(line)?;
+                self.open.insert(id);
+                self.life.serves(&bundle);
+                self.life.serves(&directory);
+            }
+            GAP => {
+                self.life.gaps += 1;
+                self.life.refused += parse::<GapFacts>(line)?.refused;
+            }
+            START => {
+                let StartFacts { keys } = parse(line)?;
+                // A ledger that nobody signs for names no keys, however often it starts.
+                let is_news = self.life.keys.last().map_or(&[][..], |(_, last)| last) != keys;
+                self.life.keys.extend(is_news.then_some((head.place.seq, keys)));
+            }
             OUTCOME => {
                 let OutcomeFacts { of, part } = parse(line)?;
                 if part.is_none_or(|part| part.n == part.of) {
@@ -190,8 +210,23 @@ struct FieldsFacts {
 }
 
 #[derive(Deserialize)]
-struct DecisionFacts {
+struct DecisionFacts<'a> {
     id: String,
+    #[serde(borrow, default)]
+    bundle: Cow<'a, str>,
+    #[serde(borrow, default)]
+    directory: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct GapFacts {
+    refused: u64,
+}
+
+#[derive(Deserialize)]
+struct StartFacts {
+    #[serde(default)]
+    keys: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -3,10 +3,13 @@
 mod golden;
 mod handles;
 mod line;
+mod note;
 mod open;
+mod proof;
 mod read;
 mod recover;
 mod revisions;
+mod seal;
 mod split;
 mod verify;
 mod writer;

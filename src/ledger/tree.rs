@@ -12,7 +12,7 @@ use crate::model::hex::hex;
 
 /// A SHA-256, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Hash([u8; 32]);
+pub struct Hash([u8; HASH_BYTES]);
 
 /// What stands for the first so many lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,12 @@ pub struct Tree {
 impl Tree {
     /// Adds a line.
     pub fn push(&mut self, line: &[u8]) {
-        let mut hash = Hash::of(&[LEAF, line]);
+        self.push_leaf(Hash::leaf(line));
+    }
+
+    /// Adds a line that is known by its leaf.
+    pub fn push_leaf(&mut self, leaf: Hash) {
+        let mut hash = leaf;
         // Each full subtree joins its neighbour of the same height.
         for _ in 0..self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
@@ -52,13 +57,36 @@ impl Tree {
 
     /// What stands for all lines so far.
     pub fn head(&self) -> TreeHead {
-        let mut peaks = self.peaks.iter().rev().copied();
-        let last = peaks.next().unwrap_or_else(|| Hash::of(&[]));
-        TreeHead { size: self.size, root: peaks.fold(last, |right, left| left.joined(right)) }
+        TreeHead { size: self.size, root: Hash::of_peaks(&self.peaks) }
     }
 }
 
 impl Hash {
+    /// The leaf of a line without its line feed.
+    #[must_use]
+    pub fn leaf(line: &[u8]) -> Self {
+        Self::of(&[LEAF, line])
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; HASH_BYTES] {
+        &self.0
+    }
+
+    /// The hash of these bytes, if they are 32.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The root over full subtrees, the largest first.
+    pub(super) fn of_peaks(peaks: &[Self]) -> Self {
+        let mut peaks = peaks.iter().rev().copied();
+        let last = peaks.next().unwrap_or_else(|| Self::of(&[]));
+        peaks.fold(last, |right, left| left.joined(right))
+    }
+
     fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         parts.iter().for_each(|part| digest.update(part));
@@ -66,7 +94,8 @@ impl Hash {
     }
 
     /// The node over this one and its right neighbour.
-    fn joined(self, right: Self) -> Self {
+    #[must_use]
+    pub fn joined(self, right: Self) -> Self {
         Self::of(&[NODE, &self.0, &right.0])
     }
 }
@@ -93,7 +122,7 @@ impl FromStr for TreeHead {
 
     fn from_str(text: &str) -> Result<Self, NotAHead> {
         let (size, digits) = text.split_once(':').ok_or(NotAHead)?;
-        let mut root = [0; 32];
+        let mut root = [0; HASH_BYTES];
         let is_whole = digits.len() == 2 * root.len() && !size.is_empty();
         // Numbers may have signs elsewhere.
         let is_plain = size.bytes().all(|byte| byte.is_ascii_digit())
@@ -109,6 +138,9 @@ impl FromStr for TreeHead {
         Ok(Self { size: size.parse().map_err(|_| NotAHead)?, root: Hash(root) })
     }
 }
+
+/// The bytes of a hash.
+pub const HASH_BYTES: usize = 32;
 
 /// What is hashed before a line.
 const LEAF: &[u8] = &[0];

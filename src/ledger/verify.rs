@@ -10,6 +10,7 @@ use sha2::Digest as _;
 
 use super::error::LedgerError;
 use super::folder;
+use super::life::Life;
 use super::line::Flaw;
 use super::own::Previous;
 use super::recover::{End, Scan};
@@ -27,6 +28,8 @@ pub struct Verified {
     pub bytes: u64,
     /// How many decisions have no outcome.
     pub open: usize,
+    /// What its lines tell of its own life.
+    pub life: Life,
     /// The bytes of a commit at the end that is under way, or was interrupted.
     pub unfinished_bytes: u64,
     /// What became of the heads that were noted earlier, in their order.
@@ -83,6 +86,8 @@ pub fn verify(
 struct Verifying<'h> {
     heads: &'h [TreeHead],
     noted: Vec<Noted>,
+    /// The heads that are still to be compared, by their places, those of the largest size first.
+    ahead: Vec<usize>,
     progress: &'h mut dyn FnMut(u64, u64),
     /// How many bytes there are to read.
     all: u64,
@@ -91,16 +96,22 @@ struct Verifying<'h> {
     previous: Option<Previous>,
     bytes: u64,
     open: usize,
+    life: Life,
     unfinished_bytes: u64,
 }
 
 impl<'h> Verifying<'h> {
     fn new(heads: &'h [TreeHead], progress: &'h mut dyn FnMut(u64, u64), all: u64) -> Self {
+        let size = |place: &usize| heads.get(*place).map_or(0, |head| head.size);
+        let mut ahead: Vec<usize> = (0..heads.len()).collect();
+        ahead.sort_by_key(|place| std::cmp::Reverse(size(place)));
         let mut verifying = Self {
             heads,
             progress,
             all,
             noted: vec![Noted::Cut; heads.len()],
+            ahead,
+            life: Life::default(),
             tree: Tree::default(),
             previous: None,
             bytes: 0,
@@ -124,9 +135,13 @@ impl<'h> Verifying<'h> {
 
     /// Compares the tree with the heads of its size.
     fn compare(&mut self) {
-        let size = self.tree.size();
-        for (head, noted) in self.heads.iter().zip(&mut self.noted).filter(|(head, _)| head.size == size) {
-            *noted = if self.tree.head() == *head { Noted::Kept } else { Noted::Changed };
+        while let Some(place) = self.ahead.last().copied() {
+            let Some(head) = self.heads.get(place).filter(|head| head.size == self.tree.size()) else {
+                return;
+            };
+            let became = if self.tree.head() == *head { Noted::Kept } else { Noted::Changed };
+            self.noted.get_mut(place).into_iter().for_each(|noted| *noted = became);
+            self.ahead.pop();
         }
     }
 
@@ -153,13 +168,14 @@ impl<'h> Verifying<'h> {
         if scan.head_complete {
             self.open = scan.open.len();
         }
+        self.life.join(scan.life);
         let sha256 = hex(&scan.digest.finalize());
         self.previous = Some(Previous { file: folder::segment_name(first_seq), bytes: scan.bytes, sha256 });
     }
 
     fn verified(self, segments: usize) -> Verified {
-        let Self { noted, bytes, open, unfinished_bytes, .. } = self;
-        Verified { head: self.tree.head(), segments, bytes, open, unfinished_bytes, noted }
+        let Self { noted, bytes, open, life, unfinished_bytes, .. } = self;
+        Verified { head: self.tree.head(), segments, bytes, open, life, unfinished_bytes, noted }
     }
 }
 

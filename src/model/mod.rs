@@ -13,4 +13,5 @@ pub mod decision;
 pub mod record;
 pub mod problem;
 pub mod hex;
+pub mod keys;
 pub mod seeded;

@@ -11,6 +11,8 @@ pub mod transport;
 pub mod tokens;
 pub mod start;
 pub mod entries;
+pub mod checkpoints;
+mod state;
 pub mod settle;
 pub mod vigil;
 pub mod reload;

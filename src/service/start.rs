@@ -12,9 +12,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::checkpoints::{CheckpointsError, SealedNow, Signing};
 use super::entries::{PARTS, policy_changes, revision, revision_of, vouch};
 use super::load::Loaded;
 use super::reload::Reloader;
+use super::state::{State, start_signing};
 use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
 use super::tokens::Tokens;
@@ -26,13 +28,11 @@ use crate::bundle::compile::Bundle;
 use crate::bundle::directory::Directory;
 use crate::config::author::Problems;
 use crate::config::service::observe;
-use crate::config::service::{AdminConfig, BrowsersConfig, LedgerConfig, LimitsConfig, ServiceConfig};
-use crate::ledger::append::{Ledger, LedgerOptions};
-use crate::ledger::clock;
+use crate::config::service::{AdminConfig, BrowsersConfig, LimitsConfig, ServiceConfig};
+use crate::ledger::append::Ledger;
 use crate::ledger::entry::revision::{RevisionOf, RevisionResult};
 use crate::ledger::entry::{Entry, ObserveGroup, Start};
 use crate::ledger::error::LedgerError;
-use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
 use crate::net::remote::RemoteError;
@@ -97,6 +97,9 @@ pub enum StartError {
     /// An issuer's keys can never be fetched.
     #[error("the keys of an issuer cannot be fetched: {0}")]
     Keys(#[from] RemoteError),
+    /// Checkpoints cannot be signed as configured.
+    #[error("checkpoints of the ledger cannot be signed: {0}")]
+    Checkpoints(#[from] CheckpointsError),
     /// A file with a token of the admin listener cannot be used.
     #[error("the tokens of the admin listener cannot be used: {0}")]
     Token(String),
@@ -122,6 +125,7 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     ledger: Ledger,
+    signing: Option<Signing>,
     health: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     exporting: Option<Exporting>,
 }
@@ -133,13 +137,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let tls = transport::listener_tls(&config, clock.now_ms()).map_err(StartError::Tls)?.map(Arc::new);
     let upstream = transport::upstream_options(&config);
     let upstream = Upstream::new(upstream, clock.now_ms()).map_err(StartError::Tls)?;
-    let ledger_error = |source| StartError::Ledger { path: config.ledger.path.clone(), source };
     let boot = clock.decision_id();
-    let options = ledger_options(&config.ledger, boot.clone());
-    let (ledger, recovery) = Ledger::open(options, clock::system()).map_err(ledger_error)?;
-    let handles = Handles::open(&config.ledger.path).map_err(ledger_error)?;
-    let revisions = Revisions::open(&config.ledger.path).map_err(ledger_error)?;
-
+    let State { ledger, recovery, checkpoints, handles, revisions } = State::open(&config, &boot)?;
     let Bound { callers: listener, admin, health } = bind_all(&config).await?;
     let own_certificate = tls.clone().map(|tls| tls as Arc<dyn Renew>);
     let renewed = own_certificate.into_iter().chain([upstream.renewed()]).collect();
@@ -168,7 +167,10 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let supply = Arc::new(loaded.supply);
     keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
     let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
-    record_start(&sidecar, &boot, &listens.to_string()).await?;
+    let keys = checkpoints.as_ref().map(|checkpoints| checkpoints.keys.clone()).unwrap_or_default();
+    record_start(&sidecar, &boot, &listens.to_string(), keys).await?;
+    let signing = start_signing(checkpoints, &ledger, &sidecar.clock)?;
+    let sealed = signing.as_ref().map(|signing| Arc::clone(&signing.now));
 
     let (shutdown, is_over) = watch::channel(false);
     let door = transport::door_options(&config, tls);
@@ -182,7 +184,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
     tasks.push(tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))));
     tasks.push(tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))));
-    tasks.extend(admin.map(|admin| serve_admin(admin, &sidecar, &reloader, is_over)));
+    tasks.extend(admin.map(|admin| serve_admin(admin, &sidecar, &reloader, sealed, is_over)));
     let health = health.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
@@ -196,6 +198,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         shutdown,
         tasks,
         ledger,
+        signing,
         health,
         exporting,
     })
@@ -205,10 +208,11 @@ fn serve_admin(
     (listener, tokens, authzen): AdminListener,
     sidecar: &Arc<Sidecar>,
     reloader: &Arc<Reloader>,
+    sealed: Option<SealedNow>,
     is_over: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let admin =
-        admin::Admin { sidecar: Arc::clone(sidecar), reloader: Arc::clone(reloader), tokens, authzen };
+    let (sidecar, reloader) = (Arc::clone(sidecar), Arc::clone(reloader));
+    let admin = admin::Admin { sidecar, reloader, sealed, tokens, authzen };
     tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over)))
 }
 
@@ -225,14 +229,6 @@ fn keepers(
         tokio::spawn(fetching(supply, Arc::clone(reloader), over(is_over.clone()))),
         tokio::spawn(flush_recorder(Arc::clone(sidecar), over(is_over.clone()))),
     ]
-}
-
-fn ledger_options(config: &LedgerConfig, boot: String) -> LedgerOptions {
-    let mut options = LedgerOptions::new(&config.path, boot);
-    options.segment_bytes_max = config.segment_bytes_max;
-    options.queue_entries_max = config.queue_entries_max;
-    options.write_timeout_ms = config.write_timeout_ms;
-    options
 }
 
 impl Running {
@@ -252,6 +248,9 @@ impl Running {
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
         let closed = self.ledger.close().await;
+        if let (Some(signing), Ok(last_seq)) = (self.signing, &closed) {
+            signing.end(*last_seq).await;
+        }
         // After the ledger: a collector that hangs must not cost it its end.
         if let Some(exporting) = self.exporting {
             exporting.stop().await;
@@ -338,7 +337,12 @@ pub fn keep(
     supply.accept(revisions, bundle)
 }
 
-async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<(), StartError> {
+async fn record_start(
+    sidecar: &Sidecar,
+    boot: &str,
+    listens: &str,
+    keys: Vec<String>,
+) -> Result<(), StartError> {
     let serving = sidecar.current.serving();
     let snapshot = &serving.snapshot;
     let record = |entry| async { sidecar.recorder.append(entry).await };
@@ -351,6 +355,7 @@ async fn record_start(sidecar: &Sidecar, boot: &str, listens: &str) -> Result<()
         directory: snapshot.directory.revision.clone(),
         listen: listens.to_owned(),
         observe: sidecar.observing.open(sidecar.clock.now_ms()).map(to_entry).collect(),
+        keys,
     };
     record(Entry::Start(start)).await.map_err(failed)?;
     for what in PARTS {

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::readings::{Gauges, Readings};
 use crate::model::reason::Reason;
 
 /// The labels of a finished request.
@@ -77,23 +78,6 @@ struct Traffic {
     observe_until: Family<GroupLabels, Gauge>,
 }
 
-/// What is set anew for each scrape.
-struct Gauges {
-    cache_hits: Gauge,
-    verdicts_compiled: Gauge,
-    verdicts_plain: Gauge,
-    verdict_mismatches: Gauge,
-    cache_misses: Gauge,
-    cache_bypasses: Gauge,
-    ledger_writable: Gauge,
-    ledger_queue: Gauge,
-    requests_open: Gauge,
-    pool_busy: Gauge,
-    pool_waiting: Gauge,
-    generation: Gauge,
-    ready: Gauge,
-}
-
 /// A request that ended.
 #[derive(Default)]
 pub struct Finished<'a> {
@@ -109,39 +93,6 @@ pub struct Finished<'a> {
     pub records_hidden: usize,
     /// From the head until the answer was ready to leave.
     pub duration: Duration,
-}
-
-/// What is read at the moment of a scrape.
-#[derive(Default)]
-pub struct Readings {
-    /// Verdicts found in the cache.
-    pub cache_hits: u64,
-    /// Verdicts made and kept.
-    pub cache_misses: u64,
-    /// Verdicts made and not kept.
-    pub cache_bypasses: u64,
-    /// Verdicts of programs.
-    pub verdicts_compiled: u64,
-    /// Verdicts of plain Cedar.
-    pub verdicts_plain: u64,
-    /// Verdicts of programs that plain Cedar did not confirm.
-    pub verdict_mismatches: u64,
-    /// Whether the ledger takes entries.
-    pub ledger_is_writable: bool,
-    /// Entries that wait to be written.
-    pub ledger_queue: u64,
-    /// Requests under way.
-    pub requests_open: u64,
-    /// Large bodies that are worked on.
-    pub pool_busy: u64,
-    /// Large bodies that wait for that.
-    pub pool_waiting: u64,
-    /// The generation that serves.
-    pub generation: u64,
-    /// Seconds until each group of `[[observe]]` is enforced; 0 from then on.
-    pub observe_until: Vec<(String, i64)>,
-    /// Whether every condition of readiness holds.
-    pub is_ready: bool,
 }
 
 /// What a reload came to.
@@ -291,42 +242,7 @@ impl Traffic {
     }
 }
 
-impl Gauges {
-    fn add_to(r: &mut Registry) -> Self {
-        Self {
-            cache_hits: add(r, "verdict_cache_hits", "Verdicts found in the cache", Gauge::default()),
-            cache_misses: add(r, "verdict_cache_misses", "Verdicts made and kept", Gauge::default()),
-            cache_bypasses: add(
-                r,
-                "verdict_cache_bypasses",
-                "Verdicts made and not kept, since a policy reads what cannot be kept",
-                Gauge::default(),
-            ),
-            verdicts_compiled: add(r, "verdicts_compiled", "Verdicts that programs gave", Gauge::default()),
-            verdicts_plain: add(
-                r,
-                "verdicts_plain",
-                "Verdicts that plain Cedar gave because there is no program for them",
-                Gauge::default(),
-            ),
-            verdict_mismatches: add(
-                r,
-                "verdict_mismatches",
-                "Verdicts of programs that plain Cedar did not confirm",
-                Gauge::default(),
-            ),
-            ledger_writable: add(r, "ledger_writable", "1 if the ledger takes entries", Gauge::default()),
-            ledger_queue: add(r, "ledger_queue_entries", "Entries that wait to be written", Gauge::default()),
-            requests_open: add(r, "requests_open", "Requests under way", Gauge::default()),
-            pool_busy: add(r, "pool_busy", "Large bodies that are worked on", Gauge::default()),
-            pool_waiting: add(r, "pool_waiting", "Large bodies that wait for that", Gauge::default()),
-            generation: add(r, "generation", "Counts up with every reload", Gauge::default()),
-            ready: add(r, "ready", "1 if every condition of readiness holds", Gauge::default()),
-        }
-    }
-}
-
-fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+pub(super) fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
 }
@@ -432,20 +348,7 @@ impl Metrics {
 
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
-        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-        set(&self.read.cache_hits, readings.cache_hits);
-        set(&self.read.cache_misses, readings.cache_misses);
-        set(&self.read.cache_bypasses, readings.cache_bypasses);
-        set(&self.read.verdicts_compiled, readings.verdicts_compiled);
-        set(&self.read.verdicts_plain, readings.verdicts_plain);
-        set(&self.read.verdict_mismatches, readings.verdict_mismatches);
-        set(&self.read.generation, readings.generation);
-        set(&self.read.ledger_queue, readings.ledger_queue);
-        set(&self.read.requests_open, readings.requests_open);
-        set(&self.read.pool_busy, readings.pool_busy);
-        set(&self.read.pool_waiting, readings.pool_waiting);
-        self.read.ledger_writable.set(i64::from(readings.ledger_is_writable));
-        self.read.ready.set(i64::from(readings.is_ready));
+        self.read.set(readings);
         for (group, seconds) in &readings.observe_until {
             self.traffic.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
         }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod stopwatch;
 pub mod readiness;
 pub mod metrics;
+pub mod readings;
 pub mod trace;
 pub mod watch;
 pub mod log;

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::NOW_MS;
-use crate::bundle::archive::keys::{KeyId, PublicKey, SigningKey};
 use crate::bundle::archive::manifest::{Manifest, Statement};
 use crate::bundle::archive::provenance::Papers;
 use crate::bundle::archive::signature::{self, Signature};
 use crate::bundle::archive::{Parts, put_together};
 use crate::bundle::revision;
 use crate::cli::demo::FILES;
+use crate::model::keys::{KeyId, PublicKey, SigningKey};
 
 /// Somebody who signs bundles.
 pub struct Signer(SigningKey);

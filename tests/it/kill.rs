@@ -10,6 +10,7 @@ use lockkeeper::testkit::folder::{Options, TestFolder};
 use lockkeeper::testkit::ledger::Entries;
 use tokio::time::timeout;
 
+use super::checkpoints::{all_hold, exported, signing};
 use super::program::Program;
 use super::scaled;
 
@@ -19,7 +20,7 @@ const ROUNDS: usize = 12;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_sidecar_answered_nothing_that_it_did_not_record() {
     let crm = TestCrm::start().await;
-    let folder = TestFolder::new(Options::default(), crm.address);
+    let folder = TestFolder::new(signing(Options::default()), crm.address);
     let (mut answered, rounds) = (BTreeSet::new(), scaled(ROUNDS));
     for round in 0..rounds {
         let mut program = Program::start(&folder).await;
@@ -32,6 +33,9 @@ async fn a_killed_sidecar_answered_nothing_that_it_did_not_record() {
     let program = Program::start(&folder).await;
     drop(program);
     let entries = Entries::read(&folder.state());
+    // Whatever was signed before a kill, the ledger still begins with it.
+    let checkpoints = exported(&folder);
+    all_hold(&folder.state(), &checkpoints);
     let ids = |kind: &str, member: &str| -> Vec<String> {
         let named = |entry: &&serde_json::Value| entry[member].as_str().map(str::to_owned);
         entries.of_kind(kind).iter().filter_map(named).collect()
@@ -45,9 +49,10 @@ async fn a_killed_sidecar_answered_nothing_that_it_did_not_record() {
     assert!(writes.count() <= decided.len());
     assert!(answered.len() > rounds * 10, "{}", answered.len());
     println!(
-        "| the program killed by SIGKILL under writes | {rounds} times | {} answers, each with its decision; {} decisions, none open | ",
+        "| the program killed by SIGKILL under writes | {rounds} times | {} answers, each with its decision; {} decisions, none open; {} checkpoints hold | ",
         answered.len(),
-        decided.len()
+        decided.len(),
+        checkpoints.len()
     );
 }
 

@@ -37,6 +37,7 @@ mod conditional;
 mod pool;
 mod framing;
 mod certificates;
+mod checkpoints;
 mod tokens;
 mod tls;
 mod http2;

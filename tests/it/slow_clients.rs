@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use lockkeeper::demo::crm::faults::Fault;
 use lockkeeper::model::reason::Reason;
-use lockkeeper::telemetry::metrics::Readings;
+use lockkeeper::telemetry::readings::Readings;
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::{Caller, TestReply, read_to_end};
 use lockkeeper::testkit::folder::{Options, TestFolder};

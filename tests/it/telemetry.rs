@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockkeeper::telemetry::metrics::Readings;
+use lockkeeper::telemetry::readings::Readings;
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::Caller;
 

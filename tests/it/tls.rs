@@ -3,7 +3,7 @@
 use lockkeeper::model::reason::Reason;
 use lockkeeper::service::start::start;
 use lockkeeper::telemetry::clock::Clock;
-use lockkeeper::telemetry::metrics::Readings;
+use lockkeeper::telemetry::readings::Readings;
 use lockkeeper::testkit::client::{Caller, TestReply, read_to_end};
 use lockkeeper::testkit::folder::{Options, TestFolder};
 use lockkeeper::testkit::{NOW_MS, TestCrm, TestSidecar};

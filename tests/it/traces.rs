@@ -1,7 +1,7 @@
 //! Traces: spans reach a collector with the right parents and without anything of a record; a collector that is down
 //! costs nobody anything.
 
-use lockkeeper::telemetry::metrics::Readings;
+use lockkeeper::telemetry::readings::Readings;
 use lockkeeper::testkit::folder::Options;
 use lockkeeper::testkit::ledger::Entries;
 use lockkeeper::testkit::{CRM_KEY, TestSidecar};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::CommandFactory;
 use lockkeeper::cli::Cli;
 use lockkeeper::model::reason::{Class, Fault, Reason};
-use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, Readings, ReloadResult};
+use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, ReloadResult};
+use lockkeeper::telemetry::readings::Readings;
 
 use super::{none, tree};
 

@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads a file of at most so many bytes.
 pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
@@ -31,6 +31,17 @@ pub fn read_private(path: &Path) -> io::Result<String> {
     }
     let content = read(path, KEY_BYTES_MAX)?;
     String::from_utf8(content).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
+}
+
+/// The files of a folder, by name; folders in it are left out.
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        files.extend(path.is_file().then_some(path));
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Writes a new file that only its owner can read.

@@ -6,7 +6,6 @@
 
 pub mod pack;
 pub mod manifest;
-pub mod keys;
 pub mod signature;
 pub mod trust;
 pub mod provenance;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::keys::KeyId;
 use super::manifest::{Manifest, UNSIGNED};
+use crate::model::keys::KeyId;
 
 /// Where a bundle comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
-use super::keys::{KeyError, KeyId, PublicKey, SigningKey, TrustedKeys, read_public_keys};
 use super::manifest::{ManifestError, Statement};
 use super::signature::{self, Signature};
 use super::trust::{Floor, Revoked};
 use super::*;
 use crate::bundle::revision;
+use crate::model::keys::{KeyError, KeyId, PublicKey, SigningKey, TrustedKeys, read_public_keys};
 
 const NOW_MS: i64 = 1_800_000_000_000;
 const DAY_MS: i64 = 86_400_000;

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::{KeyId, TrustedKeys};
 use super::manifest::{Manifest, ManifestError};
 use super::pack::ArchiveError;
 use super::provenance::Papers;
 use super::signature::{self, SignatureError};
+use crate::model::keys::{KeyId, TrustedKeys};
 
 /// What an archive is judged by.
 pub struct Trust<'a> {

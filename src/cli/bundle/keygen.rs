@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{Failed, cannot};
 use crate::bundle::archive::disk;
-use crate::bundle::archive::keys::SigningKey;
 use crate::cli::exit::Exit;
 use crate::cli::render;
+use crate::model::keys::SigningKey;
 
 /// The arguments.
 #[derive(Args)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::archive::keys::{self, KeyError, KeyId, PublicKey, TrustedKeys};
 use crate::bundle::archive::trust::{Revoked, Strictness};
 use crate::config::reader::{Table, Text};
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
+use crate::model::keys::{self, KeyError, KeyId, PublicKey, TrustedKeys};
 use crate::net::remote::{DocumentUrl, RemoteOptions};
 
 /// The bundle.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::checkpoints::{self, CheckpointsConfig};
 use crate::config::reader::Table;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 
@@ -16,6 +17,8 @@ pub struct LedgerConfig {
     pub queue_entries_max: usize,
     /// Milliseconds for an entry to become durable.
     pub write_timeout_ms: u64,
+    /// Who signs for it, if somebody does.
+    pub checkpoints: Option<CheckpointsConfig>,
 }
 
 /// Reads the section.
@@ -27,6 +30,7 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
         segment_bytes_max: settings.integer(&SEGMENT_BYTES),
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
+        checkpoints: checkpoints::read(settings.table(), folder).flatten(),
     };
     settings.finish();
     path.map(|_| config)
@@ -38,7 +42,7 @@ pub const SECTION: Section = Section {
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
     keys: &[&PATH, &SEGMENT_BYTES, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS],
-    inner: &[],
+    inner: &["checkpoints"],
 };
 const PATH: Key = Key::required(
     "path",

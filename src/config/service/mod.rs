@@ -9,6 +9,7 @@ mod identity;
 mod sources;
 pub mod bundle;
 mod ledger;
+mod checkpoints;
 pub mod observe;
 mod limits;
 mod browsers;
@@ -25,6 +26,7 @@ use super::settings::Section;
 pub use admin::AdminConfig;
 pub use browsers::BrowsersConfig;
 pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
+pub use checkpoints::CheckpointsConfig;
 pub use http2::Http2Config;
 pub use identity::{
     Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
@@ -137,6 +139,7 @@ pub const SECTIONS: &[&Section] = &[
     &bundle::SIGNING,
     &observe::SECTION,
     &ledger::SECTION,
+    &checkpoints::SECTION,
     &browsers::SECTION,
     &limits::SECTION,
     &log::SECTION,

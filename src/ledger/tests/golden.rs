@@ -157,6 +157,7 @@ fn the_service() {
             directory: "h2".into(),
             listen: "127.0.0.1:8080".into(),
             observe: Vec::new(),
+            keys: Vec::new(),
         }),
         r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"127.0.0.1:8080""#,
     );
@@ -231,8 +232,9 @@ fn what_is_observed() {
                 routes: vec!["*".into()],
                 until: "2026-12-01T00:00:00Z".into(),
             }],
+            keys: vec!["crm/ledger+00000000+AQ".into()],
         }),
-        r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"l","observe":[{"name":"all","routes":["*"],"until":"2026-12-01T00:00:00Z"}]"#,
+        r#","version":"0.1.0","boot":"b","bundle":"h1","directory":"h2","listen":"l","observe":[{"name":"all","routes":["*"],"until":"2026-12-01T00:00:00Z"}],"keys":["crm/ledger+00000000+AQ"]"#,
     );
     let Entry::Outcome(closed) = outcome("d1") else { return };
     check_entry(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::ledger::append::LedgerOptions;
 use crate::ledger::error::LedgerError;
 use crate::ledger::folder::{plain, segment_name, segments};
+use crate::ledger::life::Life;
 use crate::ledger::line::Flaw;
 use crate::ledger::open;
 use crate::ledger::tests::{Standing, all, decided, options, outcome};
@@ -89,6 +90,7 @@ fn a_ledger_as_it_was_written() {
         segments: files(dir.path()).len(),
         bytes,
         open: 1,
+        life: Life { revisions: ["b1", "d1"].map(str::to_owned).into(), ..Life::default() },
         unfinished_bytes: 0,
         noted: vec![Noted::Kept; heads.len()],
     };
@@ -192,4 +194,23 @@ fn segments_that_are_gone_are_found() {
     assert_eq!(without(0), Err(Flaw::Missing));
     assert!(matches!(without(1), Err(Flaw::Sequence { .. })));
     assert_eq!(without(files.len() - 1), Ok(Noted::Cut));
+}
+
+/// Heads come in any order, some of them twice.
+#[test]
+fn heads_are_compared_whatever_their_order() {
+    let dir = ledger();
+    let (mut tree, mut heads) = (Tree::default(), Vec::new());
+    for line in all(dir.path()) {
+        tree.push(&line.bytes);
+        heads.push(tree.head());
+    }
+    let size = tree.size();
+    let later = TreeHead { size: size + 1, ..heads[0] };
+    let other = TreeHead { size: 2, ..heads[0] };
+    let given =
+        [heads[3], later, heads[0], other, heads[3], heads[1], TreeHead { size: u64::MAX, ..heads[0] }];
+    let expected =
+        [Noted::Kept, Noted::Cut, Noted::Kept, Noted::Changed, Noted::Kept, Noted::Kept, Noted::Cut];
+    assert_eq!(verified(dir.path(), &given).unwrap().noted, expected);
 }

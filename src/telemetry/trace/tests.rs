@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 use super::request::{Ended, SPANS_MAX};
 use super::*;
-use crate::telemetry::metrics::Readings;
+use crate::telemetry::readings::Readings;
 
 const DECISION: &str = "019a8f3c-0000-7000-8000-0000000003e7";
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";

@@ -1,4 +1,4 @@
-//! Ed25519 keys of people who sign bundles: read from PEM or base64, named by a hash of themselves.
+//! Ed25519 keys that sign bundles and checkpoints: read from PEM or base64, named by a hash of themselves.
 //!
 //! Promises: a key that cannot be read is an error with its place in the list, never left out. Never holds a private key
 //! longer than a signature needs.
@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::{PemObject, SectionKind};
+use sha2::{Digest as _, Sha256};
 
-use crate::bundle::revision;
+use super::hex::hex;
 
 /// A public key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,12 +85,22 @@ impl PublicKey {
 
     /// The key's name.
     pub fn id(&self) -> KeyId {
-        KeyId(revision::hash(&self.0).chars().take(KEY_ID_DIGITS).collect())
+        KeyId(hex(&Sha256::digest(self.0)).chars().take(KEY_ID_DIGITS).collect())
+    }
+
+    /// The key of these bytes, if they are 32.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 
     /// Its 32 bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is this key's signature over the message (RFC 8032).
+    pub fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
 
     /// As PEM.

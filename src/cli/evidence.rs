@@ -1,0 +1,163 @@
+//! `lockkeeper audit prove`, `verify-proof` and `keygen`: evidence that needs neither the ledger nor us.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::audit::{StateArgs, failed, has_ledger};
+use super::exit::Exit;
+use super::render;
+use crate::audit::evidence::{self, Entries};
+use crate::bundle::archive::disk;
+use crate::ledger::error::LedgerError;
+use crate::ledger::evidence::{EVIDENCE_BYTES_MAX, Evidence, Prover};
+use crate::ledger::note::{KeyName, Signer, VerifierKey};
+use crate::model::keys::SigningKey;
+
+/// The arguments of `prove`.
+#[derive(Args)]
+pub struct ProveArgs {
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// The decision, as the caller got it in `Lockkeeper-Decision`
+    #[arg(value_name = "DECISION_ID")]
+    id: String,
+    /// The folder that proofs are put into, made if it is missing
+    #[arg(long, short, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// The arguments of `verify-proof`.
+#[derive(Args)]
+pub struct VerifyProofArgs {
+    /// A public key of the log, as `keygen` printed it; may be repeated
+    #[arg(long, value_name = "NAME+ID+BASE64", required = true)]
+    key: Vec<VerifierKey>,
+    /// The proofs
+    #[arg(value_name = "FILE", required = true)]
+    proofs: Vec<PathBuf>,
+}
+
+/// The arguments of `keygen`.
+#[derive(Args)]
+pub struct AuditKeygenArgs {
+    /// The name of the ledger, as `origin` in [ledger.checkpoints]
+    #[arg(long, value_name = "NAME")]
+    origin: String,
+    /// The new file for the private key
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Runs `prove`.
+pub fn prove(args: &ProveArgs, state: &Path) -> Exit {
+    match proved(args, state) {
+        Ok(exit) => exit,
+        Err(error) => failed(&error),
+    }
+}
+
+fn proved(args: &ProveArgs, state: &Path) -> Result<Exit, LedgerError> {
+    if !has_ledger(state)? {
+        return Ok(Exit::Failure);
+    }
+    let Some(prover) = Prover::open(state)? else {
+        render::failure(
+            &"there is no checkpoint: proofs need a service with [ledger.checkpoints], which signs them",
+        );
+        return Ok(Exit::Failure);
+    };
+    let Entries { lines, is_closed } = evidence::entries_of(state, &args.id)?;
+    if lines.is_empty() {
+        render::failure(&format!("no decision `{}` is in this ledger", args.id));
+        return Ok(Exit::Failure);
+    }
+    if let Err(error) = disk::make_folder(&args.out) {
+        return Ok(unusable("make", &args.out, &error));
+    }
+    let (all, mut early) = (lines.len(), 0);
+    for (seq, line) in lines {
+        let Some(evidence) = prover.prove(seq, &line)? else {
+            early += 1;
+            continue;
+        };
+        let path = args.out.join(format!("{seq:020}.tlog-proof"));
+        if let Err(error) = disk::replace(&path, evidence.to_string().as_bytes(), disk::Readers::Owner) {
+            return Ok(unusable("write", &path, &error));
+        }
+        render::line(path.display().to_string());
+    }
+    if !is_closed {
+        render::message("the decision has no outcome yet: prove it again when it has");
+    }
+    if early > 0 {
+        let of = render::count_of(all, "entry", "entries");
+        render::failure(&format!(
+            "{early} of {of} are younger than the last checkpoint, which is for {} entries: try again in a moment",
+            prover.size()
+        ));
+        return Ok(Exit::Undetermined);
+    }
+    Ok(Exit::Success)
+}
+
+/// Runs `verify-proof`: prints the line that each proof proves.
+pub fn verify_proof(args: &VerifyProofArgs) -> Exit {
+    let mut exit = Exit::Success;
+    for path in &args.proofs {
+        match checked(path, &args.key) {
+            Ok((line, told)) => {
+                render::line(line);
+                render::message(format!("{}: {told}", path.display()));
+            }
+            Err(why) => {
+                render::failure(&format!("`{}`: {why}", path.display()));
+                exit = Exit::LedgerBroken;
+            }
+        }
+    }
+    exit
+}
+
+fn checked(path: &Path, keys: &[VerifierKey]) -> Result<(String, String), String> {
+    let bytes =
+        disk::read(path, EVIDENCE_BYTES_MAX).map_err(|error| format!("it cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
+    let evidence: Evidence = text.parse().map_err(|error| format!("{error}"))?;
+    let checkpoint = evidence.check(keys).map_err(|error| error.to_string())?;
+    let line = String::from_utf8(evidence.line).map_err(|_| "the entry is not text".to_owned())?;
+    let (seq, head) = (evidence.index + 1, checkpoint.head);
+    Ok((line, format!("entry {seq} is in the ledger of `{}` with head {head}", checkpoint.origin)))
+}
+
+/// Runs `keygen`.
+pub fn keygen(args: &AuditKeygenArgs) -> Exit {
+    match made(args) {
+        Ok(key) => {
+            render::line(key.to_string());
+            render::message(
+                "the line above is the public key: keep it where the auditors are, out of this host's reach",
+            );
+            Exit::Success
+        }
+        Err(why) => {
+            render::failure(&why);
+            Exit::Failure
+        }
+    }
+}
+
+fn made(args: &AuditKeygenArgs) -> Result<VerifierKey, String> {
+    let name = KeyName::parse(&args.origin).map_err(|error| error.to_string())?;
+    let private = SigningKey::generate().map_err(|error| error.to_string())?;
+    let key = SigningKey::parse(&private).map_err(|error| error.to_string())?;
+    let signer = Signer::new(name, key).ok_or("the key has no public half")?;
+    disk::write_private(&args.out, private.as_bytes())
+        .map_err(|error| format!("cannot write `{}`: {error}", args.out.display()))?;
+    Ok(signer.verifier().clone())
+}
+
+fn unusable(what: &str, path: &Path, error: &std::io::Error) -> Exit {
+    render::failure(&format!("cannot {what} `{}`: {error}", path.display()));
+    Exit::Failure
+}

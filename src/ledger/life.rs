@@ -1,0 +1,35 @@
+//! What a ledger's lines tell of its own life: what it could not record, what decided, and who signs for it.
+//!
+//! Promises: grows with the number of revisions and keys, not of entries. Never judges any of it.
+
+use std::collections::BTreeSet;
+
+/// What a ledger's lines tell of its own life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// How often it could not be written for a while.
+    pub gaps: u64,
+    /// How many entries were not recorded in that time.
+    pub refused: u64,
+    /// The bundles and directories that decided, by hash.
+    pub revisions: BTreeSet<String>,
+    /// The public keys that each start said would sign checkpoints, with the number of its entry.
+    pub keys: Vec<(u64, Vec<String>)>,
+}
+
+impl Life {
+    /// A bundle or a directory decided.
+    pub(super) fn serves(&mut self, hash: &str) {
+        if !hash.is_empty() && !self.revisions.contains(hash) {
+            self.revisions.insert(hash.to_owned());
+        }
+    }
+
+    /// Goes on with what a later segment tells.
+    pub(super) fn join(&mut self, later: Self) {
+        self.gaps += later.gaps;
+        self.refused += later.refused;
+        self.revisions.extend(later.revisions);
+        self.keys.extend(later.keys);
+    }
+}

@@ -1,0 +1,158 @@
+//! Seals the ledger: follows what is durable, keeps the tree's tiles, and signs a checkpoint over them.
+//!
+//! Promises: a checkpoint stands for durable lines only, and is itself durable before it is given out; no two that were signed here
+//! contradict each other, over any number of starts: a ledger that is not the one of the last checkpoint is an error. Never writes
+//! to the ledger.
+
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::{self, CheckpointError};
+use super::durable;
+use super::error::LedgerError;
+use super::line::Flaw;
+use super::note::{KeyName, Signer, VerifierKey};
+use super::read::Tail;
+use super::tile_store::TileStore;
+use super::tiles::{Tile, TileTree};
+use super::tree::TreeHead;
+
+/// Follows a ledger and signs for it.
+pub struct Sealer {
+    state: PathBuf,
+    origin: KeyName,
+    signers: Vec<Signer>,
+    store: TileStore,
+    tree: TileTree,
+    tail: Tail,
+    /// Full tiles that are in no file yet.
+    full: Vec<Tile>,
+    /// What the last checkpoint stands for.
+    signed: Option<TreeHead>,
+}
+
+impl Sealer {
+    /// Takes up the tree where the last checkpoint left it, and checks that the ledger begins with what that was signed for. Reads at
+    /// most the last tile's entries, or all where tiles are missing. To be called before anything is recovered: it only reads the
+    /// ledger, and a ledger that was cut must not grow again.
+    ///
+    /// # Errors
+    /// [`LedgerError::RolledBack`], [`LedgerError::Rewritten`], [`LedgerError::Checkpoint`]; damage; a file system that refuses.
+    pub fn open(state: &Path, origin: KeyName, signers: Vec<Signer>) -> Result<Self, LedgerError> {
+        let store = TileStore::new(folder(state));
+        let signed = last(state, &origin)?;
+        let size = signed.map_or(0, |head| head.size);
+        let (tree, tail) = (TileTree::default(), Tail::new(state, 0));
+        let (state, full) = (state.to_path_buf(), Vec::new());
+        let mut sealer = Self { state, origin, signers, store, tree, tail, full, signed: None };
+        let from_tiles = sealer.store.edge(size).filter(|tree| tree.size() > 0);
+        if let Some(tree) = from_tiles {
+            sealer.start_at(tree);
+            sealer.take_up(size)?;
+        }
+        if signed.is_some_and(|signed| signed != sealer.tree.head()) {
+            // Tiles are not synced: after a crash of the machine they may not be what was written.
+            sealer.store.clear()?;
+            sealer.start_at(TileTree::default());
+            sealer.take_up(size)?;
+        }
+        match signed {
+            Some(head) if head != sealer.tree.head() => {
+                Err(LedgerError::Rewritten { path: checkpoint_file(&sealer.state), signed: head.size })
+            }
+            _ => Ok(Self { signed, ..sealer }),
+        }
+    }
+
+    /// What the last checkpoint stands for; `None` before the first.
+    #[must_use]
+    pub fn signed(&self) -> Option<TreeHead> {
+        self.signed
+    }
+
+    /// The public keys that sign.
+    pub fn keys(&self) -> impl Iterator<Item = &VerifierKey> {
+        self.signers.iter().map(Signer::verifier)
+    }
+
+    /// Signs for the first `durable` entries. The checkpoint is durable when this returns it.
+    ///
+    /// # Errors
+    /// Damage in what is added, or a file system that refuses. The next call tries again.
+    pub fn seal(&mut self, durable: u64) -> Result<String, LedgerError> {
+        self.follow(durable)?;
+        let head = self.tree.head();
+        let partial = self.tree.partial();
+        // What was taken for written would be missing for good after an error.
+        self.full.iter().chain(&partial).try_for_each(|tile| self.store.write(tile))?;
+        self.full.clear();
+        let note = checkpoint::sign(&self.origin, &head, &self.signers);
+        durable::replace(&checkpoint_file(&self.state), note.as_bytes())?;
+        self.signed = Some(head);
+        partial.iter().try_for_each(|tile| self.store.remove_narrower(tile))?;
+        Ok(note)
+    }
+
+    fn start_at(&mut self, tree: TileTree) {
+        self.tail = Tail::new(&self.state, tree.size() + 1);
+        self.tree = tree;
+        self.full.clear();
+    }
+
+    /// Takes the entries that a checkpoint of `signed` entries stands for.
+    fn take_up(&mut self, signed: u64) -> Result<(), LedgerError> {
+        self.follow(signed)?;
+        match self.tree.size() {
+            found if found < signed => {
+                Err(LedgerError::RolledBack { path: checkpoint_file(&self.state), signed, found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes entries up to number `to`, or as many as there are.
+    fn follow(&mut self, to: u64) -> Result<(), LedgerError> {
+        // What lies behind the last durable line may have been cut and written anew since.
+        self.tail.forget_ahead()?;
+        while self.tree.size() < to {
+            let expected = self.tree.size() + 1;
+            match self.tail.next_leaf()? {
+                Some((seq, leaf)) if seq == expected => self.tree.push(leaf, &mut self.full),
+                None => return Ok(()),
+                Some((found, _)) => {
+                    let path = super::folder::path_under(&self.state);
+                    let flaw = Flaw::Sequence { expected, found };
+                    return Err(LedgerError::Damaged { path, offset: 0, line: 1, flaw });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the last checkpoint under a state folder stands for, if there is one. Whoever can change it can change the ledger as well: its
+/// signatures are for those who got it elsewhere.
+fn last(state: &Path, origin: &KeyName) -> Result<Option<TreeHead>, LedgerError> {
+    let path = checkpoint_file(state);
+    let Some(note) = durable::read_text(&path, super::note::NOTE_BYTES_MAX)? else { return Ok(None) };
+    let (found, head) = checkpoint::read_unchecked(&note).map_err(|line| LedgerError::Checkpoint {
+        path: path.clone(),
+        why: CheckpointError::Form { line },
+    })?;
+    if found != origin.to_string() {
+        let why = CheckpointError::Origin { found, expected: origin.to_string() };
+        return Err(LedgerError::Checkpoint { path, why });
+    }
+    Ok(Some(head))
+}
+
+/// The folder of checkpoint and tiles under a state folder.
+#[must_use]
+pub fn folder(state: &Path) -> PathBuf {
+    state.join("tree")
+}
+
+/// The last checkpoint under a state folder.
+#[must_use]
+pub fn checkpoint_file(state: &Path) -> PathBuf {
+    folder(state).join("checkpoint")
+}

@@ -1,0 +1,250 @@
+//! Checkpoints over a ledger that grows, over restarts, and over a ledger that somebody changed in between.
+#![expect(clippy::disallowed_methods, reason = "edge: tests look at and damage the ledger's files")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::note::{name, signer};
+use super::{Standing, all, decided, options, outcome};
+use crate::ledger::append::LedgerOptions;
+use crate::ledger::checkpoint;
+use crate::ledger::error::LedgerError;
+use crate::ledger::evidence::{Evidence, EvidenceError, Prover};
+use crate::ledger::folder::{plain, segment_name, segments};
+use crate::ledger::journal::Journal;
+use crate::ledger::note::VerifierKey;
+use crate::ledger::open;
+use crate::ledger::seal::{Sealer, checkpoint_file, folder};
+use crate::ledger::tree::{HASH_BYTES, Tree, TreeHead};
+use crate::model::keys::SigningKey;
+
+/// A ledger, its key, and what follows it.
+struct Sealed {
+    dir: tempfile::TempDir,
+    private: String,
+    key: VerifierKey,
+    journal: Journal,
+}
+
+impl Sealed {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let private = SigningKey::generate().unwrap();
+        let key = Self::signer(&private).verifier().clone();
+        let options = LedgerOptions { segment_bytes_max: 20_000, ..options(dir.path()) };
+        let (journal, _) = open::open(&options, Standing::default().clock(), plain()).unwrap();
+        Self { dir, private, key, journal }
+    }
+
+    fn signer(private: &str) -> crate::ledger::note::Signer {
+        let key = SigningKey::parse(private).unwrap();
+        crate::ledger::note::Signer::new(name("crm/ledger"), key).unwrap()
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds decided requests, as one batch each.
+    fn grow(&mut self, requests: usize) {
+        for number in 0..requests {
+            let id = format!("{}-{number}", self.journal.last_seq());
+            let entries = [decided(&id), outcome(&id)].map(|entry| entry.prepare().unwrap());
+            self.journal.commit(&entries).unwrap();
+        }
+    }
+
+    fn open(&self) -> Result<Sealer, LedgerError> {
+        let signers = vec![Self::signer(&self.private)];
+        Sealer::open(self.path(), name("crm/ledger"), signers)
+    }
+
+    /// What all lines so far come to, by the tree alone.
+    fn head(&self) -> TreeHead {
+        let mut tree = Tree::default();
+        all(self.path()).iter().for_each(|line| tree.push(&line.bytes));
+        tree.head()
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let folder = self.path().join("ledger");
+        segments(&folder).unwrap().into_iter().map(|first_seq| folder.join(segment_name(first_seq))).collect()
+    }
+
+    fn read(&self, note: &str) -> TreeHead {
+        checkpoint::open(note, std::slice::from_ref(&self.key)).unwrap().head
+    }
+}
+
+#[test]
+fn a_checkpoint_stands_for_all_that_is_durable_over_restarts() {
+    let mut sealed = Sealed::new();
+    // Around the sizes where tiles become full, and where a level begins.
+    for requests in [0, 1, 126, 1, 1, 127, 130, 400] {
+        sealed.grow(requests);
+        let mut sealer = sealed.open().unwrap();
+        let note = sealer.seal(sealed.journal.last_seq()).unwrap();
+        assert_eq!(sealed.read(&note), sealed.head());
+        assert_eq!(fs::read_to_string(checkpoint_file(sealed.path())).unwrap(), note);
+        // In the same life, too, and the same again where nothing was added.
+        sealed.grow(3);
+        let later = sealer.seal(sealed.journal.last_seq()).unwrap();
+        assert_eq!(sealed.read(&later), sealed.head());
+        assert_eq!(sealer.seal(sealed.journal.last_seq()).unwrap(), later);
+    }
+    assert!(sealed.journal.last_seq() > 1024, "a second level has several hashes");
+}
+
+/// The tree of 70,000 leaves in the specification, and smaller ones.
+#[test]
+fn tiles_lie_where_their_specification_says() {
+    let mut sealed = Sealed::new();
+    let first = usize::try_from(sealed.journal.last_seq()).unwrap();
+    assert_eq!(first, 1);
+    sealed.grow(300);
+    let size = sealed.journal.last_seq();
+    sealed.open().unwrap().seal(size).unwrap();
+    let size = usize::try_from(size).unwrap();
+    let tree = folder(sealed.path());
+    let lines = all(sealed.path());
+    let leaves: Vec<u8> =
+        lines.iter().flat_map(|line| *crate::ledger::tree::Hash::leaf(&line.bytes).as_bytes()).collect();
+    let full = fs::read(tree.join("tile/0/000")).unwrap();
+    assert_eq!(full, leaves[..256 * HASH_BYTES]);
+    let last = size / 256;
+    let partial = fs::read(tree.join(format!("tile/0/{last:03}.p/{}", size % 256))).unwrap();
+    assert_eq!(partial, leaves[last * 256 * HASH_BYTES..]);
+    let level = fs::read(tree.join(format!("tile/1/000.p/{last}"))).unwrap();
+    let mut first = Tree::default();
+    lines[..256].iter().for_each(|line| first.push(&line.bytes));
+    assert_eq!(level[..HASH_BYTES], *first.head().root.as_bytes());
+    assert!(!tree.join("tile/0/000.p").exists(), "a full tile has no narrower ones");
+}
+
+#[test]
+fn a_ledger_that_is_not_the_one_that_was_signed_for_is_refused() {
+    let mut sealed = Sealed::new();
+    sealed.grow(200);
+    let signed = sealed.journal.last_seq();
+    sealed.open().unwrap().seal(signed).unwrap();
+    // Cut by its last line.
+    let last = sealed.segments().pop().unwrap();
+    let text = fs::read_to_string(&last).unwrap();
+    let (fewer, _) = text.trim_end().rsplit_once('\n').unwrap();
+    fs::write(&last, format!("{fewer}\n")).unwrap();
+    let found = sealed.open().map(drop);
+    assert!(
+        matches!(found, Err(LedgerError::RolledBack { signed: size, found, .. }) if size == signed && found == size - 1)
+    );
+    // Cut by everything.
+    let aside = sealed.path().join("aside");
+    fs::rename(sealed.path().join("ledger"), &aside).unwrap();
+    assert!(matches!(sealed.open().map(drop), Err(LedgerError::RolledBack { .. })));
+    fs::rename(aside, sealed.path().join("ledger")).unwrap();
+    fs::write(&last, text).unwrap();
+    // Another name.
+    let found = Sealer::open(sealed.path(), name("other"), vec![signer("other")]).map(drop);
+    assert!(matches!(found, Err(LedgerError::Checkpoint { .. })), "{found:?}");
+    // Another ledger of the same size, whole in itself.
+    let mut other = Sealed::new();
+    // Other ids, as the numbers start anew each time.
+    (0..201).for_each(|_| other.grow(1));
+    let (ours, theirs) = (folder(sealed.path()), folder(other.path()));
+    fs::create_dir_all(&theirs).unwrap();
+    fs::copy(ours.join("checkpoint"), theirs.join("checkpoint")).unwrap();
+    let found = other.open().map(drop);
+    assert!(matches!(found, Err(LedgerError::Rewritten { signed: size, .. }) if size == signed), "{found:?}");
+    // What is no checkpoint.
+    fs::write(theirs.join("checkpoint"), "nothing").unwrap();
+    assert!(matches!(other.open().map(drop), Err(LedgerError::Checkpoint { .. })));
+    assert_eq!(sealed.open().unwrap().signed().unwrap().size, signed);
+}
+
+/// Tiles are not synced, so a crash of the machine may leave anything.
+#[test]
+fn tiles_that_are_gone_or_wrong_are_made_anew() {
+    let mut sealed = Sealed::new();
+    sealed.grow(400);
+    let mut sealer = sealed.open().unwrap();
+    sealer.seal(sealed.journal.last_seq()).unwrap();
+    let tile = folder(sealed.path()).join("tile/0/001");
+    let before = fs::read(&tile).unwrap();
+    let mut wrong = before.clone();
+    wrong[5] ^= 1;
+    for damage in [Some(wrong), Some(Vec::new()), Some(vec![0; before.len()]), None] {
+        match damage {
+            Some(bytes) => fs::write(&tile, bytes).unwrap(),
+            None => fs::remove_file(&tile).unwrap(),
+        }
+        sealed.grow(1);
+        let note = sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+        assert_eq!(sealed.read(&note), sealed.head());
+        assert_eq!(fs::read(&tile).unwrap(), before);
+    }
+}
+
+#[test]
+fn each_entry_has_evidence_that_needs_nothing_else() {
+    let mut sealed = Sealed::new();
+    sealed.grow(290);
+    let size = sealed.journal.last_seq();
+    sealed.open().unwrap().seal(size).unwrap();
+    sealed.grow(1);
+    let prover = Prover::open(sealed.path()).unwrap().unwrap();
+    let keys = std::slice::from_ref(&sealed.key);
+    for line in all(sealed.path()) {
+        let (seq, evidence) = (line.place.seq, prover.prove(line.place.seq, &line.bytes).unwrap());
+        let Some(evidence) = evidence else {
+            assert!(seq > size, "the checkpoint is for all up to {size}");
+            continue;
+        };
+        let read: Evidence = evidence.to_string().parse().unwrap();
+        assert_eq!(read, evidence);
+        assert_eq!(read.check(keys).unwrap().head.size, size);
+        let other = Evidence { line: b"another".to_vec(), ..read.clone() };
+        assert_eq!(other.check(keys), Err(EvidenceError::NotIncluded));
+        let elsewhere = Evidence { index: read.index ^ 1, ..read };
+        assert!(elsewhere.check(keys).is_err());
+    }
+    let late = Evidence { index: size, ..prover.prove(1, &all(sealed.path())[0].bytes).unwrap().unwrap() };
+    assert_eq!(late.check(keys), Err(EvidenceError::NotYet { size, seq: size + 1 }));
+    assert_eq!(prover.prove(0, b"").unwrap(), None);
+}
+
+#[test]
+fn texts_that_are_no_evidence() {
+    let mut sealed = Sealed::new();
+    sealed.grow(3);
+    sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    let prover = Prover::open(sealed.path()).unwrap().unwrap();
+    let text = prover.prove(2, &all(sealed.path())[1].bytes).unwrap().unwrap().to_string();
+    let read = |text: &str| text.parse::<Evidence>();
+    assert_eq!(read(""), Err(EvidenceError::Form { line: 1 }));
+    assert_eq!(read(&text.replace("@v1", "@v2")), Err(EvidenceError::Form { line: 1 }));
+    assert_eq!(read(&text.replace("extra ", "")), Err(EvidenceError::NoEntry));
+    assert_eq!(read(&text.replace("index 1", "index 01")), Err(EvidenceError::Form { line: 3 }));
+    assert_eq!(read(&text.replace("index 1", "index x")), Err(EvidenceError::Form { line: 3 }));
+    assert_eq!(read(&text.replace("index 1\n", "index 1\nAAAA\n")), Err(EvidenceError::Form { line: 4 }));
+    assert_eq!(read(&format!("{text}{}", "x".repeat(1 << 20))), Err(EvidenceError::TooLong));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever the sealer was told when, the last checkpoint stands for what is there, and each begins with the one before.
+    #[test]
+    fn checkpoints_never_contradict_each_other(steps in prop::collection::vec((0_usize..90, any::<bool>()), 1..12)) {
+        let mut sealed = Sealed::new();
+        let mut sealer = sealed.open().unwrap();
+        for (requests, restarts) in steps {
+            sealed.grow(requests);
+            if restarts {
+                sealer = sealed.open().unwrap();
+            }
+            let note = sealer.seal(sealed.journal.last_seq()).unwrap();
+            prop_assert_eq!(sealed.read(&note), sealed.head());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The tiles of the tree as files, in the paths of C2SP `tlog-tiles`. [edge]
+//!
+//! Promises: a tile is there whole or not at all. They are a copy of what the segments say and are not synced: whoever finds one missing
+//! makes all of them anew. Never decides what the tree is: a checkpoint does.
+#![expect(clippy::disallowed_methods, reason = "edge: the tiles' file system")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::durable;
+use super::error::LedgerError;
+use super::proof::Subtrees;
+use super::tiles::{TILE_HEIGHT, TILE_WIDTH, Tile, TilePlace, TileTree, hashes, root};
+use super::tree::Hash;
+
+/// The folder of tiles.
+#[derive(Clone, Debug)]
+pub(super) struct TileStore {
+    folder: PathBuf,
+}
+
+impl TileStore {
+    /// The tiles in this folder, which may be missing.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Puts a full tile, or one of the right edge, in its place.
+    pub(super) fn write(&self, tile: &Tile) -> Result<(), LedgerError> {
+        let full = self.full(tile.place);
+        let path = if tile.is_full() { full.clone() } else { partial(&full, tile.hashes.len()) };
+        if let Some(parent) = path.parent() {
+            durable::make_folder(parent)?;
+        }
+        let unfinished = path.with_extension("new");
+        fs::write(&unfinished, tile.bytes()).map_err(LedgerError::io("write", &unfinished))?;
+        fs::rename(&unfinished, &path).map_err(LedgerError::io("rename", &unfinished))?;
+        if tile.is_full() {
+            return remove_folder(&partials(&full));
+        }
+        Ok(())
+    }
+
+    /// Removes tiles of the right edge that a later checkpoint has wider ones for.
+    pub(super) fn remove_narrower(&self, tile: &Tile) -> Result<(), LedgerError> {
+        let folder = partials(&self.full(tile.place));
+        let Ok(listed) = fs::read_dir(&folder) else { return Ok(()) };
+        for entry in listed.flatten() {
+            let width = entry.file_name().to_str().and_then(|name| name.parse::<usize>().ok());
+            if width.is_some_and(|width| width < tile.hashes.len()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(LedgerError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all of them.
+    pub(super) fn clear(&self) -> Result<(), LedgerError> {
+        remove_folder(&self.folder.join("tile"))
+    }
+
+    /// The edge of the tree over the first full tiles of leaves, at most `size` leaves; `None` where a tile is missing or is none.
+    pub(super) fn edge(&self, size: u64) -> Option<TileTree> {
+        let size = size >> TILE_HEIGHT << TILE_HEIGHT;
+        let mut edge = vec![Vec::new()];
+        for level in 1.. {
+            let count = size.checked_shr(TILE_HEIGHT * level).unwrap_or_default();
+            if count == 0 {
+                break;
+            }
+            let first = count >> TILE_HEIGHT << TILE_HEIGHT;
+            let read = |index| Some(root(&self.read(TilePlace { level: level - 1, index }, TILE_WIDTH)?));
+            edge.push((first..count).map(read).collect::<Option<Vec<Hash>>>()?);
+        }
+        Some(TileTree::resume(size, edge))
+    }
+
+    /// The first `width` hashes of a tile, from the full one or from one of the right edge that is wide enough.
+    fn read(&self, place: TilePlace, width: usize) -> Option<Vec<Hash>> {
+        let full = self.full(place);
+        let found = fs::read(&full).ok().and_then(|bytes| hashes(&bytes, TILE_WIDTH));
+        let mut found = found.or_else(|| {
+            (width..TILE_WIDTH).find_map(|width| hashes(&fs::read(partial(&full, width)).ok()?, width))
+        })?;
+        found.truncate(width);
+        Some(found)
+    }
+
+    fn full(&self, place: TilePlace) -> PathBuf {
+        self.folder.join(place.path())
+    }
+}
+
+/// Reads the hashes that proofs in a tree of one size need.
+pub(super) struct TileReader<'s> {
+    store: &'s TileStore,
+    size: u64,
+    read: HashMap<TilePlace, Vec<Hash>>,
+}
+
+impl<'s> TileReader<'s> {
+    /// For a tree of `size` leaves.
+    pub(super) fn new(store: &'s TileStore, size: u64) -> Self {
+        Self { store, size, read: HashMap::new() }
+    }
+
+    fn tile(&mut self, place: TilePlace) -> Result<&[Hash], LedgerError> {
+        if !self.read.contains_key(&place) {
+            let count = self.size >> (TILE_HEIGHT * place.level);
+            let left = count.saturating_sub(place.index << TILE_HEIGHT);
+            let width = usize::try_from(left).unwrap_or(TILE_WIDTH).min(TILE_WIDTH);
+            let hashes = self.store.read(place, width);
+            let hashes = hashes.ok_or_else(|| LedgerError::NoTile { path: self.store.full(place) })?;
+            self.read.insert(place, hashes);
+        }
+        Ok(self.read.get(&place).map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+impl Subtrees for TileReader<'_> {
+    type Error = LedgerError;
+
+    fn root(&mut self, height: u32, index: u64) -> Result<Hash, LedgerError> {
+        let level = height / TILE_HEIGHT;
+        let first = index << (height % TILE_HEIGHT);
+        let place = TilePlace { level, index: first >> TILE_HEIGHT };
+        let start = usize::try_from(first).unwrap_or(usize::MAX) % TILE_WIDTH;
+        let end = start + (1 << (height % TILE_HEIGHT));
+        let path = self.store.full(place);
+        let hashes = self.tile(place)?.get(start..end);
+        hashes.map(root).ok_or(LedgerError::NoTile { path })
+    }
+}
+
+fn partials(full: &Path) -> PathBuf {
+    full.with_extension("p")
+}
+
+fn partial(full: &Path, width: usize) -> PathBuf {
+    partials(full).join(width.to_string())
+}
+
+fn remove_folder(path: &Path) -> Result<(), LedgerError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LedgerError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,287 @@
+//! Signs checkpoints of the ledger and brings them out of its reach. [edge]
+//!
+//! Promises: a thread of its own, so that no request waits for it; an export that fails is told in status and metrics, and gets the
+//! next checkpoint like all others. Never signs for what is not durable.
+#![expect(clippy::disallowed_methods, reason = "edge: the export folder, standard output and the interval")]
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::bundle::archive::disk::{self, Readers};
+use crate::config::service::CheckpointsConfig;
+use crate::ledger::append::Ledger;
+use crate::ledger::error::LedgerError;
+use crate::ledger::note::{NoteError, Signer};
+use crate::ledger::seal::Sealer;
+use crate::model::keys::{KeyError, SigningKey};
+use crate::telemetry::clock::Clock;
+
+/// Why checkpoints cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointsError {
+    /// A key cannot be read.
+    #[error("the key `{}` cannot be used: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A key is none.
+    #[error("the key `{}` cannot be used: {source}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] NoteError),
+    /// The folder for checkpoints is not there.
+    #[error("checkpoints cannot be put into `{}`: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The ledger is not the one that was signed for, or cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// How far the ledger is signed for and exported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// How many entries the last checkpoint stands for.
+    pub signed: u64,
+    /// Why the last attempt to sign failed, if it did.
+    pub failed: Option<String>,
+    /// How many entries the last checkpoint stands for that every export has; `None` where there are no exports.
+    pub exported: Option<u64>,
+    /// When that was, in milliseconds since 1970.
+    pub exported_ms: Option<i64>,
+    /// What exports failed at the last time.
+    pub export_failures: Vec<String>,
+}
+
+/// What is known of the checkpoints; shared by the thread and whoever asks.
+pub type SealedNow = Arc<Mutex<Sealed>>;
+
+/// A thread that signs.
+pub struct Checkpoints {
+    /// How far it is.
+    pub now: SealedNow,
+    /// The public keys, as verifiers take them.
+    pub keys: Vec<String>,
+    sealer: Sealer,
+    exports: Vec<Export>,
+    interval: Duration,
+    idle_interval: Duration,
+}
+
+/// A thread that signs, until it is told the last entry.
+pub struct Signing {
+    /// How far it is.
+    pub now: SealedNow,
+    stop: Sender<u64>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// Where checkpoints go.
+#[derive(Clone, Debug)]
+enum Export {
+    /// Files in a folder.
+    Folder(PathBuf),
+    /// Lines of JSON.
+    Stdout,
+}
+
+impl Checkpoints {
+    /// Reads the keys and takes up the tree, before the ledger is opened. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`CheckpointsError`].
+    pub fn open(config: &CheckpointsConfig, state: &Path) -> Result<Self, CheckpointsError> {
+        let files = [Some(&config.key_file), config.previous_key_file.as_ref()];
+        let signer = |path: &PathBuf| {
+            let text = disk::read_private(path)
+                .map_err(|source| CheckpointsError::File { path: path.clone(), source })?;
+            let unusable = |source| CheckpointsError::Key { path: path.clone(), source };
+            let key = SigningKey::parse(&text).map_err(unusable)?;
+            Signer::new(config.origin.clone(), key).ok_or_else(|| unusable(KeyError::None))
+        };
+        let signers = files.into_iter().flatten().map(signer).collect::<Result<Vec<_>, _>>()?;
+        let exports = config.folder.clone().map(Export::Folder).into_iter();
+        let exports: Vec<Export> = exports.chain(config.stdout.then_some(Export::Stdout)).collect();
+        exports.iter().try_for_each(Export::check)?;
+        let sealer = Sealer::open(state, config.origin.clone(), signers)?;
+        let sealed = Sealed { signed: sealer.signed().map_or(0, |head| head.size), ..Sealed::default() };
+        Ok(Self {
+            now: Arc::new(Mutex::new(sealed)),
+            keys: sealer.keys().map(ToString::to_string).collect(),
+            sealer,
+            exports,
+            interval: Duration::from_millis(config.interval_ms),
+            idle_interval: Duration::from_millis(config.idle_interval_ms),
+        })
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system starts no thread.
+    pub fn start(self, ledger: Ledger, clock: Clock) -> io::Result<Signing> {
+        let ((stop, stopped), (end, ended)) = (mpsc::channel(), oneshot::channel());
+        let now = Arc::clone(&self.now);
+        let thread = thread::Builder::new().name("checkpoints".to_owned());
+        thread.spawn(move || {
+            self.run(&ledger, &clock, &stopped);
+            drop::<oneshot::Sender<()>>(end);
+        })?;
+        Ok(Signing { now, stop, ended })
+    }
+
+    fn run(mut self, ledger: &Ledger, clock: &Clock, stopped: &Receiver<u64>) {
+        let mut last = Instant::now();
+        self.seal(ledger.health().last_seq, clock);
+        loop {
+            match stopped.recv_timeout(self.interval) {
+                Ok(last_seq) => return self.seal(last_seq, clock),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let durable = ledger.health().last_seq;
+            let has_grown = self.sealer.signed().is_none_or(|head| head.size < durable);
+            if has_grown || last.elapsed() >= self.idle_interval {
+                self.seal(durable, clock);
+                last = Instant::now();
+            }
+        }
+    }
+
+    /// Signs for what is durable, and exports that.
+    fn seal(&mut self, durable: u64, clock: &Clock) {
+        let note = match self.sealer.seal(durable) {
+            Ok(note) => note,
+            Err(error) => return self.failed(&error),
+        };
+        let signed = self.sealer.signed().map_or(0, |head| head.size);
+        let now = self.lock().failed.take();
+        if now.is_some() {
+            tracing::info!(signed, "checkpoints are signed again");
+        }
+        let line = json!({"t": clock.second(), "checkpoint": note}).to_string();
+        let day = clock.second().chars().take(DAY_CHARS).collect::<String>();
+        let exports = self.exports.iter();
+        let failures: Vec<String> = exports
+            .filter_map(|export| {
+                let failed = export.send(&note, &line, &day).err()?;
+                Some(format!("{}: {failed}", export.name()))
+            })
+            .collect();
+        let has_exports = !self.exports.is_empty();
+        let mut sealed = self.lock();
+        let is_news = failures != sealed.export_failures;
+        sealed.signed = signed;
+        if failures.is_empty() && has_exports {
+            sealed.exported = Some(signed);
+            sealed.exported_ms = Some(clock.now_ms());
+        }
+        sealed.export_failures.clone_from(&failures);
+        drop(sealed);
+        match failures.as_slice() {
+            [] if is_news => tracing::info!(signed, "checkpoints are exported again"),
+            [] => {}
+            failures if is_news => {
+                tracing::error!(failures = failures.join("; "), "a checkpoint could not be exported");
+            }
+            _ => {}
+        }
+    }
+
+    fn failed(&self, error: &LedgerError) {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+        let error = format!("{error}{}", cause.unwrap_or_default());
+        let mut sealed = self.lock();
+        if sealed.failed.as_ref() != Some(&error) {
+            tracing::error!(error, "no checkpoint can be signed");
+        }
+        sealed.failed = Some(error);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sealed> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Signing {
+    /// Signs for the whole of a ledger that was closed with this entry, and ends; an export that hangs is left behind.
+    pub async fn end(self, last_seq: u64) {
+        // A thread that is gone has said why.
+        let _ = self.stop.send(last_seq);
+        if timeout(END_TIMEOUT, self.ended).await.is_err() {
+            tracing::error!("the last checkpoint is not exported: an export hangs");
+        }
+    }
+}
+
+impl Export {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "folder",
+            Self::Stdout => "stdout",
+        }
+    }
+
+    fn check(&self) -> Result<(), CheckpointsError> {
+        match self {
+            Self::Stdout => Ok(()),
+            // A mount that is not there must not become a folder on this host.
+            Self::Folder(path) => match std::fs::metadata(path) {
+                Ok(found) if found.is_dir() => Ok(()),
+                Ok(_) => Err(CheckpointsError::Folder {
+                    path: path.clone(),
+                    source: io::ErrorKind::NotADirectory.into(),
+                }),
+                Err(source) => Err(CheckpointsError::Folder { path: path.clone(), source }),
+            },
+        }
+    }
+
+    fn send(&self, note: &str, line: &str, day: &str) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                writeln!(out, "{line}")?;
+                out.flush()
+            }
+            Self::Folder(path) => {
+                let history = path.join(format!("checkpoints-{day}.jsonl"));
+                let mut file = OpenOptions::new().append(true).create(true).open(history)?;
+                file.write_all(format!("{line}\n").as_bytes())?;
+                file.sync_data()?;
+                disk::replace(&path.join("checkpoint"), note.as_bytes(), Readers::All)
+            }
+        }
+    }
+}
+
+/// The letters of a date: `2026-11-21`.
+const DAY_CHARS: usize = 10;
+
+/// How long an end waits for the last checkpoint.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
