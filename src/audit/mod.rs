@@ -8,6 +8,8 @@ pub mod item;
 pub mod collect;
 pub mod text;
 pub mod evidence;
+pub mod joined;
+pub mod ocsf;
 pub mod signed;
 pub mod draft;
 

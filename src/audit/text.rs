@@ -259,6 +259,10 @@ fn other(kind: &str, entry: &Value) -> String {
         }
         "refusals" => format!("before anyone was identified: {}", counts(entry, "reason")),
         "passes" => format!("for which nobody is identified: {}", counts(entry, "route")),
+        "clock" => {
+            let step_ms = entry.get("step_ms").and_then(Value::as_i64).unwrap_or(0);
+            format!("the clock went {step_ms} ms beside the time that passed")
+        }
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
         "read" => text(entry, "command").to_owned(),
         "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),

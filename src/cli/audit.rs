@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::evidence::{self, AuditKeygenArgs, ProveArgs, VerifyProofArgs};
 use super::exit::Exit;
+use super::export::{self, ExportArgs};
 use super::serve::runtime;
 use super::verify::{self, VerifyArgs};
 use super::{Format, render};
@@ -41,6 +42,8 @@ enum AuditCommand {
     Prove(ProveArgs),
     /// Check such proofs by public keys alone, and print what they prove
     VerifyProof(VerifyProofArgs),
+    /// Write decisions in a form that other systems know
+    Export(ExportArgs),
     /// Make the key that signs checkpoints
     Keygen(AuditKeygenArgs),
 }
@@ -96,6 +99,7 @@ enum Kind {
     Revision,
     Refusals,
     Alarm,
+    Clock,
     Read,
     Gap,
     Recovered,
@@ -119,6 +123,7 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::Tail(args) => &args.state,
         AuditCommand::Verify(args) => &args.state,
         AuditCommand::Prove(args) => &args.state,
+        AuditCommand::Export(args) => &args.state,
         AuditCommand::VerifyProof(args) => return evidence::verify_proof(args),
         AuditCommand::Keygen(args) => return evidence::keygen(args),
     };
@@ -126,6 +131,7 @@ pub fn run(args: &AuditArgs) -> Exit {
     match &args.command {
         AuditCommand::Verify(args) => verify::run(args, &state),
         AuditCommand::Prove(args) => evidence::prove(args, &state),
+        AuditCommand::Export(args) => export::run(args, &state),
         AuditCommand::VerifyProof(_) | AuditCommand::Keygen(_) => Exit::Usage,
         AuditCommand::Tail(args) => runtime(async {
             match tail(args, &state).await {

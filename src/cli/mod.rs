@@ -4,6 +4,7 @@ pub mod audit;
 mod verify;
 mod verify_text;
 mod evidence;
+mod export;
 pub mod exit;
 pub mod render;
 pub mod serve;

@@ -38,6 +38,8 @@ pub enum Entry {
     Revision(Revision),
     /// Something that a person must look at.
     Alarm(Alarm),
+    /// The clock that entries are stamped with stepped.
+    Clock(ClockStep),
     /// Someone looked at the ledger.
     Read(Read),
 }
@@ -428,6 +430,13 @@ pub struct Alarm {
     pub of: Option<String>,
     /// The reason code.
     pub reason: String,
+}
+
+/// The clock that entries are stamped with stepped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClockStep {
+    /// Milliseconds that it went beside the time that passed; below zero where it went back.
+    pub step_ms: i64,
 }
 
 /// Someone looked at the ledger.

@@ -87,6 +87,7 @@ impl Entry {
             Self::Passes(passes) => plain("passes", split::encode("passes", passes)?),
             Self::Revision(revision) => plain("revision", split::encode("revision", revision)?),
             Self::Alarm(alarm) => Prepared::own("alarm", alarm)?,
+            Self::Clock(step) => Prepared::own("clock", step)?,
             Self::Read(read) => Prepared::own("read", read)?,
         };
         within_limits(prepared)

@@ -13,6 +13,7 @@ pub mod start;
 pub mod entries;
 pub mod checkpoints;
 mod state;
+mod clock_steps;
 pub mod settle;
 pub mod vigil;
 pub mod reload;

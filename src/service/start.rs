@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::checkpoints::{CheckpointsError, SealedNow, Signing};
+use super::clock_steps;
 use super::entries::{PARTS, policy_changes, revision, revision_of, vouch};
 use super::load::Loaded;
 use super::reload::Reloader;
@@ -30,6 +31,7 @@ use crate::config::author::Problems;
 use crate::config::service::observe;
 use crate::config::service::{AdminConfig, BrowsersConfig, LimitsConfig, ServiceConfig};
 use crate::ledger::append::Ledger;
+use crate::ledger::clock;
 use crate::ledger::entry::revision::{RevisionOf, RevisionResult};
 use crate::ledger::entry::{Entry, ObserveGroup, Start};
 use crate::ledger::error::LedgerError;
@@ -223,7 +225,9 @@ fn keepers(
     supply: Arc<Supply>,
     is_over: &watch::Receiver<bool>,
 ) -> Vec<JoinHandle<()>> {
+    let ledger = sidecar.recorder.ledger().clone();
     vec![
+        tokio::spawn(clock_steps::watch(ledger, clock::system(), over(is_over.clone()))),
         tokio::spawn(Arc::clone(reloader).watch(over(is_over.clone()))),
         tokio::spawn(vigil(Arc::clone(reloader), over(is_over.clone()))),
         tokio::spawn(fetching(supply, Arc::clone(reloader), over(is_over.clone()))),

@@ -11,6 +11,7 @@ mod demo;
 mod draft;
 mod dry_run;
 mod explain;
+mod export;
 mod help;
 mod operations;
 mod probe;
