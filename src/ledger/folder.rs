@@ -8,6 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::durable;
 use super::error::LedgerError;
@@ -51,13 +52,17 @@ impl Folder {
     pub(super) fn open(state: &Path, wrap: Wrap) -> Result<Self, LedgerError> {
         let path = path_under(state);
         durable::make_folder(&path)?;
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK);
         let lock = durable::append_to(&lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, wrap, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path: lock_path }),
-            Err(TryLockError::Error(error)) => Err(LedgerError::io("lock", &lock_path)(error)),
+        for _ in 0..LOOKERS_MAX {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path, wrap, _lock: lock }),
+                // Whoever looks whether there is a writer holds the lock for a moment.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOKER_WAIT),
+                Err(TryLockError::Error(error)) => return Err(LedgerError::io("lock", &lock_path)(error)),
+            }
         }
+        Err(LedgerError::Locked { path: lock_path })
     }
 
     /// The path of a segment.
@@ -148,6 +153,15 @@ fn first_seq(name: &str) -> Option<u64> {
     let number = name.strip_prefix("segment-")?.strip_suffix(".jsonl")?.parse().ok()?;
     (segment_name(number) == name).then_some(number)
 }
+
+/// The name of the lock's file, in the folder of segments.
+pub(super) const LOCK: &str = "lock";
+
+/// How often the lock is tried.
+const LOOKERS_MAX: u32 = 5;
+
+/// How long those who look have to let go of it.
+const LOOKER_WAIT: Duration = Duration::from_millis(20);
 
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 16;
