@@ -4,6 +4,7 @@
 mod door;
 pub mod health;
 pub mod authzen;
+pub mod readings;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -71,14 +72,15 @@ impl Admin {
             (&Method::GET, "/metrics") => reply(StatusCode::OK, OPEN_METRICS, self.metrics()),
             (&Method::GET, "/status") => reply(StatusCode::OK, JSON, self.status()),
             (&Method::POST, "/reload") => self.reload().await,
-            (_, "/metrics" | "/status" | "/reload") => reply(
+            (&Method::POST, readings::PATH) => self.reading(request).await,
+            (_, "/metrics" | "/status" | "/reload" | readings::PATH) => reply(
                 StatusCode::METHOD_NOT_ALLOWED,
                 JSON,
                 json!({"error": "method not allowed"}).to_string(),
             ),
             _ => self.authzen(request).await.unwrap_or_else(|| {
                 let there =
-                    "there are /metrics, /status, /reload, /access/v1/evaluation and /access/v1/evaluations";
+                    "there are /metrics, /status, /reload, /v1/ledger/readings, /access/v1/evaluation and /access/v1/evaluations";
                 reply(StatusCode::NOT_FOUND, JSON, json!({ "error": there }).to_string())
             }),
         }

@@ -439,9 +439,11 @@ pub struct ClockStep {
     pub step_ms: i64,
 }
 
-/// Someone looked at the ledger.
+/// Someone looked at the ledger through the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Read {
-    /// The command, without its arguments' values.
+    /// The question: types, ids and names of fields; a principal by its handle.
     pub command: String,
+    /// Which token opened the door; the service knows no more of who reads.
+    pub by: String,
 }

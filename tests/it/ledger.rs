@@ -95,7 +95,7 @@ async fn no_segment_no_write() {
     std::fs::rename(&folder, &aside).unwrap();
     // Full is full: one of the next entries needs a new segment.
     let recorder = &sidecar.running().sidecar.recorder;
-    let fill = || recorder.append(Entry::Read(Read { command: "x".repeat(30_000) }));
+    let fill = || recorder.append(Entry::Read(Read { command: "x".repeat(30_000), by: String::new() }));
     while fill().await.is_ok() {}
     sidecar.crm().reset();
     let reply = admin.patch("/api/deals/42", r#"{"title":"y"}"#).await;

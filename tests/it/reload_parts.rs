@@ -159,7 +159,9 @@ async fn what_cannot_be_recorded_does_not_serve() {
     let aside = sidecar.folder().state().join("aside");
     std::fs::rename(&ledger, &aside).unwrap();
     let recorder = &sidecar.running().sidecar.recorder;
-    while recorder.append(Entry::Read(Read { command: "x".repeat(30_000) })).await.is_ok() {}
+    while recorder.append(Entry::Read(Read { command: "x".repeat(30_000), by: String::new() })).await.is_ok()
+    {
+    }
     let forbid = r#"@id("test.none") forbid (principal, action == Action::"view", resource);"#;
     sidecar.folder().write("bundle/policies/test.cedar", forbid);
     sidecar.folder().edit(DIRECTORY, |text| deactivated(&text));

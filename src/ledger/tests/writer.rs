@@ -58,7 +58,7 @@ fn step(result: Result<u64, LedgerError>) -> FaultStep {
 }
 
 fn read(command: &str) -> Entry {
-    Entry::Read(Read { command: command.into() })
+    Entry::Read(Read { command: command.into(), by: "admin-token".into() })
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_batch_ends_at_its_limits() {
     };
     assert_eq!(batch_lines(reads(4), of_four).await, [4]);
     assert_eq!(batch_lines(reads(5), of_four).await, [4, 1]);
-    let object = r#"{"command":"x"}"#.len();
+    let object = r#"{"command":"x","by":"admin-token"}"#.len();
     for (bytes, expected) in [(2 * object, vec![2, 2]), (2 * object - 1, vec![1, 1, 1, 1]), (0, vec![1; 4])] {
         let lines = batch_lines(reads(4), |options| {
             options.batch_bytes_max = bytes;

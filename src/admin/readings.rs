@@ -1,0 +1,86 @@
+//! Readings of the ledger, recorded in the ledger before anything is told [edge].
+//!
+//! Promises: a number is answered only once the entry is durable. What is recorded is bounded and is a question of `audit`; who asks
+//! sees to it that it names principals by their handles. Never tells what the ledger holds: who may read its files reads them.
+#![expect(clippy::disallowed_methods, reason = "edge: collects a body of bounded size")]
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Admin, JSON, reply};
+use crate::ledger::entry::{Entry, Read};
+
+/// Where a reading is announced.
+pub const PATH: &str = "/v1/ledger/readings";
+
+/// What is announced.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Announced {
+    command: String,
+}
+
+impl Admin {
+    /// Records a reading and answers with its number.
+    pub(super) async fn reading(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
+        let body = match Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 8192 bytes");
+            }
+            Err(_) => return refused(StatusCode::BAD_REQUEST, "the body could not be read to its end"),
+        };
+        let Ok(Announced { command }) = serde_json::from_slice(&body) else {
+            return refused(StatusCode::BAD_REQUEST, "the body must be {\"command\": \"audit …\"}");
+        };
+        if !is_question(&command) {
+            let error = "a command begins with `audit `, has at most 2000 bytes and no control characters";
+            return refused(StatusCode::BAD_REQUEST, error);
+        }
+        // Nobody else has the token; who of those that share it asks, it does not tell.
+        let read = Read { command, by: "admin-token".to_owned() };
+        match self.sidecar.recorder.ledger().append(Entry::Read(read)).await {
+            Ok(seq) => reply(StatusCode::OK, JSON, json!({ "seq": seq }).to_string()),
+            Err(error) => {
+                tracing::warn!(error = %error, "a reading of the ledger could not be recorded");
+                refused(StatusCode::SERVICE_UNAVAILABLE, "the ledger takes no entries")
+            }
+        }
+    }
+}
+
+fn is_question(command: &str) -> bool {
+    command.starts_with("audit ")
+        && command.len() <= COMMAND_BYTES_MAX
+        && !command.chars().any(char::is_control)
+}
+
+/// Bytes of a question: types, ids and names of fields are short.
+const COMMAND_BYTES_MAX: usize = 2_000;
+
+/// Bytes of a body: each character may be escaped.
+const BODY_BYTES_MAX: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_questions_are_recorded() {
+        #[track_caller]
+        fn check(command: &str, expected: bool) {
+            assert_eq!(is_question(command), expected, "{command}");
+        }
+        check("audit query by p_0f1e2d3c4b5a69788796a5b4", true);
+        check(&format!("audit {}", "x".repeat(1_994)), true);
+        check(&format!("audit {}", "x".repeat(1_995)), false);
+        check("audit query\nby", false);
+        check("reload", false);
+        check("", false);
+    }
+}
