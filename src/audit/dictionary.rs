@@ -27,6 +27,18 @@ impl Dictionary {
         }
     }
 
+    /// Takes note of a set that was looked up elsewhere.
+    pub fn put(&mut self, set: String, names: Value) {
+        self.sets.insert(set, names);
+    }
+
+    /// The ids of the sets that an entry names.
+    pub fn named(entry: &Value) -> Vec<String> {
+        let sets = entry.get("sets").and_then(Value::as_array).into_iter().flatten();
+        let ids = sets.flat_map(|set| SPELLED.iter().filter_map(|member| set.get(*member)?.as_str()));
+        ids.map(str::to_owned).collect()
+    }
+
     /// Puts the names in the place of the ids, in an entry's `sets`.
     pub fn spell(&self, entry: &mut Value) {
         for set in entry.get_mut("sets").and_then(Value::as_array_mut).into_iter().flatten() {

@@ -27,6 +27,23 @@ pub fn item(item: &Item, resolve: Resolve<'_>) -> String {
     block.0.trim_end().to_owned()
 }
 
+/// A labelled line with its line feed, wrapped between words.
+pub fn labelled(label: &str, content: &str) -> String {
+    let (mut text, mut line) = (String::new(), format!("    {label:<9}"));
+    let mut is_fresh = true;
+    for word in content.split(' ') {
+        if !is_fresh && line.chars().count() + word.chars().count() >= WIDTH {
+            let _ = writeln!(text, "{}", line.trim_end());
+            line = " ".repeat(13);
+        }
+        line.push_str(word);
+        line.push(' ');
+        is_fresh = false;
+    }
+    let _ = writeln!(text, "{}", line.trim_end());
+    text
+}
+
 #[derive(Default)]
 struct Block(String);
 
@@ -37,20 +54,8 @@ impl Block {
         let _ = writeln!(self.0, "{time}Z  {what:<8} {rest}");
     }
 
-    /// A labelled line, wrapped between words.
     fn line(&mut self, label: &str, content: &str) {
-        let mut line = format!("    {label:<9}");
-        let mut is_fresh = true;
-        for word in content.split(' ') {
-            if !is_fresh && line.chars().count() + word.chars().count() >= WIDTH {
-                let _ = writeln!(self.0, "{}", line.trim_end());
-                line = " ".repeat(13);
-            }
-            line.push_str(word);
-            line.push(' ');
-            is_fresh = false;
-        }
-        let _ = writeln!(self.0, "{}", line.trim_end());
+        self.0.push_str(&labelled(label, content));
     }
 
     fn decision(&mut self, item: &Item, resolve: Resolve<'_>) {
@@ -264,7 +269,7 @@ fn other(kind: &str, entry: &Value) -> String {
             format!("the clock went {step_ms} ms beside the time that passed")
         }
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
-        "read" => text(entry, "command").to_owned(),
+        "read" => format!("{}, by {}", text(entry, "command"), text(entry, "by")),
         "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),
         "recovered" => format!(
             "{}: {} bytes cut, {} decisions closed as unknown",

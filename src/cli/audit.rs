@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::evidence::{self, AuditKeygenArgs, ProveArgs, VerifyProofArgs};
 use super::exit::Exit;
 use super::export::{self, ExportArgs};
+use super::query::{self, QueryArgs};
 use super::serve::runtime;
 use super::verify::{self, VerifyArgs};
 use super::{Format, render};
@@ -20,6 +21,7 @@ use crate::audit::item::Item;
 use crate::audit::text;
 use crate::config::author::Problems;
 use crate::config::load;
+use crate::config::service::AdminConfig;
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Names;
 use crate::ledger::read::segment_starts;
@@ -46,6 +48,8 @@ enum AuditCommand {
     Export(ExportArgs),
     /// Make the key that signs checkpoints
     Keygen(AuditKeygenArgs),
+    /// Ask who saw, changed, moved or was refused what
+    Query(QueryArgs),
 }
 
 /// Whose ledger it is.
@@ -107,7 +111,7 @@ enum Kind {
 
 /// Whether names are resolved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum WhenNames {
+pub(super) enum WhenNames {
     /// If the table of handles can be read
     #[default]
     Auto,
@@ -115,6 +119,14 @@ enum WhenNames {
     Always,
     /// Handles only
     Never,
+}
+
+/// A ledger, and how its service is reached.
+pub(super) struct Whose {
+    /// The state folder.
+    pub(super) state: PathBuf,
+    /// The admin listener, if a configuration names one.
+    pub(super) admin: Option<AdminConfig>,
 }
 
 /// Runs the command.
@@ -126,15 +138,17 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::Export(args) => &args.state,
         AuditCommand::VerifyProof(args) => return evidence::verify_proof(args),
         AuditCommand::Keygen(args) => return evidence::keygen(args),
+        AuditCommand::Query(args) => args.state(),
     };
-    let Some(state) = state(of) else { return Exit::Failure };
+    let Some(whose) = whose(of) else { return Exit::Failure };
     match &args.command {
-        AuditCommand::Verify(args) => verify::run(args, &state),
-        AuditCommand::Prove(args) => evidence::prove(args, &state),
-        AuditCommand::Export(args) => export::run(args, &state),
+        AuditCommand::Prove(args) => evidence::prove(args, &whose.state),
+        AuditCommand::Export(args) => export::run(args, &whose.state),
         AuditCommand::VerifyProof(_) | AuditCommand::Keygen(_) => Exit::Usage,
+        AuditCommand::Verify(args) => verify::run(args, &whose.state),
+        AuditCommand::Query(args) => query::run(args, &whose),
         AuditCommand::Tail(args) => runtime(async {
-            match tail(args, &state).await {
+            match tail(args, &whose.state).await {
                 Ok(exit) => exit,
                 Err(error) => failed(&error),
             }
@@ -142,14 +156,14 @@ pub fn run(args: &AuditArgs) -> Exit {
     }
 }
 
-fn state(args: &StateArgs) -> Option<PathBuf> {
+fn whose(args: &StateArgs) -> Option<Whose> {
     if let Some(state) = &args.state {
-        return Some(state.clone());
+        return Some(Whose { state: state.clone(), admin: None });
     }
     let mut problems = Problems::default();
     let config = load::load(&args.config, &mut problems);
     render::problems(&problems);
-    config.map(|config| config.ledger.path)
+    config.map(|config| Whose { state: config.ledger.path, admin: config.admin })
 }
 
 /// Whether there is a ledger; says so if there is none.
@@ -165,7 +179,7 @@ async fn tail(args: &TailArgs, state: &Path) -> Result<Exit, LedgerError> {
     if !has_ledger(state)? {
         return Ok(Exit::Failure);
     }
-    let names = names(args, state)?;
+    let names = names(args.who.is_some(), args.names, state)?;
     let who = match (&args.who, &names) {
         (Some(who), Some(names)) => match names.handle(&who.type_name, &who.id) {
             Some(handle) => Some(handle.to_owned()),
@@ -209,9 +223,9 @@ fn filter(args: &TailArgs) -> Filter {
 }
 
 /// The table of handles, where it is needed.
-fn names(args: &TailArgs, state: &Path) -> Result<Option<Names>, LedgerError> {
-    let is_needed = args.who.is_some() || args.names == WhenNames::Always;
-    match (Names::read(state), is_needed, args.names) {
+pub(super) fn names(has_who: bool, when: WhenNames, state: &Path) -> Result<Option<Names>, LedgerError> {
+    let is_needed = has_who || when == WhenNames::Always;
+    match (Names::read(state), is_needed, when) {
         (_, false, WhenNames::Never) => Ok(None),
         (Ok(names), _, _) => Ok(Some(names)),
         (Err(error), true, _) => Err(error),

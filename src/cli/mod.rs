@@ -5,6 +5,8 @@ mod verify;
 mod verify_text;
 mod evidence;
 mod export;
+mod query;
+mod reading;
 pub mod exit;
 pub mod render;
 pub mod serve;

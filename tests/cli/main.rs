@@ -15,5 +15,6 @@ mod export;
 mod help;
 mod operations;
 mod probe;
+mod query;
 mod tail;
 mod verify;

@@ -1,0 +1,256 @@
+//! `lockkeeper audit query`: who saw, changed, moved or was refused what, from an index that is brought up to date first.
+//!
+//! Promises: nothing is told before the reading is recorded, where a service could record it; an answer says which entries it is
+//! about, also where it is that nothing was found. Only the index's file is written.
+
+mod args;
+mod told;
+mod text;
+mod csv;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::audit::{WhenNames, Whose, failed, has_ledger, names};
+use super::exit::Exit;
+use super::reading::{Demand, Recorded, record};
+use super::render;
+use crate::audit::index::Index;
+use crate::audit::index::ask::{Named, Unknown};
+use crate::audit::index::error::IndexError;
+use crate::audit::index::question::{Record, Searched, Within};
+use crate::ledger::handles::Names;
+use crate::model::principal::EntityRef;
+pub(super) use args::QueryArgs;
+use args::{Asked, Common, Question, TableFormat};
+use told::{Row, Rows};
+
+/// Runs the command.
+pub(super) fn run(args: &QueryArgs, whose: &Whose) -> Exit {
+    match query(args, whose) {
+        Ok(exit) => exit,
+        Err(IndexError::Ledger(error)) => failed(&error),
+        Err(error) => {
+            render::failure(&error);
+            if let Some(help) = error.help() {
+                render::message(format!("  help: {help}"));
+            }
+            Exit::Failure
+        }
+    }
+}
+
+fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
+    let common = args.common();
+    if !has_ledger(&whose.state)? {
+        return Ok(Exit::Failure);
+    }
+    let table = names(args.principal().is_some(), common.names, &whose.state)?;
+    let asked = args.asked(|principal| handle(table.as_ref(), principal));
+    let demand = if common.unrecorded { Demand::Waive } else { Demand::Record };
+    let recorded = match record(whose, demand, &asked.command) {
+        Ok(recorded) => recorded,
+        Err(why) => {
+            render::failure(&why);
+            return Ok(Exit::Failure);
+        }
+    };
+    let file = common.index.clone().unwrap_or_else(|| whose.state.join(INDEX_FILE));
+    let index = open(file, whose)?;
+    if let Recorded::As(seq) = recorded
+        && !is_reading(&index, seq, &asked.command)?
+    {
+        let why = format!(
+            "entry {seq} is not this reading: the configuration names another service's admin listener"
+        );
+        render::failure(&why);
+        return Ok(Exit::Failure);
+    }
+    let within = common.within();
+    let rows = ask(&index, &asked, &within)?;
+    let answer = Answer {
+        asked,
+        recorded,
+        searched: index.searched()?,
+        rows,
+        names: table.filter(|_| common.names != WhenNames::Never),
+    };
+    answer.print(common);
+    hints(&index, &answer.asked, &within)?;
+    Ok(Exit::Success)
+}
+
+fn open(file: PathBuf, whose: &Whose) -> Result<Index, IndexError> {
+    let mut progress = render::Progress::new("bringing the index up to date:");
+    let index = Index::open(&file, &whose.state, &mut |done, all| progress.tell(done, all));
+    progress.end();
+    index
+}
+
+/// The principal's handle. A handle may be given for itself, as for somebody who was erased.
+fn handle(table: Option<&Names>, principal: &EntityRef) -> Option<String> {
+    table?.handle(&principal.type_name, &principal.id).map(str::to_owned)
+}
+
+/// Whether the service recorded the reading in this ledger.
+fn is_reading(index: &Index, seq: u64, command: &str) -> Result<bool, IndexError> {
+    let only = Within { after: seq.saturating_sub(1), limit: 1, ..Within::everything() };
+    let found = index.readings(&only)?;
+    Ok(found.rows.first().is_some_and(|reading| reading.seq == seq && reading.command == command))
+}
+
+fn ask(index: &Index, asked: &Asked, within: &Within) -> Result<Rows, IndexError> {
+    Ok(match &asked.question {
+        Question::WhoSaw { record, field } => {
+            Rows::of(index.who_saw(record, field.as_deref(), within)?, Row::Saw)
+        }
+        Question::WhoChanged { record, field } => {
+            Rows::acts(index, index.who_changed(record, field.as_deref(), within)?)?
+        }
+        // Nobody of that name ever asked: nothing is found.
+        Question::By { handle: None, .. } => Rows::default(),
+        Question::By { handle: Some(handle), did } => Rows::acts(index, index.by(handle, *did, within)?)?,
+        Question::Moves { stages, change } => Rows::moves(index, index.moves(stages, *change, within)?)?,
+        Question::Refused { reason } => {
+            let mut rows = Rows::acts(index, index.refused(reason.as_deref(), within)?)?;
+            rows.unidentified = index.refused_unidentified(reason.as_deref(), within)?;
+            rows
+        }
+        Question::Readings => Rows::of(index.readings(within)?, Row::Read),
+    })
+}
+
+/// An answer and all that is said about it.
+struct Answer {
+    asked: Asked,
+    recorded: Recorded,
+    searched: Searched,
+    rows: Rows,
+    names: Option<Names>,
+}
+
+impl Answer {
+    fn print(&self, common: &Common) {
+        let name = |handle: &str| self.name(handle);
+        match common.format {
+            TableFormat::Text => {
+                for row in &self.rows.rows {
+                    render::line(text::row(row, &name));
+                }
+                self.rows.unidentified.iter().for_each(|counted| render::line(text::counted(counted)));
+                render::line(self.summary(common));
+            }
+            TableFormat::Csv => {
+                render::line(csv::table(&self.asked.question, &self.rows, &name));
+                render::message(self.summary(common));
+            }
+            TableFormat::Json => render::line(self.json(&name).to_string()),
+        }
+        render::message(self.reading());
+    }
+
+    fn name(&self, handle: &str) -> Option<String> {
+        let (type_name, id) = self.names.as_ref()?.resolve(handle)?;
+        Some(EntityRef::new(type_name, id).to_string())
+    }
+
+    /// What was searched, and what that came to.
+    fn summary(&self, common: &Common) -> String {
+        let Searched { first, last, from, to, gaps: (gaps, lost), blind } = self.searched;
+        let found = match (self.rows.rows.len(), self.rows.next) {
+            (0, _) => "nothing was found".to_owned(),
+            (told, None) => format!("{told} found"),
+            (told, Some(seq)) => {
+                format!("{told} are told and there are more: go on with --after {seq}, or raise --limit")
+            }
+        };
+        if last == 0 {
+            return format!("{found}: the ledger has no entries");
+        }
+        let mut text =
+            format!("{found} in entries {first}–{last}, written {} to {}", text::time(from), text::time(to));
+        let asked = [("--from", common.from.map(|at| at.0)), ("--to", common.to.map(|at| at.0))];
+        for (flag, at) in asked {
+            text.push_str(&at.map(|at| format!(", {flag} {}", text::time(at))).unwrap_or_default());
+        }
+        if gaps > 0 {
+            text.push_str(&format!("; {gaps} gaps: {lost} entries could not be recorded"));
+        }
+        if blind > 0 && matches!(self.asked.question, Question::WhoSaw { .. }) {
+            text.push_str(&format!("; of {blind} observed requests no entry says what they showed"));
+        }
+        text
+    }
+
+    fn reading(&self) -> String {
+        match self.recorded {
+            Recorded::As(seq) => format!("this reading is entry {seq} of the ledger"),
+            Recorded::Offline => {
+                "the ledger does not record this reading: no service writes it now".to_owned()
+            }
+            Recorded::Waived => "the ledger does not record this reading: --unrecorded".to_owned(),
+        }
+    }
+
+    fn json(&self, name: text::Name<'_>) -> Value {
+        let Searched { first, last, from, to, gaps: (gaps, lost), blind } = self.searched;
+        let rows: Vec<Value> = self.rows.rows.iter().map(|row| told::json(row, name)).collect();
+        let recorded = match self.recorded {
+            Recorded::As(seq) => json!(seq),
+            Recorded::Offline | Recorded::Waived => Value::Null,
+        };
+        let mut answer = json!({
+            "question": self.asked.command,
+            "recorded": recorded,
+            "searched": {"first": first, "last": last, "from": text::exact_time(from), "to": text::exact_time(to), "gaps": gaps, "unrecorded": lost, "blind": blind},
+            "rows": rows,
+            "next": self.rows.next,
+        });
+        if let (Question::Refused { .. }, Some(members)) = (&self.asked.question, answer.as_object_mut()) {
+            let counted = self.rows.unidentified.iter();
+            let counted = counted
+                .map(|counted| json!({"reason": counted.reason, "count": counted.number, "sources": counted.sources}));
+            members.insert("unidentified".to_owned(), counted.collect());
+        }
+        answer
+    }
+}
+
+/// Names that no entry has: an absence of that is no answer to what was meant.
+fn hints(index: &Index, asked: &Asked, within: &Within) -> Result<(), IndexError> {
+    let of_record = |record: &Record, field: &Option<String>| {
+        let field = field.clone().map(|field| (record.type_name.clone(), field));
+        (Some(record.type_name.clone()), field)
+    };
+    let (record_type, field) = match &asked.question {
+        Question::WhoSaw { record, field } | Question::WhoChanged { record, field } => {
+            of_record(record, field)
+        }
+        _ => (None, None),
+    };
+    let mut named: Vec<(&str, Named<'_>)> = Vec::new();
+    named.extend(record_type.as_deref().map(|name| ("type", Named::Type(name))));
+    if matches!(asked.question, Question::WhoSaw { .. }) {
+        named.extend(field.as_ref().map(|(type_name, name)| ("field", Named::FieldOf(type_name, name))));
+    }
+    if let Question::Moves { stages: crate::audit::index::question::Stages::Stage(stage), .. } =
+        &asked.question
+    {
+        named.push(("stage", Named::Stage(stage)));
+    }
+    if let Question::Refused { reason: Some(reason) } = &asked.question {
+        named.push(("reason", Named::Reason(reason)));
+    }
+    named.extend(within.policy.as_deref().map(|policy| ("policy", Named::Policy(policy))));
+    for (what, name) in named {
+        if let Some(Unknown { nearest }) = index.unknown(&name)? {
+            let near = nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            render::message(format!("no entry names the {what} `{}`{near}", name.name()));
+        }
+    }
+    Ok(())
+}
+
+/// The index, beside the ledger.
+const INDEX_FILE: &str = "index.sqlite";
