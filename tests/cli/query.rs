@@ -141,7 +141,9 @@ async fn questions_of_a_day() {
     let by = |only: &str| rows(&state, &["by", rep, "--only", only]).len();
     assert_eq!((by("saw"), by("changed"), by("refused"), by("held-back")), (3, 1, 2, 3));
     assert_eq!(rows(&state, &["by", rep]).len(), 5);
-    assert_eq!(rows(&state, &["by", "User::\"anna\""]).len(), 0);
+    let stranger = query(&state, &["by", "User::\"anna\""]);
+    assert!(stranger.stdout.starts_with("nothing was found in entries 1–"), "{}", stranger.stdout);
+    assert_eq!(stranger.stderr, format!("{OFFLINE}no request of this principal is in this ledger\n"));
 
     let moves = |args: &[&str]| each(&state, &[&["moves"], args].concat(), "/to");
     assert_eq!(moves(&[]), ["sales.won", "sales.negotiation"]);
@@ -159,7 +161,9 @@ async fn questions_of_a_day() {
     // By what decided.
     let bundle = rows(&state, &["refused"])[0]["bundle"].as_str().unwrap().get(..10).unwrap().to_owned();
     assert_eq!(rows(&state, &["refused", "--revision", &bundle]).len(), 2);
-    assert_eq!(rows(&state, &["refused", "--revision", "0000000000"]).len(), 0);
+    let other = query(&state, &["refused", "--revision", "0000000000"]);
+    assert!(other.stdout.starts_with("nothing was found"), "{}", other.stdout);
+    assert!(other.stderr.contains("no entry names the revision `0000000000`"), "{}", other.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +218,8 @@ async fn names_are_resolved_if_they_may_be() {
     std::fs::write(&table, text.lines().map(erase).collect::<String>()).unwrap();
     assert_eq!(rows(&state, &["by", &handle]).len(), 5);
     assert_eq!(rows(&state, &["by", &handle])[0]["who"]["principal"], Value::Null);
-    assert_eq!(rows(&state, &["by", "User::\"rep-east\""]).len(), 0);
+    let by_name = query(&state, &["by", "User::\"rep-east\""]).stdout;
+    assert!(by_name.starts_with("nothing was found"), "{by_name}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -401,3 +406,34 @@ async fn a_reading_is_announced_in_one_way() {
 }
 
 const OFFLINE: &str = "the ledger does not record this reading: no service writes it now\n";
+
+/// What was only observed left as the CRM wrote it, whatever policies say.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_observed_was_seen() {
+    let observe = "\n[[observe]]\nname = \"g\"\nroutes = \"*\"\nuntil = \"2026-07-01T00:00:00Z\"\n";
+    let sidecar =
+        TestSidecar::with(|options| options.edit("lockkeeper.toml", move |text| text + observe)).await;
+    let rep = sidecar.as_person("rep-east");
+    // Its own deal, with a margin that policies hide; another's; and what no route describes.
+    rep.get("/api/deals/42").await;
+    rep.get("/api/deals/1").await;
+    rep.get("/api/deals?per_page=4&page=1").await;
+    rep.get("/api/unmapped").await;
+    let state = sidecar.folder().state().display().to_string();
+    sidecar.ledger_when("the outcomes", |ledger| ledger.of_kind("outcome").len() == 4).await;
+    let folder = sidecar.stop_keeping_files().await;
+    let saw = |id: &str, field: &str| {
+        let rows = rows(&state, &["who-saw", "--type", "Deal", "--id", id, "--field", field]);
+        let told =
+            rows.iter().map(|row| (row["shown"].clone(), row["not_enforced"].clone(), row["whole"].clone()));
+        told.collect::<Vec<_>>()
+    };
+    let (none, whole) = (json!([]), (json!([]), json!([]), json!(true)));
+    assert_eq!(saw("42", "margin"), [(none.clone(), json!(["Deal.margin"]), json!(false))]);
+    assert_eq!(saw("42", "amount"), [(json!(["Deal.amount"]), none.clone(), json!(false))]);
+    assert_eq!(saw("1", "margin"), [whole.clone(), whole], "read by itself, and in the list");
+    let told = query(&state, &["who-saw", "--type", "Deal", "--id", "1", "--limit", "1"]).stdout;
+    assert!(told.contains("unhidden all of it: policies would have left the record out"), "{told}");
+    assert!(told.contains("; of 1 observed requests no entry says what they showed"), "{told}");
+    drop(folder);
+}

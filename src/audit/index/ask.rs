@@ -314,12 +314,19 @@ impl Index {
                 vec![],
             ),
             Named::Policy(_) => ("SELECT DISTINCT policy FROM list_policies", vec![]),
+            Named::Revision(begin) => {
+                ("SELECT word FROM words WHERE word >= ?1 AND word < ?1 || 'g'", vec![*begin])
+            }
         };
         let mut statement = self.at.prepare(sql)?;
         let known = statement.query_map(params_from_iter(values), |row| row.get(0))?;
         let known = known.collect::<rusqlite::Result<Vec<String>>>()?;
         let typed = named.name();
-        Ok((!known.iter().any(|name| name == typed)).then(|| Unknown {
+        let is_typed = |name: &String| match named {
+            Named::Revision(begin) => name.starts_with(begin),
+            _ => name == typed,
+        };
+        Ok((!known.iter().any(is_typed)).then(|| Unknown {
             nearest: nearest(typed, known.iter().map(String::as_str)).map(str::to_owned),
         }))
     }
@@ -338,6 +345,8 @@ pub enum Named<'n> {
     Reason(&'n str),
     /// A policy's id.
     Policy(&'n str),
+    /// The beginning of a bundle's or directory's hash.
+    Revision(&'n str),
 }
 
 /// A name that no entry has.
@@ -355,7 +364,8 @@ impl<'n> Named<'n> {
             | Self::FieldOf(_, name)
             | Self::Stage(name)
             | Self::Reason(name)
-            | Self::Policy(name) => name,
+            | Self::Policy(name)
+            | Self::Revision(name) => name,
         }
     }
 }

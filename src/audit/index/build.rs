@@ -47,8 +47,9 @@ pub fn catch_up(
         };
         let mut batch = Batch::new(&held, state, &mut words);
         let is_full = batch.fill(&mut reader)?;
+        let before = cursor.clone();
         let cursor = batch.finish(cursor)?;
-        if let Some(cursor) = &cursor {
+        if let Some(cursor) = cursor.as_ref().filter(|cursor| Some(*cursor) != before.as_ref()) {
             store::set_cursor(&held, &ledger, cursor)?;
             let spot = cursor.last.spot;
             let before = sizes.iter().filter(|(first, _)| *first < spot.segment).map(|(_, bytes)| bytes);

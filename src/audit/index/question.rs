@@ -83,6 +83,8 @@ pub struct Act {
     pub directory: String,
     /// Whether nothing of it was enforced.
     pub is_observed: bool,
+    /// Whether it is about a change.
+    pub is_change: bool,
     /// The outcome; `None` where there is none yet.
     pub end: Option<End>,
 }

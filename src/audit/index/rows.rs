@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::build::CHANGED;
 use super::question::{Act, End, Principal};
 use super::store::number;
 use super::words::{ASSERTED, OBSERVE};
@@ -125,6 +126,7 @@ impl Rows {
             bundle: word(raw.bundle)?,
             directory: word(raw.directory)?,
             is_observed: raw.mode == OBSERVE,
+            is_change: raw.acts & CHANGED > 0,
             end: end.transpose()?,
         })
     }

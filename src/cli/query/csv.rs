@@ -79,7 +79,7 @@ fn cells(row: &Row, name: Name<'_>) -> Vec<String> {
         Row::Act(act, item) => {
             let sets = ["shown", "masked", "hidden"].map(|member| joined(fields(item, member)));
             let write = ["asked", "refused"].map(|member| joined(texts_of(item.entry.get("write"), member)));
-            let more = [change(act, item).unwrap_or_default().to_owned(), joined(policies(item))];
+            let more = [change(act).unwrap_or_default().to_owned(), joined(policies(item))];
             let hidden = match rows_hidden(item) {
                 0 => String::new(),
                 number => number.to_string(),

@@ -243,6 +243,10 @@ fn hints(index: &Index, asked: &Asked, within: &Within) -> Result<(), IndexError
         named.push(("reason", Named::Reason(reason)));
     }
     named.extend(within.policy.as_deref().map(|policy| ("policy", Named::Policy(policy))));
+    named.extend(within.revision.as_deref().map(|begin| ("revision", Named::Revision(begin))));
+    if let Question::By { handle: None, .. } = &asked.question {
+        render::message("no request of this principal is in this ledger");
+    }
     for (what, name) in named {
         if let Some(Unknown { nearest }) = index.unknown(&name)? {
             let near = nearest.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();

@@ -85,7 +85,7 @@ pub fn json(row: &Row, name: Name<'_>) -> Value {
             joined(of_act(act, name), more)
         }
         Row::Act(act, item) => {
-            joined(of_act(act, name), json!({"change": change(act, item), "entries": entries(item)}))
+            joined(of_act(act, name), json!({"change": change(act), "entries": entries(item)}))
         }
         Row::Move(found, item) => {
             let records: Vec<Value> = records(item)
@@ -139,8 +139,8 @@ fn entries(item: &Item) -> Vec<Value> {
 }
 
 /// What became of a change; nothing where the decision is none.
-pub fn change(act: &Act, item: &Item) -> Option<&'static str> {
-    item.entry.get("write").map(|_| act.change().word())
+pub fn change(act: &Act) -> Option<&'static str> {
+    act.is_change.then(|| act.change().word())
 }
 
 /// The records that a decision is about: those that it changes, else those that it shows.

@@ -194,3 +194,24 @@ async fn names_that_no_entry_has_are_told_with_those_that_are_near() {
     assert_eq!(near(Named::Policy("policy.a")), None);
     assert_eq!(near(Named::Policy("policy.aa")), Some(Some("policy.a".to_owned())));
 }
+
+/// Entries that take several lines are one, whichever of them a record stands in; long lists count part by part.
+#[tokio::test]
+async fn every_line_of_a_long_entry_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), random::long_entries(), Ops::new(1).day().1).await;
+    let parts = crate::ledger::read::entries(folder.path(), 0)
+        .filter(|line| line.as_ref().unwrap().value.get("part").is_some());
+    assert!(parts.count() >= 6, "the entries were split");
+    let (index, twin, all) = (open(folder.path()).unwrap(), Twin::read(folder.path()), Within::everything());
+    for id in [0, 8_999, 9_000, 17_999, 18_000, 26_999].map(random::long_id) {
+        let seen = twin::sightings(index.who_saw(&record(&id), Some("Deal.amount"), &all));
+        assert_eq!((seen.0.len(), &seen), (1, &twin.who_saw(&id, Some("Deal.amount"), &all)), "{id}");
+    }
+    let changed = random::long_id(26_999);
+    assert_eq!(twin::seqs(index.who_changed(&record(&changed), None, &all)).0.len(), 1);
+    for act in index.by("p_a", None, &all).unwrap().rows {
+        let item = index.item(&act).unwrap();
+        assert_eq!((twin.item(act.seq), item.entry.get("part")), (item.clone(), None));
+    }
+}

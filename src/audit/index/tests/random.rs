@@ -265,3 +265,79 @@ impl Ops {
         }
     }
 }
+
+/// The nth id of [`long_entries`].
+pub fn long_id(n: usize) -> String {
+    format!("{n:012}")
+}
+
+/// A read, a long list and a write, each of so many records that its entry takes several lines.
+pub fn long_entries() -> Vec<Entry> {
+    let mut ops = Ops::new(11);
+    let mut one = |from: usize| {
+        let decision = ops.decision();
+        let ids: Vec<String> = (from..from + 9_000).map(long_id).collect();
+        let sets = vec![Sets {
+            record_type: "Deal".to_owned(),
+            shown: FieldSet::of(["Deal.amount"]),
+            hidden: FieldSet::default(),
+            masked: FieldSet::default(),
+            ids: ids.clone(),
+            policies: vec!["policy.a".to_owned()],
+        }];
+        let who = Who { handle: "p_a".to_owned(), on_behalf_of: None, authn: "jwt".to_owned(), ..ops.who() };
+        let plain = Decision {
+            who: Some(who),
+            access: vec![],
+            sets: vec![],
+            rows_hidden: vec![],
+            write: None,
+            effect: Effect::Allow,
+            reason: None,
+            mode: Mode::Enforce,
+            ..decision
+        };
+        (plain, sets, ids)
+    };
+    let (read, list, write) = (one(0), one(9_000), one(18_000));
+    let shown = Shown {
+        of: list.0.id.clone(),
+        n: 1,
+        sets: list.1,
+        rows_hidden: vec![],
+        reasons: Default::default(),
+        errors: vec![],
+        part: None,
+    };
+    let access = Access {
+        action: "edit".to_owned(),
+        record_type: "Deal".to_owned(),
+        ids: write.2,
+        effect: Effect::Allow,
+        policies: vec![],
+        errors: vec![],
+        reason: None,
+        attribute: None,
+    };
+    let outcome = Outcome {
+        of: write.0.id.clone(),
+        status: Some(200),
+        upstream: Some(200),
+        released: Release::Filtered,
+        bytes: Some(1),
+        delivered: Delivered::Yes,
+        reason: None,
+        mode: None,
+        sets: write.1,
+        stage: None,
+        part: None,
+    };
+    let decision = |decision: Decision| Entry::Decision(Box::new(decision));
+    vec![
+        decision(Decision { sets: read.1, ..read.0 }),
+        decision(list.0),
+        Entry::Shown(Box::new(shown)),
+        decision(Decision { access: vec![access], ..write.0 }),
+        Entry::Outcome(outcome),
+    ]
+}
