@@ -5,7 +5,11 @@
 //! are those of decisions with an outcome each: 70 in 100 show one deal, 15 a list of 25, 15 change one; 6 in 100 are denied;
 //! 10,000 people, 200,000 deals.
 #![expect(clippy::disallowed_methods, reason = "edge: a benchmark reads clock, arguments and files")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark that cannot be set up has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot be set up has failed"
+)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::path::Path;
