@@ -5,6 +5,7 @@ mod door;
 pub mod health;
 pub mod authzen;
 pub mod readings;
+pub mod erasures;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -73,14 +74,15 @@ impl Admin {
             (&Method::GET, "/status") => reply(StatusCode::OK, JSON, self.status()),
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::POST, readings::PATH) => self.reading(request).await,
-            (_, "/metrics" | "/status" | "/reload" | readings::PATH) => reply(
+            (&Method::POST, erasures::PATH) => self.erase(request).await,
+            (_, "/metrics" | "/status" | "/reload" | readings::PATH | erasures::PATH) => reply(
                 StatusCode::METHOD_NOT_ALLOWED,
                 JSON,
                 json!({"error": "method not allowed"}).to_string(),
             ),
             _ => self.authzen(request).await.unwrap_or_else(|| {
                 let there =
-                    "there are /metrics, /status, /reload, /v1/ledger/readings, /access/v1/evaluation and /access/v1/evaluations";
+                    "there are /metrics, /status, /reload, /v1/ledger/readings, /v1/ledger/erasures, /access/v1/evaluation and /access/v1/evaluations";
                 reply(StatusCode::NOT_FOUND, JSON, json!({ "error": there }).to_string())
             }),
         }

@@ -264,6 +264,7 @@ fn other(kind: &str, entry: &Value) -> String {
         }
         "refusals" => format!("before anyone was identified: {}", counts(entry, "reason")),
         "passes" => format!("for which nobody is identified: {}", counts(entry, "route")),
+        "erasure" => format!("{} belongs to nobody from here on", text(entry, "handle")),
         "clock" => {
             let step_ms = entry.get("step_ms").and_then(Value::as_i64).unwrap_or(0);
             format!("the clock went {step_ms} ms beside the time that passed")

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::evidence::{self, AuditKeygenArgs, ProveArgs, VerifyProofArgs};
 use super::exit::Exit;
 use super::export::{self, ExportArgs};
+use super::forget::{self, ForgetArgs};
 use super::query::{self, QueryArgs};
 use super::serve::runtime;
 use super::verify::{self, VerifyArgs};
@@ -46,6 +47,8 @@ enum AuditCommand {
     VerifyProof(VerifyProofArgs),
     /// Write decisions in a form that other systems know
     Export(ExportArgs),
+    /// Erase a person from the table of handles; entries and proofs stay
+    Forget(ForgetArgs),
     /// Make the key that signs checkpoints
     Keygen(AuditKeygenArgs),
     /// Ask who saw, changed, moved or was refused what
@@ -104,6 +107,7 @@ enum Kind {
     Refusals,
     Alarm,
     Clock,
+    Erasure,
     Read,
     Gap,
     Recovered,
@@ -136,6 +140,7 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::Verify(args) => &args.state,
         AuditCommand::Prove(args) => &args.state,
         AuditCommand::Export(args) => &args.state,
+        AuditCommand::Forget(args) => &args.state,
         AuditCommand::VerifyProof(args) => return evidence::verify_proof(args),
         AuditCommand::Keygen(args) => return evidence::keygen(args),
         AuditCommand::Query(args) => args.state(),
@@ -144,6 +149,7 @@ pub fn run(args: &AuditArgs) -> Exit {
     match &args.command {
         AuditCommand::Prove(args) => evidence::prove(args, &whose.state),
         AuditCommand::Export(args) => export::run(args, &whose.state),
+        AuditCommand::Forget(args) => forget::run(args, &whose),
         AuditCommand::VerifyProof(_) | AuditCommand::Keygen(_) => Exit::Usage,
         AuditCommand::Verify(args) => verify::run(args, &whose.state),
         AuditCommand::Query(args) => query::run(args, &whose),

@@ -4,6 +4,8 @@ pub mod audit;
 mod verify;
 mod verify_text;
 mod evidence;
+mod forget;
+mod admin_post;
 mod export;
 mod query;
 mod reading;

@@ -40,6 +40,8 @@ pub enum Entry {
     Alarm(Alarm),
     /// The clock that entries are stamped with stepped.
     Clock(ClockStep),
+    /// A principal was erased from the table of handles.
+    Erasure(Erasure),
     /// Someone looked at the ledger.
     Read(Read),
 }
@@ -437,6 +439,15 @@ pub struct Alarm {
 pub struct ClockStep {
     /// Milliseconds that it went beside the time that passed; below zero where it went back.
     pub step_ms: i64,
+}
+
+/// A principal was erased from the table of handles: from here on nobody can tell whose the handle was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Erasure {
+    /// The handle.
+    pub handle: String,
+    /// Which token opened the door; the service knows no more of who asked for it.
+    pub by: String,
 }
 
 /// Someone looked at the ledger through the service.

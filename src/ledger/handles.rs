@@ -112,6 +112,21 @@ impl Handles {
         self.with_table(|table| table.by_handle.get(handle).cloned())
     }
 
+    /// Erases a principal: its row keeps nothing but the handle, which is not given out again. Returns the handle; `None` where it has
+    /// none. Blocks until the row is gone from the file.
+    ///
+    /// # Errors
+    /// A row that is not one, or a file system that refuses: then the row is still there.
+    pub fn forget(&self, principal_type: &str, id: &str) -> Result<Option<String>, LedgerError> {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(handle) = self.known(principal_type, id) else { return Ok(None) };
+        let kept = without(&self.path, rows.bytes, &handle)?;
+        durable::replace(&self.path, &kept)?;
+        *rows = Rows { bytes: kept.len() as u64, file: None };
+        self.table.write().unwrap_or_else(PoisonError::into_inner).erase(&handle);
+        Ok(Some(handle))
+    }
+
     /// The handle of a network source: `s_` and 16 hex digits of an HMAC-SHA256 of the address under this
     /// installation's key.
     #[must_use]
@@ -159,6 +174,13 @@ impl Table {
         self.by_handle.insert(handle, principal);
     }
 
+    fn erase(&mut self, handle: &str) {
+        if let Some(principal) = self.by_handle.remove(handle) {
+            self.by_principal.remove(&principal);
+        }
+        self.erased.insert(handle.to_owned());
+    }
+
     /// A handle that no row has.
     fn fresh(&self) -> Result<String, LedgerError> {
         loop {
@@ -188,6 +210,27 @@ impl Rows {
         self.file = Some(file);
         Ok(())
     }
+}
+
+/// The whole rows of the file, but for what one of them says of its principal.
+fn without(path: &Path, bytes: u64, handle: &str) -> Result<Vec<u8>, LedgerError> {
+    let all = fs::read(path).map_err(LedgerError::io("read", path))?;
+    let whole = all.get(..usize::try_from(bytes).unwrap_or(usize::MAX)).unwrap_or(&all);
+    let mut kept = Vec::with_capacity(whole.len());
+    for (at, line) in whole.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let is_row = |row: &Row| row.handle == handle;
+        let row = serde_json::from_slice::<Row>(line).ok().filter(is_row);
+        let erased = row.map(|row| Row { principal_type: None, id: None, ..row });
+        let encoded = erased.map(|row| serde_json::to_vec(&row)).transpose().map_err(|_| {
+            let (offset, line) = (kept.len() as u64, at as u64 + 1);
+            LedgerError::Damaged { path: path.to_path_buf(), offset, line, flaw: Flaw::Json }
+        })?;
+        match encoded {
+            Some(row) => kept.extend_from_slice(&[row.as_slice(), b"\n"].concat()),
+            None => kept.extend_from_slice(line),
+        }
+    }
+    Ok(kept)
 }
 
 /// The file behind its whole rows, its name durable.

@@ -84,6 +84,11 @@ impl Recorder {
         }
     }
 
+    /// The table of principals' handles.
+    pub fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
     /// Makes the decision durable.
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
         trail.enter("ledger");

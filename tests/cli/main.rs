@@ -12,6 +12,7 @@ mod draft;
 mod dry_run;
 mod explain;
 mod export;
+mod forget;
 mod help;
 mod operations;
 mod probe;

@@ -214,6 +214,10 @@ fn the_service() {
         }),
         r#","what":"bundle","hash":"h1","result":"active","problems":0,"author":"anna","approver":"ben","ticket":"CRM-1","version":7,"signers":["0123456789abcdef0123456789abcdef"],"pinned":true"#,
     );
+    check_entry(
+        &Entry::Erasure(Erasure { handle: "p_1".into(), by: "admin-token".into() }),
+        r#","handle":"p_1","by":"admin-token""#,
+    );
     check_entry(&Entry::Clock(ClockStep { step_ms: -61_000 }), r#","step_ms":-61000"#);
     check_entry(
         &Entry::Read(Read { command: "audit query by p_1".into(), by: "admin-token".into() }),

@@ -1,0 +1,70 @@
+//! Erases a principal from the table of handles [edge].
+//!
+//! Promises: the row is gone from the file before the erasure is recorded, and recorded before this answers 200; entries and proofs stay as
+//! they are. Never tells whose a handle was.
+#![expect(clippy::disallowed_methods, reason = "edge: collects a body of bounded size")]
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Admin, JSON, reply};
+use crate::ledger::entry::{Entry, Erasure};
+use crate::model::principal::EntityRef;
+
+/// Where an erasure is asked for.
+pub const PATH: &str = "/v1/ledger/erasures";
+
+/// What is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    principal: String,
+}
+
+impl Admin {
+    /// Erases a principal and answers with its handle and the number of the entry.
+    pub(super) async fn erase(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
+        let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
+            return refused(
+                StatusCode::BAD_REQUEST,
+                "the body could not be read, or has more than 8192 bytes",
+            );
+        };
+        let asked: Option<Asked> = serde_json::from_slice(&body.to_bytes()).ok();
+        let principal =
+            asked.and_then(|asked| EntityRef::parse(&asked.principal)).filter(EntityRef::is_person);
+        let Some(principal) = principal else {
+            let error =
+                "the body must be {\"principal\": \"User::\\\"ID\\\"\"}; there are User, Service and Agent";
+            return refused(StatusCode::BAD_REQUEST, error);
+        };
+        let recorder = &self.sidecar.recorder;
+        let handle = match recorder.handles().forget(&principal.type_name, &principal.id) {
+            Ok(Some(handle)) => handle,
+            Ok(None) => return refused(StatusCode::NOT_FOUND, "this principal has no handle"),
+            Err(error) => {
+                tracing::error!(error = %error, "a principal could not be erased");
+                return refused(StatusCode::INTERNAL_SERVER_ERROR, "the table of handles cannot be written");
+            }
+        };
+        let erasure = Erasure { handle: handle.clone(), by: "admin-token".to_owned() };
+        match recorder.ledger().append(Entry::Erasure(erasure)).await {
+            Ok(seq) => reply(StatusCode::OK, JSON, json!({ "handle": handle, "seq": seq }).to_string()),
+            Err(error) => {
+                tracing::error!(error = %error, handle, "a principal was erased, and the ledger took no entry about it");
+                refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the principal is erased; the ledger took no entry about it",
+                )
+            }
+        }
+    }
+}
+
+/// Bytes of a body.
+const BODY_BYTES_MAX: usize = 8_192;
