@@ -9,8 +9,8 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension as _, params_from_iter};
 
 use super::Index;
-use super::build::{CHANGED, HELD_BACK, SHOWED};
 use super::error::IndexError;
+use super::pending::{CHANGED, HELD_BACK, SHOWED};
 use super::question::{Act, Answer, Change, Counted, Did, Found, Move, Record, Sighting, Stages, Within};
 use super::rows::{self, Raw, Spelled};
 use super::store::{number, whole};

@@ -8,6 +8,8 @@ pub mod error;
 mod facts;
 mod words;
 mod store;
+mod pending;
+mod batch;
 mod build;
 pub mod question;
 mod rows;

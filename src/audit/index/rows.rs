@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::build::CHANGED;
+use super::pending::CHANGED;
 use super::question::{Act, End, Principal};
 use super::store::number;
 use super::words::{ASSERTED, OBSERVE};
