@@ -13,6 +13,7 @@ use super::ask::Named;
 use super::error::IndexError;
 use super::question::{Change, Did, Record, Stages, Within};
 use crate::ledger::append::{Ledger, LedgerOptions};
+use crate::ledger::clock::Clock;
 use crate::ledger::entry::Entry;
 use crate::ledger::error::LedgerError;
 use random::Ops;
@@ -22,16 +23,25 @@ fn open(folder: &Path) -> Result<Index, IndexError> {
     Index::open(&folder.join("index.sqlite"), folder, &mut |_, _| {})
 }
 
-/// Adds entries to the ledger in a folder; a restart for each call.
-async fn append(folder: &Path, entries: impl IntoIterator<Item = Entry>, clock: crate::ledger::clock::Clock) {
+/// A ledger of several segments, so that field sets are spelled again.
+fn ledger(folder: &Path, clock: Clock) -> Ledger {
     let mut options = LedgerOptions::new(folder, "boot");
-    // Several segments, so that field sets are spelled again.
     options.segment_bytes_max = 20_000;
     options.queue_entries_max = 100_000;
-    let (ledger, _) = Ledger::open(options, clock).unwrap();
-    for entry in entries {
-        ledger.append_soon(entry).unwrap();
-    }
+    Ledger::open(options, clock).unwrap().0
+}
+
+/// Adds entries to a ledger; they are there when this returns.
+async fn add(ledger: &Ledger, mut entries: Vec<Entry>) {
+    let last = entries.pop();
+    entries.into_iter().for_each(|entry| ledger.append_soon(entry).unwrap());
+    ledger.append(last.unwrap()).await.unwrap();
+}
+
+/// Adds entries to the ledger in a folder, in one life.
+async fn append(folder: &Path, entries: Vec<Entry>, clock: Clock) {
+    let ledger = ledger(folder, clock);
+    add(&ledger, entries).await;
     ledger.close().await.unwrap();
 }
 
@@ -48,10 +58,15 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut ops = Ops::new(seed);
-        for _ in 0..ops.below(4) + 1 {
+        for _ in 0..ops.below(2) + 1 {
             let (entries, clock) = ops.day();
-            runtime.block_on(append(folder.path(), entries, clock));
-            drop(open(folder.path()).unwrap());
+            let ledger = ledger(folder.path(), clock);
+            runtime.block_on(add(&ledger, entries));
+            for _ in 0..ops.below(3) {
+                drop(open(folder.path()).unwrap());
+                runtime.block_on(add(&ledger, ops.hours()));
+            }
+            runtime.block_on(ledger.close()).unwrap();
         }
         let (index, twin) = (open(folder.path()).unwrap(), Twin::read(folder.path()));
         for _ in 0..16 {
@@ -162,7 +177,7 @@ async fn damage_ends_the_answer() {
     let act = acts.first().unwrap();
     let path = folder.path().join("ledger").join(format!("segment-{:020}.jsonl", 1));
     let text = std::fs::read_to_string(&path).unwrap();
-    let changed = text.replacen(&act.id, &act.id.replace('0', "1"), 1);
+    let changed = text.replacen(&format!("\"{}\"", act.id), "\"another\"", 1);
     std::fs::write(&path, &changed).unwrap();
     let damaged = index.item(act).unwrap_err();
     assert!(matches!(damaged, IndexError::Ledger(LedgerError::Damaged { .. })), "{damaged}");

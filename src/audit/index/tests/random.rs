@@ -18,11 +18,13 @@ use crate::ledger::who::Who;
 pub struct Ops {
     state: u64,
     ids: u64,
+    /// Decisions that have no outcome yet.
+    open: Vec<String>,
 }
 
 impl Ops {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, ids: 0 }
+        Self { state: seed, ids: 0, open: Vec::new() }
     }
 
     pub fn below(&mut self, end: u64) -> u64 {
@@ -45,14 +47,20 @@ impl Ops {
 
     /// The entries of one life of the service, and its clock, which may step back.
     pub fn day(&mut self) -> (Vec<Entry>, Clock) {
-        let mut entries = Vec::new();
-        let mut open: Vec<String> = Vec::new();
-        for _ in 0..self.below(60) + 40 {
-            self.one(&mut entries, &mut open);
-        }
+        let entries = self.hours();
         let at = Arc::new(AtomicI64::new(i64::try_from(self.below(1_000)).unwrap()));
         let step = i64::try_from(self.below(7)).unwrap() - 2;
         (entries, Arc::new(move || i128::from(at.fetch_add(step, Ordering::SeqCst).max(0)) * 1_000_000_000))
+    }
+
+    /// Entries of some hours; decisions may have been taken in hours before.
+    pub fn hours(&mut self) -> Vec<Entry> {
+        let (mut entries, mut open) = (Vec::new(), std::mem::take(&mut self.open));
+        for _ in 0..self.below(60) + 40 {
+            self.one(&mut entries, &mut open);
+        }
+        self.open = open;
+        entries
     }
 
     fn one(&mut self, entries: &mut Vec<Entry>, open: &mut Vec<String>) {
@@ -88,14 +96,28 @@ impl Ops {
             }
             _ if !open.is_empty() => {
                 let at = usize::try_from(self.below(open.len() as u64)).unwrap();
-                let id = open.swap_remove(at);
+                let id = open[at].clone();
+                if self.one_in(8) {
+                    let (sets, rows_hidden) = (self.sets(), self.rows_hidden());
+                    let shown = Shown {
+                        of: id,
+                        n: 9,
+                        sets,
+                        rows_hidden,
+                        reasons: Default::default(),
+                        errors: vec![],
+                        part: None,
+                    };
+                    return entries.push(Entry::Shown(Box::new(shown)));
+                }
+                open.swap_remove(at);
                 entries.push(self.outcome(&id));
                 if self.one_in(5) {
                     entries
                         .push(Entry::Delivery(Delivery { of: id.clone(), delivered: Delivered::Abandoned }));
                 }
                 if self.one_in(20) {
-                    entries.push(self.outcome(&id));
+                    open.push(id);
                 }
             }
             _ => {}
