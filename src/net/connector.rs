@@ -179,11 +179,12 @@ pub fn rustls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<
         if let Some(found) = inner.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
+        // An I/O error that wraps another error leaves that out when it is asked for its cause.
         let wrapped = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = wrapped.and_then(|wrapped| wrapped.downcast_ref::<rustls::Error>()) {
-            return Some(found);
-        }
-        cause = inner.source();
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => inner.source(),
+        };
     }
     None
 }
@@ -288,5 +289,20 @@ impl Write for UpstreamStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tls_error_is_found_however_it_is_wrapped() {
+        let inner = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let once = io::Error::other(inner.clone());
+        assert_eq!(rustls_error(&once), Some(&inner));
+        let twice = io::Error::other(once);
+        assert_eq!(rustls_error(&twice), Some(&inner));
+        assert_eq!(rustls_error(&io::Error::other("something else")), None);
     }
 }
