@@ -18,10 +18,11 @@ use hyper::body::Incoming;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::audit::sinks::watch::SinkStatus;
 use crate::bundle::archive::provenance::{Pin, Provenance};
 use crate::net::renewed::RenewedStatus;
 use crate::pipeline::sidecar::Sidecar;
-use crate::service::checkpoints::SealedNow;
+use crate::service::copies::CopiesNow;
 use crate::service::reload::{Reloaded, Reloader};
 use crate::service::tokens::{Door, Tokens};
 use crate::service::vigil::Stand;
@@ -35,8 +36,8 @@ pub struct Admin {
     pub sidecar: Arc<Sidecar>,
     /// What reloads.
     pub reloader: Arc<Reloader>,
-    /// How far the ledger is signed for, if somebody signs.
-    pub sealed: Option<SealedNow>,
+    /// How far checkpoints and sinks are.
+    pub copies: CopiesNow,
     /// The tokens, one of which every request must carry.
     pub tokens: Arc<Tokens>,
     /// What AuthZEN questions may cost.
@@ -100,8 +101,11 @@ impl Admin {
     fn metrics(&self) -> String {
         let cache = self.sidecar.cache.counts();
         let health = self.sidecar.recorder.ledger().health();
-        let sealed =
-            self.sealed.as_ref().map(|sealed| sealed.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let sealed = self
+            .copies
+            .sealed
+            .as_ref()
+            .map(|sealed| sealed.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let sealed = sealed.unwrap_or_default();
         let failing = sealed.export_failures.len() + usize::from(sealed.failed.is_some());
         self.sidecar.metrics.encode(&Readings {
@@ -122,6 +126,7 @@ impl Admin {
             checkpoint_entries: sealed.signed,
             checkpoint_exported: sealed.exported.unwrap_or(0),
             checkpoint_failing: u64::try_from(failing).unwrap_or(u64::MAX),
+            sinks: self.copies.sinks.readings(),
             is_ready: self.sidecar.readiness.is_ready(),
         })
     }
@@ -153,6 +158,7 @@ impl Admin {
             "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
             "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
+            "sinks": self.copies.sinks.statuses().iter().map(sink).collect::<Vec<_>>(),
             "tls": self.tls(),
             "checkpoints": self.checkpoints(health.last_seq),
         })
@@ -161,7 +167,7 @@ impl Admin {
 
     /// How much of the ledger is signed for, and how much of that is out of this host's reach.
     fn checkpoints(&self, last_seq: u64) -> serde_json::Value {
-        let Some(sealed) = &self.sealed else {
+        let Some(sealed) = &self.copies.sealed else {
             return json!({"signed": null, "why": "[ledger.checkpoints] is not configured: entries are provable only against heads noted elsewhere"});
         };
         let sealed = sealed.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -227,6 +233,23 @@ impl Admin {
             }
         }
     }
+}
+
+/// How one sink stands.
+fn sink(status: &SinkStatus) -> serde_json::Value {
+    let error = status.error.as_ref();
+    json!({
+        "name": status.name,
+        "kind": status.kind,
+        "state": status.state,
+        "acknowledged": status.acknowledged,
+        "lagEntries": status.lag_entries,
+        "lagMs": status.lag_ms,
+        "failures": status.failures,
+        "lost": status.lost,
+        "reason": error.map(|error| error.fault.code()),
+        "error": error.map(|error| error.detail.as_str()),
+    })
 }
 
 /// Which token opens a path.

@@ -212,6 +212,17 @@ fn outcome(entry: &Value) -> String {
 }
 
 /// An entry that is not about one decision, in one line.
+fn sink(entry: &Value) -> String {
+    let mut line = format!("{} is {}", text(entry, "name"), text(entry, "state"));
+    if !text(entry, "reason").is_empty() {
+        let _ = write!(line, ", {}", text(entry, "reason"));
+    }
+    if let Some(seq) = entry.get("acknowledged").and_then(Value::as_u64) {
+        let _ = write!(line, "; it has everything up to entry {seq}");
+    }
+    line
+}
+
 fn other(kind: &str, entry: &Value) -> String {
     let short = |member: &str| text(entry, member).get(..12).unwrap_or(text(entry, member)).to_owned();
     let number = |member: &str| entry.get(member).and_then(Value::as_u64).unwrap_or(0);
@@ -271,6 +282,7 @@ fn other(kind: &str, entry: &Value) -> String {
         }
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
         "read" => format!("{}, by {}", text(entry, "command"), text(entry, "by")),
+        "sink" => sink(entry),
         "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),
         "recovered" => format!(
             "{}: {} bytes cut, {} decisions closed as unknown",

@@ -15,6 +15,7 @@ use super::export::{self, ExportArgs};
 use super::forget::{self, ForgetArgs};
 use super::query::{self, QueryArgs};
 use super::serve::runtime;
+use super::store::{self, CompareArgs, StoreArgs};
 use super::verify::{self, VerifyArgs};
 use super::{Format, render};
 use crate::audit::collect::{Filter, Reading};
@@ -45,14 +46,18 @@ enum AuditCommand {
     Prove(ProveArgs),
     /// Check such proofs by public keys alone, and print what they prove
     VerifyProof(VerifyProofArgs),
+    /// Ask who saw, changed, moved or was refused what
+    Query(QueryArgs),
     /// Write decisions in a form that other systems know
     Export(ExportArgs),
     /// Erase a person from the table of handles; entries and proofs stay
     Forget(ForgetArgs),
+    /// Compare the store that a sink fills with the ledger
+    Compare(CompareArgs),
+    /// Look after the store that sinks fill
+    Store(StoreArgs),
     /// Make the key that signs checkpoints
     Keygen(AuditKeygenArgs),
-    /// Ask who saw, changed, moved or was refused what
-    Query(QueryArgs),
 }
 
 /// Whose ledger it is.
@@ -109,6 +114,7 @@ enum Kind {
     Clock,
     Erasure,
     Read,
+    Sink,
     Gap,
     Recovered,
 }
@@ -135,30 +141,26 @@ pub(super) struct Whose {
 
 /// Runs the command.
 pub fn run(args: &AuditArgs) -> Exit {
-    let of = match &args.command {
-        AuditCommand::Tail(args) => &args.state,
-        AuditCommand::Verify(args) => &args.state,
-        AuditCommand::Prove(args) => &args.state,
-        AuditCommand::Export(args) => &args.state,
-        AuditCommand::Forget(args) => &args.state,
-        AuditCommand::VerifyProof(args) => return evidence::verify_proof(args),
-        AuditCommand::Keygen(args) => return evidence::keygen(args),
-        AuditCommand::Query(args) => args.state(),
-    };
-    let Some(whose) = whose(of) else { return Exit::Failure };
+    let on =
+        |of: &StateArgs, work: &dyn Fn(&Whose) -> Exit| whose(of).map_or(Exit::Failure, |whose| work(&whose));
     match &args.command {
-        AuditCommand::Prove(args) => evidence::prove(args, &whose.state),
-        AuditCommand::Export(args) => export::run(args, &whose.state),
-        AuditCommand::Forget(args) => forget::run(args, &whose),
-        AuditCommand::VerifyProof(_) | AuditCommand::Keygen(_) => Exit::Usage,
-        AuditCommand::Verify(args) => verify::run(args, &whose.state),
-        AuditCommand::Query(args) => query::run(args, &whose),
-        AuditCommand::Tail(args) => runtime(async {
-            match tail(args, &whose.state).await {
-                Ok(exit) => exit,
-                Err(error) => failed(&error),
-            }
-        }),
+        AuditCommand::Tail(args) => on(&args.state, &|whose| runtime(tailed(args, &whose.state))),
+        AuditCommand::Verify(args) => on(&args.state, &|whose| verify::run(args, &whose.state)),
+        AuditCommand::Prove(args) => on(&args.state, &|whose| evidence::prove(args, &whose.state)),
+        AuditCommand::VerifyProof(args) => evidence::verify_proof(args),
+        AuditCommand::Query(args) => on(args.state(), &|whose| query::run(args, whose)),
+        AuditCommand::Export(args) => on(&args.state, &|whose| export::run(args, &whose.state)),
+        AuditCommand::Forget(args) => on(&args.state, &|whose| forget::run(args, whose)),
+        AuditCommand::Compare(args) => store::run_compare(args),
+        AuditCommand::Store(args) => store::run(args),
+        AuditCommand::Keygen(args) => evidence::keygen(args),
+    }
+}
+
+async fn tailed(args: &TailArgs, state: &Path) -> Exit {
+    match tail(args, state).await {
+        Ok(exit) => exit,
+        Err(error) => failed(&error),
     }
 }
 

@@ -9,6 +9,7 @@ mod admin_post;
 mod export;
 mod query;
 mod reading;
+mod store;
 pub mod exit;
 pub mod render;
 pub mod serve;

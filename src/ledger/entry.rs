@@ -5,12 +5,14 @@
 //! Never has a place for a field's value, a token, a raw query, or a person's name or address.
 
 pub mod revision;
+pub mod sink;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use self::revision::Revision;
+use self::sink::SinkChange;
 use super::counts::{Passes, Refusals};
 use super::field_set::FieldSet;
 use super::who::Who;
@@ -44,6 +46,8 @@ pub enum Entry {
     Erasure(Erasure),
     /// Someone looked at the ledger.
     Read(Read),
+    /// A copy of the ledger went down or is back.
+    Sink(SinkChange),
 }
 
 /// The service started; everything after it was decided by this process.

@@ -90,6 +90,7 @@ impl Entry {
             Self::Clock(step) => Prepared::own("clock", step)?,
             Self::Erasure(erasure) => Prepared::own("erasure", erasure)?,
             Self::Read(read) => Prepared::own("read", read)?,
+            Self::Sink(sink) => Prepared::own("sink", sink)?,
         };
         within_limits(prepared)
     }

@@ -1,5 +1,6 @@
 //! Tests of the ledger, and what they share: entries, a clock, and a disk that fails when told to.
 
+mod batches;
 mod golden;
 mod handles;
 mod line;

@@ -12,12 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::checkpoints::{CheckpointsError, SealedNow, Signing};
+use super::checkpoints::CheckpointsError;
 use super::clock_steps;
+use super::copies::{Copies, CopiesNow};
 use super::entries::{PARTS, policy_changes, revision, revision_of, vouch};
 use super::load::Loaded;
 use super::reload::Reloader;
-use super::state::{State, start_signing};
+use super::state::State;
 use super::supply::{AcceptError, Supply};
 use super::telemetry::{require_conditions, start_traces};
 use super::tokens::Tokens;
@@ -127,7 +128,8 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     ledger: Ledger,
-    signing: Option<Signing>,
+    /// What leaves the ledger.
+    pub copies: Copies,
     health: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     exporting: Option<Exporting>,
 }
@@ -171,8 +173,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
     let keys = checkpoints.as_ref().map(|checkpoints| checkpoints.keys.clone()).unwrap_or_default();
     record_start(&sidecar, &boot, &listens.to_string(), keys).await?;
-    let signing = start_signing(checkpoints, &ledger, &sidecar.clock)?;
-    let sealed = signing.as_ref().map(|signing| Arc::clone(&signing.now));
+    let copies = Copies::start(&config.ledger, checkpoints, &ledger, &sidecar.metrics, &sidecar.clock)?;
 
     let (shutdown, is_over) = watch::channel(false);
     let door = transport::door_options(&config, tls);
@@ -186,7 +187,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     tasks.extend(keepers(&sidecar, &reloader, supply, &is_over));
     tasks.push(tokio::spawn(door::serve(listener, Arc::clone(&sidecar), door, over(is_over.clone()))));
     tasks.push(tokio::spawn(renewals.watch(Arc::clone(&sidecar), over(is_over.clone()))));
-    tasks.extend(admin.map(|admin| serve_admin(admin, &sidecar, &reloader, sealed, is_over)));
+    tasks.extend(admin.map(|admin| serve_admin(admin, &sidecar, &reloader, copies.now(), is_over)));
     let health = health.map(|listener| serve_health(listener, &sidecar));
     Ok(Running {
         sidecar,
@@ -200,7 +201,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         shutdown,
         tasks,
         ledger,
-        signing,
+        copies,
         health,
         exporting,
     })
@@ -210,11 +211,11 @@ fn serve_admin(
     (listener, tokens, authzen): AdminListener,
     sidecar: &Arc<Sidecar>,
     reloader: &Arc<Reloader>,
-    sealed: Option<SealedNow>,
+    copies: CopiesNow,
     is_over: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let (sidecar, reloader) = (Arc::clone(sidecar), Arc::clone(reloader));
-    let admin = admin::Admin { sidecar, reloader, sealed, tokens, authzen };
+    let admin = admin::Admin { sidecar, reloader, copies, tokens, authzen };
     tokio::spawn(admin::serve(listener, Arc::new(admin), over(is_over)))
 }
 
@@ -238,7 +239,7 @@ fn keepers(
 impl Running {
     /// Whether every part still works.
     pub fn is_whole(&self) -> bool {
-        self.tasks.iter().all(|task| !task.is_finished())
+        self.tasks.iter().all(|task| !task.is_finished()) && self.copies.is_whole()
     }
 
     /// Turns readiness red, stops listening, lets open exchanges end and leave their record, and closes the ledger. Health is
@@ -252,10 +253,9 @@ impl Running {
         }
         self.sidecar.recorder.flush(&self.sidecar.clock.second());
         let closed = self.ledger.close().await;
-        if let (Some(signing), Ok(last_seq)) = (self.signing, &closed) {
-            signing.end(*last_seq).await;
-        }
-        // After the ledger: a collector that hangs must not cost it its end.
+        // After the ledger: its end leaves too, and what hangs there must not cost it that.
+        self.copies.end(closed.as_ref().ok().copied()).await;
+        // After the ledger too: a collector that hangs must not cost it its end.
         if let Some(exporting) = self.exporting {
             exporting.stop().await;
         }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use super::checkpoints::{Checkpoints, Signing};
+use super::checkpoints::Checkpoints;
 use super::start::StartError;
 use crate::config::service::{LedgerConfig, ServiceConfig};
 use crate::ledger::append::{Ledger, LedgerOptions};
@@ -13,7 +13,6 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
-use crate::telemetry::clock::Clock;
 
 /// What lies in the state folder.
 pub struct State {
@@ -46,19 +45,6 @@ impl State {
         let revisions = Revisions::open(path).map_err(failed)?;
         Ok(Self { ledger, recovery, checkpoints, handles, revisions })
     }
-}
-
-/// Starts to sign, where that is configured.
-///
-/// # Errors
-/// The system starts no thread.
-pub fn start_signing(
-    checkpoints: Option<Checkpoints>,
-    ledger: &Ledger,
-    clock: &Clock,
-) -> Result<Option<Signing>, StartError> {
-    let signing = checkpoints.map(|checkpoints| checkpoints.start(ledger.clone(), clock.clone()));
-    signing.transpose().map_err(|error| StartError::Record(error.to_string()))
 }
 
 fn options(config: &LedgerConfig, boot: &str) -> LedgerOptions {

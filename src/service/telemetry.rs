@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::sinks;
 use super::start::StartError;
 use super::tokens::Tokens;
 use super::vigil::Stand;
@@ -45,7 +46,8 @@ pub fn start_traces(
     Ok(Some((Traces::new(sampling, queue), exporting)))
 }
 
-/// Reads what only operators need, the admin tokens and the collector's headers, to say in time what is wrong with it.
+/// Reads what only operators need, the admin tokens, the collector's headers and the sinks' secrets, to say in time what is wrong
+/// with it.
 pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(admin) = &config.admin {
         Tokens::read(admin, problems);
@@ -53,6 +55,7 @@ pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(headers) = config.traces.as_ref().and_then(|traces| traces.headers_file.as_ref()) {
         collector_headers(headers, problems);
     }
+    sinks::check_secrets(&config.ledger, problems);
 }
 
 /// The headers of a file, one `name: value` a line; empty lines count for nothing.

@@ -13,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::readings::{Gauges, Readings};
+use super::sinks::SinkMetrics;
 use crate::model::reason::Reason;
 
 /// The labels of a finished request.
@@ -65,6 +66,7 @@ pub struct Metrics {
     spans_dropped: Counter,
     connections: Gauge,
     directory_loaded: Gauge,
+    sinks: SinkMetrics,
     read: Gauges,
 }
 
@@ -198,6 +200,7 @@ impl Default for Metrics {
                 "When the directory that serves was loaded",
                 Gauge::default(),
             ),
+            sinks: SinkMetrics::add_to(r),
             read: Gauges::add_to(r),
             registry,
         }
@@ -346,9 +349,15 @@ impl Metrics {
         self.traffic.unconfirmed.get_or_create(&ReasonLabel { reason: alarm }).inc();
     }
 
+    /// The counters of the ledger's sinks.
+    pub fn sinks(&self) -> &SinkMetrics {
+        &self.sinks
+    }
+
     /// All counters in the text form of OpenMetrics.
     pub fn encode(&self, readings: &Readings) -> String {
         self.read.set(readings);
+        self.sinks.read(&readings.sinks);
         for (group, seconds) in &readings.observe_until {
             self.traffic.observe_until.get_or_create(&GroupLabels { group: group.clone() }).set(*seconds);
         }

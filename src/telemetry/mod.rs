@@ -5,6 +5,7 @@ pub mod stopwatch;
 pub mod readiness;
 pub mod metrics;
 pub mod readings;
+pub mod sinks;
 pub mod trace;
 pub mod watch;
 pub mod log;

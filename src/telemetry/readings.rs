@@ -6,6 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::metrics::add;
+use super::sinks::SinkReading;
 
 /// What is read at the moment of a scrape.
 #[derive(Default)]
@@ -38,6 +39,8 @@ pub struct Readings {
     pub generation: u64,
     /// Seconds until each group of `[[observe]]` is enforced; 0 from then on.
     pub observe_until: Vec<(String, i64)>,
+    /// The ledger's sinks.
+    pub sinks: Vec<SinkReading>,
     /// Entries that the last checkpoint stands for.
     pub checkpoint_entries: u64,
     /// Entries that the last checkpoint stands for that every export has.

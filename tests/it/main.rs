@@ -53,6 +53,7 @@ mod hostile_calls;
 mod reload_storm;
 mod guesses;
 mod ledger;
+mod sinks;
 mod directory;
 mod observe;
 mod reload;

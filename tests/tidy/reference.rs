@@ -8,6 +8,7 @@ use lockkeeper::cli::Cli;
 use lockkeeper::model::reason::{Class, Fault, Reason};
 use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, ReloadResult};
 use lockkeeper::telemetry::readings::Readings;
+use lockkeeper::telemetry::sinks::SinkReading;
 
 use super::{none, tree};
 
@@ -74,7 +75,10 @@ fn every_metric_is_documented() {
     metrics.certificate_expires(CertificateUse::Listen, 0);
     metrics.count_observed(None);
     metrics.write_unconfirmed("stage-mismatch");
-    let readings = Readings { observe_until: vec![("deals".to_owned(), 1)], ..Readings::default() };
+    metrics.sinks().took("store", 1);
+    metrics.sinks().failed("store", "sink-timeout");
+    let observe_until = vec![("deals".to_owned(), 1)];
+    let readings = Readings { observe_until, sinks: vec![SinkReading::default()], ..Readings::default() };
     let encoded = metrics.encode(&readings);
     let types = encoded.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     // A counter's samples carry `_total`, and that is the name that people query.

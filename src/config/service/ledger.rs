@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoints::{self, CheckpointsConfig};
+use super::sinks::{self, SinkConfig};
 use crate::config::reader::Table;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 
@@ -19,6 +20,10 @@ pub struct LedgerConfig {
     pub write_timeout_ms: u64,
     /// Who signs for it, if somebody does.
     pub checkpoints: Option<CheckpointsConfig>,
+    /// What sinks call the log, beside its id.
+    pub log_label: Option<String>,
+    /// Copies elsewhere.
+    pub sinks: Vec<SinkConfig>,
 }
 
 /// Reads the section.
@@ -31,9 +36,23 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
         checkpoints: checkpoints::read(settings.table(), folder).flatten(),
+        log_label: read_label(&settings),
+        sinks: sinks::read(&settings),
     };
     settings.finish();
     path.map(|_| config)
+}
+
+/// A label goes into a header and into tables.
+fn read_label(settings: &Settings<'_>) -> Option<String> {
+    let label = settings.text(&LOG_LABEL)?;
+    let is_printable = label.value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if label.value.trim().is_empty() || label.value.len() > LABEL_BYTES_MAX || !is_printable {
+        let help = "Write at most 100 characters of ASCII, e.g. `log_label = \"crm-east-1\"`.";
+        settings.error(label.span, format!("`{}` cannot be a label", label.value.escape_debug()), help);
+        return None;
+    }
+    Some(label.value)
 }
 
 /// The section.
@@ -41,8 +60,8 @@ pub const SECTION: Section = Section {
     name: "ledger",
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
-    keys: &[&PATH, &SEGMENT_BYTES, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS],
-    inner: &["checkpoints"],
+    keys: &[&PATH, &SEGMENT_BYTES, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &LOG_LABEL],
+    inner: &["checkpoints", "sinks"],
 };
 const PATH: Key = Key::required(
     "path",
@@ -61,3 +80,11 @@ const QUEUE_ENTRIES: Key = Key::integer(
 );
 const WRITE_TIMEOUT_MS: Key =
     Key::integer("write_timeout_ms", 5_000, 10, 600_000, "for an entry to become durable");
+const LOG_LABEL: Key = Key::optional(
+    "log_label",
+    Kind::Text("none"),
+    "what sinks call this log beside its random id, e.g. the instance's name",
+);
+
+/// Bytes of a label.
+const LABEL_BYTES_MAX: usize = 100;

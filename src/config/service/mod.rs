@@ -10,6 +10,7 @@ mod sources;
 pub mod bundle;
 mod ledger;
 mod checkpoints;
+pub mod sinks;
 pub mod observe;
 mod limits;
 mod browsers;
@@ -140,6 +141,7 @@ pub const SECTIONS: &[&Section] = &[
     &observe::SECTION,
     &ledger::SECTION,
     &checkpoints::SECTION,
+    &sinks::SECTION,
     &browsers::SECTION,
     &limits::SECTION,
     &log::SECTION,

@@ -1,0 +1,67 @@
+//! What leaves the ledger for elsewhere: checkpoints and sinks, started and ended together.
+//!
+//! Promises: both get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
+
+use std::sync::Arc;
+
+use super::checkpoints::{Checkpoints, SealedNow, Signing};
+use super::sinks;
+use super::start::StartError;
+use crate::audit::sinks::running::{Sinks, Watched};
+use crate::config::service::LedgerConfig;
+use crate::ledger::append::Ledger;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// What leaves the ledger.
+pub struct Copies {
+    signing: Option<Signing>,
+    sinks: Sinks,
+}
+
+/// How far it is, for whoever asks.
+#[derive(Clone)]
+pub struct CopiesNow {
+    /// The checkpoints, if somebody signs.
+    pub sealed: Option<SealedNow>,
+    /// The sinks.
+    pub sinks: Arc<Watched>,
+}
+
+impl Copies {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// The system starts no thread; a file system refuses.
+    pub fn start(
+        config: &LedgerConfig,
+        checkpoints: Option<Checkpoints>,
+        ledger: &Ledger,
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
+        let signing = checkpoints.map(|checkpoints| checkpoints.start(ledger.clone(), clock.clone()));
+        let signing = signing.transpose().map_err(|error| StartError::Record(error.to_string()))?;
+        let failed = |source| StartError::Ledger { path: config.path.clone(), source };
+        Ok(Self { signing, sinks: sinks::start(config, ledger, metrics, clock).map_err(failed)? })
+    }
+
+    /// How far they are.
+    pub fn now(&self) -> CopiesNow {
+        let sealed = self.signing.as_ref().map(|signing| Arc::clone(&signing.now));
+        CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()) }
+    }
+
+    /// Whether every part still works.
+    pub fn is_whole(&self) -> bool {
+        self.sinks.is_whole()
+    }
+
+    /// Brings a ledger that was closed to its end; `last_seq` is `None` where it could not be closed.
+    pub async fn end(self, last_seq: Option<u64>) {
+        if let Some((signing, last_seq)) = self.signing.zip(last_seq) {
+            signing.end(last_seq).await;
+        }
+        self.sinks.finish().await;
+    }
+}

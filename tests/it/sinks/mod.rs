@@ -1,0 +1,10 @@
+//! Copies of the ledger: a receiver over HTTPS, and a real PostgreSQL.
+
+mod rig;
+mod receiver;
+mod cluster;
+mod relay;
+mod https;
+mod store;
+mod away;
+mod service;
