@@ -43,18 +43,19 @@ create index entry_stage on lockkeeper.entry (t) where stage_from is not null or
 
 -- Which records an entry names, and what was made of them: one row for each group of records.
 create table lockkeeper.touched (
-  log     text        not null,
-  seq     bigint      not null,
-  t       timestamptz not null,
-  n       integer     not null,            -- the group's number within the entry
-  place   text        not null,            -- the member that names it: access, sets or rows_hidden
-  type    text        not null,
-  records text[]      not null,            -- see record_key
-  action  text,
-  effect  text,
-  shown   text,                            -- ids of field sets
-  masked  text,
-  hidden  text,
+  log      text        not null,
+  seq      bigint      not null,
+  t        timestamptz not null,
+  n        integer     not null,           -- the group's number within the entry
+  decision text,                           -- the decision that the entry is, or is about
+  place    text        not null,           -- the member that names it: access, sets or rows_hidden
+  type     text        not null,
+  records  text[]      not null,           -- see record_key
+  action   text,
+  effect   text,
+  shown    text,                           -- ids of field sets
+  masked   text,
+  hidden   text,
   primary key (log, seq, n, t)
 ) partition by range (t);
 
@@ -108,20 +109,19 @@ create function lockkeeper.who_saw(
 ) returns table (
   t timestamptz, handle text, masked boolean, route text, delivered text, decision text, log text, seq bigint
 ) language sql stable as $$
-  select e.t, d.handle, not exists (
+  select s.t, d.handle, not exists (
            select from lockkeeper.field_set f where f.set = s.shown and field = any (f.names)),
-         d.route, o.delivered, e.decision, e.log, e.seq
+         d.route, o.delivered, s.decision, s.log, s.seq
   from lockkeeper.touched s
-  join lockkeeper.entry e on e.log = s.log and e.seq = s.seq and e.t = s.t
   join lockkeeper.entry d
-    on d.decision = e.decision and d.log = e.log and d.kind = 'decision' and d.part = 1
+    on d.decision = s.decision and d.log = s.log and d.kind = 'decision' and d.part = 1
   left join lockkeeper.entry o
-    on o.decision = e.decision and o.log = e.log and o.kind = 'outcome' and o.part = 1
+    on o.decision = s.decision and o.log = s.log and o.kind = 'outcome' and o.part = 1
   where s.records @> array[lockkeeper.record_key(record_type, record_id)]
     and s.place = 'sets' and s.t >= since and s.t < until
     and exists (
       select from lockkeeper.field_set f where f.set = any (array[s.shown, s.masked]) and field = any (f.names))
-  order by e.t, e.log, e.seq
+  order by s.t, s.log, s.seq
 $$;
 
 -- All that a principal saw, changed or was refused, one row for each group of records: select * from lockkeeper.of_principal('p_…').

@@ -1,5 +1,6 @@
 //! A receiver over HTTPS: at least once, whatever it does, and nobody else learns the token.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockkeeper::audit::sinks::fault::SinkFault;
@@ -142,6 +143,49 @@ async fn a_token_is_sent_and_never_told() {
     let state = feed.kill().await;
     let written: String = lines(state.path()).into_values().collect();
     assert!(!written.contains("canary"));
+}
+
+#[tokio::test]
+async fn the_operational_log_has_one_line_for_each_change_and_no_secret() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || Kept(Arc::clone(&kept)))
+        .finish();
+    // One thread runs everything in this test.
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let receiver = Receiver::start(Mood::Says(401)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, "canary-token\n").unwrap();
+    let feed = Feed::start(vec![sink("siem", receiver.place(Some(token_file)))]);
+    feed.decide(0..5).await;
+    fails(&feed, SinkFault::Credentials).await;
+    feed.until("siem", "failing for long", |status| status.failures > 6).await;
+    receiver.turn(Mood::Takes);
+    feed.caught_up("siem").await;
+    feed.end().await;
+    let log = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    let said = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((said("a sink is down"), said("a sink takes entries again")), (1, 1), "{log}");
+    assert!(log.contains("reason=\"sink-credentials\"") && log.contains("sink=\"siem\""), "{log}");
+    assert!(!log.contains("canary-token"), "{log}");
+}
+
+/// Keeps what is logged.
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -55,6 +55,7 @@ pub struct Touched {
     pub seq: Vec<i64>,
     pub t: Vec<String>,
     pub n: Vec<i32>,
+    pub decision: Vec<Option<String>>,
     pub place: Vec<&'static str>,
     pub record_type: Vec<String>,
     /// Each an array as PostgreSQL spells it.
@@ -97,7 +98,8 @@ impl<'b> Rows<'b> {
         columns.seq.push(seq);
         columns.t.push(t.clone());
         columns.kind.push(head.kind.to_owned());
-        columns.decision.push(column(&entry, if is_decision { "id" } else { "of" }));
+        let decision = column(&entry, if is_decision { "id" } else { "of" });
+        columns.decision.push(decision.clone());
         columns.part.push(part.and_then(|part| i32::try_from(part).ok()).unwrap_or(1));
         columns.handle.push(entry.get("who").filter(|_| is_decision).and_then(|who| column(who, "handle")));
         columns.method.push(column(&entry, "method"));
@@ -116,6 +118,7 @@ impl<'b> Rows<'b> {
             for group in list(&entry, place) {
                 n += 1;
                 self.touched.add(seq, &t, n, place, group);
+                self.touched.decision.push(decision.clone());
             }
         }
         Some(())
@@ -187,3 +190,70 @@ const MICROSECONDS: usize = 26;
 
 /// Bytes of an id that may stand in an index as it is.
 const KEY_ID_BYTES_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(seq: u64, kind: &str, t: &str, members: &str) -> Vec<u8> {
+        let head = format!(r#"{{"v":1,"seq":{seq},"batch":1,"kind":"{kind}","t":"{t}"{members}"#);
+        format!("{head},\"crc\":\"{:08x}\"}}", crc32c::crc32c(head.as_bytes())).into_bytes()
+    }
+
+    #[test]
+    fn arrays_are_spelled_as_postgresql_reads_them() {
+        assert_eq!(array::<&str>([]), "{}");
+        assert_eq!(array(["a", ""]), r#"{"a",""}"#);
+        assert_eq!(array([r#"say "a\b", {c}"#]), r#"{"say \"a\\b\", {c}"}"#);
+        assert_eq!(array(["a\0b", "NULL"]), "{\"a\u{fffd}b\",\"NULL\"}");
+    }
+
+    #[test]
+    fn records_have_their_type_and_long_ids_their_hash() {
+        assert_eq!(record_key("Deal", "42"), "Deal:42");
+        assert_eq!(record_key("Deal", &"x".repeat(256)).len(), 5 + 256);
+        let long = record_key("Deal", &"x".repeat(257));
+        assert!(long.starts_with("Deal:~") && long.len() == 6 + 64, "{long}");
+    }
+
+    #[test]
+    fn a_time_is_cut_and_never_rounded_into_the_next_month() {
+        let mut rows = Rows::default();
+        let bytes = line(7, "stop", "2026-11-30T23:59:59.999999999Z", "");
+        rows.add(&bytes).unwrap();
+        assert_eq!(rows.entries.t, ["2026-11-30T23:59:59.999999Z"]);
+        assert_eq!(rows.months, BTreeSet::from(["2026-11-01".to_owned()]));
+    }
+
+    #[test]
+    fn a_line_becomes_its_columns_whatever_its_kind() {
+        let members = r#","id":"d1","who":{"handle":"p_1"},"effect":"deny","write":{"stage":{"from":"a.b","to":"a.c"}},"access":[{"action":"edit","type":"Deal","ids":["1","2"],"effect":"deny"}],"sets":[{"type":"Deal","shown":"f_1"}],"part":{"n":2,"of":3}"#;
+        let decision = line(1, "decision", "2026-11-21T00:00:00.000000000Z", members);
+        let outcome = line(
+            2,
+            "outcome",
+            "2026-11-21T00:00:00.000000000Z",
+            r#","of":"d1","stage":{"to":"a.c"},"delivered":"yes""#,
+        );
+        // Members of other kinds may have other types.
+        let unknown = line(
+            3,
+            "some-day",
+            "2026-11-21T00:00:00.000000000Z",
+            r#","id":7,"of":[],"sets":{},"access":[1],"part":true,"stage":"x","reason":null"#,
+        );
+        let mut rows = Rows::default();
+        [&decision, &outcome, &unknown].into_iter().for_each(|bytes| rows.add(bytes).unwrap());
+        let some = |text: &str| Some(text.to_owned());
+        let Rows { entries, touched, .. } = rows;
+        assert_eq!(entries.decision, [some("d1"), some("d1"), None]);
+        assert_eq!((entries.part, entries.handle), (vec![2, 1, 1], vec![some("p_1"), None, None]));
+        assert_eq!(entries.stage_from, [some("a.b"), None, None]);
+        assert_eq!(entries.stage_to, [some("a.c"), some("a.c"), None]);
+        assert_eq!(entries.delivered, [None, some("yes"), None]);
+        assert_eq!(entries.line.len(), 3);
+        assert_eq!(touched.place, ["access", "sets", "access"]);
+        assert_eq!(touched.records, [r#"{"Deal:1","Deal:2"}"#, "{}", "{}"]);
+        assert_eq!((touched.n, touched.decision), (vec![1, 2, 1], vec![some("d1"), some("d1"), None]));
+    }
+}

@@ -137,11 +137,12 @@ async fn insert_touched(
     if r.seq.is_empty() {
         return Ok(0);
     }
-    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
+    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 13] = [
         &log,
         &r.seq,
         &r.t,
         &r.n,
+        &r.decision,
         &r.place,
         &r.record_type,
         &r.records,
@@ -179,15 +180,16 @@ const ENTRIES: &str = "insert into lockkeeper.entry (log, seq, t, kind, decision
                        $15::text[]) as r (seq, t, kind, decision, part, handle, method, route, effect, reason, \
                        stage_from, stage_to, delivered, line) on conflict do nothing";
 
-const TOUCHED: &str = "insert into lockkeeper.touched (log, seq, t, n, place, type, records, action, effect, shown, \
-                       masked, hidden) \
-                       select $1, r.seq, r.t::timestamptz, r.n, r.place, r.type, r.records::text[], r.action, \
-                       r.effect, r.shown, r.masked, r.hidden \
+const TOUCHED: &str = "insert into lockkeeper.touched (log, seq, t, n, decision, place, type, records, action, effect, \
+                       shown, masked, hidden) \
+                       select $1, r.seq, r.t::timestamptz, r.n, r.decision, r.place, r.type, r.records::text[], \
+                       r.action, r.effect, r.shown, r.masked, r.hidden \
                        from unnest($2::bigint[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], \
-                       $8::text[], $9::text[], $10::text[], $11::text[], $12::text[]) \
-                       as r (seq, t, n, place, type, records, action, effect, shown, masked, hidden) \
+                       $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) \
+                       as r (seq, t, n, decision, place, type, records, action, effect, shown, masked, hidden) \
                        on conflict do nothing";
 
+/// In the order of their ids, so that two writers wait for each other and never both ways.
 const SETS: &str = "insert into lockkeeper.field_set (set, names) \
                     select r.set, r.names::text[] from unnest($1::text[], $2::text[]) as r (set, names) \
                     on conflict do nothing";
