@@ -29,7 +29,7 @@ use lockkeeper::ledger::who::Who;
 fn main() {
     let entries = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(ENTRIES);
     let folder = tempfile::tempdir().unwrap();
-    let mut made_up = MadeUp::new();
+    let mut made_up = MadeUp::new(entries);
     let began = Instant::now();
     made_up.write(folder.path(), entries);
     let ledger = bytes(&folder.path().join("ledger"));
@@ -116,13 +116,16 @@ fn bytes(folder: &Path) -> u64 {
 struct MadeUp {
     state: u64,
     at: Arc<AtomicI64>,
+    /// Between two decisions, in nanoseconds.
+    step: i64,
     shown: FieldSet,
     all: FieldSet,
     hidden: FieldSet,
 }
 
 impl MadeUp {
-    fn new() -> Self {
+    /// Over 90 days.
+    fn new(entries: u64) -> Self {
         let open = [
             "Deal.amount",
             "Deal.currency",
@@ -136,6 +139,7 @@ impl MadeUp {
         Self {
             state: 42,
             at: Arc::new(AtomicI64::new(START_NS)),
+            step: 90 * DAY_NS / i64::try_from(entries / 2).unwrap(),
             shown: FieldSet::of(open),
             all: FieldSet::of(open.iter().chain(&closed).copied()),
             hidden: FieldSet::of(closed),
@@ -160,11 +164,11 @@ impl MadeUp {
     fn write(&mut self, folder: &Path, entries: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let at = Arc::clone(&self.at);
-        // 90 days for three million entries.
-        let clock = Arc::new(move || i128::from(at.fetch_add(2_592_000_000, Ordering::Relaxed)));
+        let clock = Arc::new(move || i128::from(at.load(Ordering::Relaxed)));
         let (ledger, _) = Ledger::open(LedgerOptions::new(folder, "bench"), clock).unwrap();
         runtime.block_on(async {
             for _ in 0..entries / 2 {
+                self.at.fetch_add(self.step, Ordering::Relaxed);
                 let (decision, outcome) = self.pair();
                 for entry in [Entry::Decision(Box::new(decision)), Entry::Outcome(outcome)] {
                     while ledger.append_soon(entry.clone()).is_err() {

@@ -116,25 +116,39 @@ impl Index {
     /// # Errors
     /// The index cannot be read.
     pub fn moves(&self, stages: &Stages, change: Option<Change>, within: &Within) -> Answer<Move> {
+        // What was refused is rare: the others need not be looked at.
+        let only = match change {
+            Some(Change::Refused) => {
+                "AND EXISTS (SELECT 1 FROM refused WHERE refused.decision = moves.decision)"
+            }
+            _ => "",
+        };
         let (sql, values): (_, Vec<Value>) = match stages {
             Stages::All => {
-                ("SELECT decision FROM moves WHERE decision BETWEEN ?1 AND ?2 ORDER BY decision", vec![])
+                let sql = format!(
+                    "SELECT decision FROM moves WHERE decision BETWEEN ?1 AND ?2 {only} ORDER BY decision"
+                );
+                (sql, vec![])
             }
             Stages::Stage(stage) => {
                 let Some(stage) = self.word_id(stage)? else { return Ok(Found::none()) };
-                let sql = "SELECT decision FROM moves WHERE from_stage = ?3 AND decision BETWEEN ?1 AND ?2
-                           UNION SELECT decision FROM moves WHERE to_stage = ?3 AND decision BETWEEN ?1 AND ?2 ORDER BY 1";
+                let sql = format!(
+                    "SELECT decision FROM moves WHERE from_stage = ?3 AND decision BETWEEN ?1 AND ?2 {only}
+                     UNION SELECT decision FROM moves WHERE to_stage = ?3 AND decision BETWEEN ?1 AND ?2 {only} ORDER BY 1"
+                );
                 (sql, vec![stage.into()])
             }
             // A stage's id is its pipeline's, a point and its name: what lies between `sales.` and `sales/`.
             Stages::Pipeline(pipeline) => {
-                let sql = "SELECT decision FROM moves WHERE decision BETWEEN ?1 AND ?2 AND (
-                           +from_stage IN (SELECT id FROM words WHERE word >= ?3 AND word < ?4) OR
-                           +to_stage IN (SELECT id FROM words WHERE word >= ?3 AND word < ?4)) ORDER BY decision";
+                let sql = format!(
+                    "SELECT decision FROM moves WHERE decision BETWEEN ?1 AND ?2 {only} AND (
+                     +from_stage IN (SELECT id FROM words WHERE word >= ?3 AND word < ?4) OR
+                     +to_stage IN (SELECT id FROM words WHERE word >= ?3 AND word < ?4)) ORDER BY decision"
+                );
                 (sql, vec![format!("{pipeline}.").into(), format!("{pipeline}/").into()])
             }
         };
-        self.walk(sql, values, within, |raw, act| {
+        self.walk(&sql, values, within, |raw, act| {
             let found = self.a_move(raw.seq, act)?;
             Ok(Some(found).filter(|found| change.is_none_or(|change| found.change == change)))
         })
