@@ -189,6 +189,7 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
         retry_max_ms: 30_000,
     };
     let config = LedgerConfig {
+        checkpoints: None,
         path: state.to_owned(),
         segment_bytes_max: 256 << 20,
         queue_entries_max: 8_192,
