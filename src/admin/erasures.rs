@@ -4,6 +4,8 @@
 //! they are. Never tells whose a handle was.
 #![expect(clippy::disallowed_methods, reason = "edge: collects a body of bounded size")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -43,12 +45,17 @@ impl Admin {
                 "the body must be {\"principal\": \"User::\\\"ID\\\"\"}; there are User, Service and Agent";
             return refused(StatusCode::BAD_REQUEST, error);
         };
-        let recorder = &self.sidecar.recorder;
-        let handle = match recorder.handles().forget(&principal.type_name, &principal.id) {
-            Ok(Some(handle)) => handle,
-            Ok(None) => return refused(StatusCode::NOT_FOUND, "this principal has no handle"),
-            Err(error) => {
-                tracing::error!(error = %error, "a principal could not be erased");
+        let (recorder, sidecar) = (&self.sidecar.recorder, Arc::clone(&self.sidecar));
+        // The table is written anew: not on a thread that serves.
+        let erased = tokio::task::spawn_blocking(move || {
+            sidecar.recorder.handles().forget(&principal.type_name, &principal.id)
+        });
+        let handle = match erased.await {
+            Ok(Ok(Some(handle))) => handle,
+            Ok(Ok(None)) => return refused(StatusCode::NOT_FOUND, "this principal has no handle"),
+            failed => {
+                let error = failed.map(|erased| erased.err().map(|error| error.to_string()));
+                tracing::error!(?error, "a principal could not be erased");
                 return refused(StatusCode::INTERNAL_SERVER_ERROR, "the table of handles cannot be written");
             }
         };

@@ -107,7 +107,7 @@ impl Admin {
             .as_ref()
             .map(|sealed| sealed.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let sealed = sealed.unwrap_or_default();
-        let failing = sealed.export_failures.len() + usize::from(sealed.failed.is_some());
+        let failing = sealed.failures(self.sidecar.clock.now_ms()).len();
         self.sidecar.metrics.encode(&Readings {
             cache_hits: cache.hits,
             cache_misses: cache.misses,
@@ -176,8 +176,7 @@ impl Admin {
             "exported": sealed.exported,
             "exportedMs": sealed.exported_ms,
             "unprovable": last_seq.saturating_sub(sealed.exported.unwrap_or(0)),
-            "failed": sealed.failed,
-            "exportFailures": sealed.export_failures,
+            "failures": sealed.failures(self.sidecar.clock.now_ms()),
         })
     }
 

@@ -97,6 +97,9 @@ impl Joined {
             let Some(oldest) = self.order.pop_front() else { return };
             self.ready.extend(self.open.remove(&oldest));
         }
+        if self.order.len() > 2 * OPEN_MAX {
+            self.order.retain(|id| self.open.contains_key(id));
+        }
         // Ids of decisions that have left.
         while self.order.front().is_some_and(|oldest| !self.open.contains_key(oldest)) {
             self.order.pop_front();

@@ -44,7 +44,7 @@ pub fn event(item: &Item) -> Option<Value> {
         "api": { "operation": operation(entry), "request": { "uid": text(entry, "id") } },
         "http_request": { "http_method": text(entry, "method") },
         "resources": resources(item),
-        "authorizations": authorizations(entry),
+        "authorizations": authorizations(item),
         "unmapped": unmapped(entry, outcome),
     });
     if let (Some(status), Some(members)) = (status, event.as_object_mut()) {
@@ -212,19 +212,25 @@ fn resources(item: &Item) -> Vec<Value> {
     resources
 }
 
-/// One authorization for each determining policy of an access request.
-fn authorizations(entry: &Value) -> Vec<Value> {
-    let bundle = text(entry, "bundle");
-    let of = |access: &Value| -> Vec<Value> {
-        let effect = text(access, "effect").to_owned();
-        let policies = texts(access, "policies").into_iter();
-        let policy = |id: &str| {
-            let policy = json!({ "uid": id, "version": bundle, "is_applied": true });
-            json!({ "decision": effect.clone(), "policy": policy })
-        };
-        policies.map(policy).collect()
-    };
-    list(entry, "access").iter().flat_map(of).collect()
+/// One authorization for each determining policy: of what was asked, of records that were shown, and of those that were left out.
+fn authorizations(item: &Item) -> Vec<Value> {
+    let bundle = text(&item.entry, "bundle");
+    let mut found: Vec<Value> = Vec::new();
+    for entry in [&item.entry].into_iter().chain(&item.later) {
+        for (member, decision) in [("access", None), ("sets", Some("allow")), ("rows_hidden", Some("deny"))] {
+            for part in list(entry, member) {
+                let decision = decision.unwrap_or_else(|| text(part, "effect"));
+                for id in texts(part, "policies") {
+                    let policy = json!({ "uid": id, "version": bundle, "is_applied": true });
+                    let authorization = json!({ "decision": decision, "policy": policy });
+                    if !found.contains(&authorization) {
+                        found.push(authorization);
+                    }
+                }
+            }
+        }
+    }
+    found
 }
 
 fn unmapped(entry: &Value, outcome: &Value) -> Value {

@@ -15,6 +15,8 @@ use crate::ledger::verify::Noted;
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     notes: Vec<(TreeHead, String)>,
+    /// Lines that began as an exported one and are none: cut short, or changed.
+    pub unreadable: usize,
 }
 
 /// What came of them.
@@ -54,7 +56,10 @@ impl Kept {
         }
         let mut found = 0;
         for (number, line) in (1_usize..).zip(text.lines()) {
-            let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            let Ok(value) = serde_json::from_str::<serde_json::Value>(line) else {
+                self.unreadable += usize::from(line.contains(MARK));
+                continue;
+            };
             let Some(note) = value.get("checkpoint").and_then(serde_json::Value::as_str) else { continue };
             self.push(note).ok_or(number)?;
             found += 1;
@@ -118,3 +123,6 @@ impl Judged {
         }
     }
 }
+
+/// What stands in each exported line.
+const MARK: &str = "\"checkpoint\"";

@@ -165,6 +165,12 @@ fn describe(difference: &Difference, compared: &Compared) -> String {
         Difference::Beyond { count } => {
             format!("the store has {count} entries behind {stored_seq}, where it says that it ends")
         }
+        Difference::Doubled { from, to, count } => {
+            format!("the store has {count} rows too many among the entries {from} to {to}")
+        }
+        Difference::Before { count } => {
+            format!("the store has {count} entries before the first that it was sent")
+        }
         Difference::Line { seq } => format!("the store has another line for entry {seq}"),
     }
 }
@@ -175,6 +181,10 @@ fn json_of(compared: &Compared) -> Value {
         Difference::Ahead => json!({"what": "ahead"}),
         Difference::Missing { from, to } => json!({"what": "missing", "from": from, "to": to}),
         Difference::Beyond { count } => json!({"what": "beyond", "count": count}),
+        Difference::Doubled { from, to, count } => {
+            json!({"what": "doubled", "from": from, "to": to, "count": count})
+        }
+        Difference::Before { count } => json!({"what": "before", "count": count}),
         Difference::Line { seq } => json!({"what": "line", "seq": seq}),
     };
     let segments = compared.segments.iter().map(

@@ -83,6 +83,10 @@ fn verified(args: &VerifyArgs, state: &Path) -> Result<Exit, LedgerError> {
             return Ok(Exit::Failure);
         }
     };
+    if kept.unreadable > 0 {
+        let lines = render::count(kept.unreadable, "line");
+        render::message(format!("{lines} of the given files began as a checkpoint and could not be read"));
+    }
     let heads = [args.head.clone(), kept.heads()].concat();
     let mut progress = render::Progress::new("verifying");
     let verified = verify(state, &heads, &mut |done, all| progress.tell(done, all));
@@ -118,8 +122,8 @@ fn kept(args: &VerifyArgs, state: &Path) -> Result<Kept, String> {
         }
     }
     let own = checkpoint_file(state);
-    if own.is_file() {
-        add(&mut kept, &own)?;
+    if own.is_file() && add(&mut kept, &own)? == 0 {
+        return Err(format!("the service's own last checkpoint in `{}` is none", own.display()));
     }
     kept.sort();
     Ok(kept)

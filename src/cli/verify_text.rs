@@ -48,11 +48,8 @@ pub(super) fn print(found: &Found) {
 fn signed(judged: &Judged) {
     match judged.newest {
         Some(newest) => {
-            let hold = render::count(judged.hold, "checkpoint");
-            render::line(format!(
-                "  begins with what {hold} stand for, the newest for {} entries",
-                newest.size
-            ));
+            let hold = render::count_of(judged.hold, "checkpoint stands for", "checkpoints stand for");
+            render::line(format!("  begins with what {hold}, the newest for {} entries", newest.size));
         }
         None => render::line("  no checkpoint vouches for it"),
     }

@@ -4,7 +4,7 @@
 //! the ledger than that one line.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use base64::Engine;
@@ -18,7 +18,7 @@ use super::note::{NOTE_BYTES_MAX, VerifierKey};
 use super::proof::{inclusion, inclusion_holds};
 use super::seal::{checkpoint_file, folder};
 use super::tile_store::{TileReader, TileStore};
-use super::tree::Hash;
+use super::tree::{Hash, TreeHead};
 
 /// Evidence for one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,8 @@ pub enum EvidenceError {
 pub struct Prover {
     store: TileStore,
     checkpoint: String,
-    size: u64,
+    path: PathBuf,
+    head: TreeHead,
 }
 
 impl Prover {
@@ -90,24 +91,29 @@ impl Prover {
     pub fn open(state: &Path) -> Result<Option<Self>, LedgerError> {
         let path = checkpoint_file(state);
         let Some(checkpoint) = durable::read_text(&path, NOTE_BYTES_MAX)? else { return Ok(None) };
-        let unusable = |line| LedgerError::Checkpoint { path, why: CheckpointError::Form { line } };
+        let unusable =
+            |line| LedgerError::Checkpoint { path: path.clone(), why: CheckpointError::Form { line } };
         let (_, head) = checkpoint::read_unchecked(&checkpoint).map_err(unusable)?;
-        Ok(Some(Self { store: TileStore::new(folder(state)), checkpoint, size: head.size }))
+        Ok(Some(Self { store: TileStore::new(folder(state)), checkpoint, path, head }))
     }
 
     /// How many entries the checkpoint stands for.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.head.size
     }
 
     /// Evidence for a line; `None` where the checkpoint is older.
     ///
     /// # Errors
-    /// A tile is missing.
+    /// A tile is missing; or the line is not the one that was signed for, or a tile not what it was.
     pub fn prove(&self, seq: u64, line: &[u8]) -> Result<Option<Evidence>, LedgerError> {
-        let Some(index) = seq.checked_sub(1).filter(|index| *index < self.size) else { return Ok(None) };
-        let path = inclusion(&mut TileReader::new(&self.store, self.size), index, self.size)?;
+        let size = self.head.size;
+        let Some(index) = seq.checked_sub(1).filter(|index| *index < size) else { return Ok(None) };
+        let path = inclusion(&mut TileReader::new(&self.store, size), index, size)?;
+        if !inclusion_holds(Hash::leaf(line), index, &path, &self.head) {
+            return Err(LedgerError::Rewritten { path: self.path.clone(), signed: size });
+        }
         Ok(Some(Evidence { line: line.to_vec(), index, path, checkpoint: self.checkpoint.clone() }))
     }
 }

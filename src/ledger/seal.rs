@@ -31,15 +31,24 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Takes up the tree where the last checkpoint left it, and checks that the ledger begins with what that was signed for. Reads at
+    /// Takes up the tree where the last checkpoint left it, ours or the one that was `exported`, and checks that the ledger begins with what that was signed for. Reads at
     /// most the last tile's entries, or all where tiles are missing. To be called before anything is recovered: it only reads the
     /// ledger, and a ledger that was cut must not grow again.
     ///
     /// # Errors
     /// [`LedgerError::RolledBack`], [`LedgerError::Rewritten`], [`LedgerError::Checkpoint`]; damage; a file system that refuses.
-    pub fn open(state: &Path, origin: KeyName, signers: Vec<Signer>) -> Result<Self, LedgerError> {
+    pub fn open(
+        state: &Path,
+        exported: Option<&Path>,
+        origin: KeyName,
+        signers: Vec<Signer>,
+    ) -> Result<Self, LedgerError> {
         let store = TileStore::new(folder(state));
-        let signed = last(state, &origin)?;
+        let own = checkpoint_file(state);
+        let found = [Some(own.as_path()), exported].into_iter().flatten();
+        let found = found.map(|path| last(path, &origin, &signers)).collect::<Result<Vec<_>, _>>()?;
+        // The one that was exported last is younger than ours where somebody put an old state folder back.
+        let signed = found.into_iter().flatten().max_by_key(|head| head.size);
         let size = signed.map_or(0, |head| head.size);
         let (tree, tail) = (TileTree::default(), Tail::new(state, 0));
         let (state, full) = (state.to_path_buf(), Vec::new());
@@ -129,20 +138,18 @@ impl Sealer {
     }
 }
 
-/// What the last checkpoint under a state folder stands for, if there is one. Whoever can change it can change the ledger as well: its
-/// signatures are for those who got it elsewhere.
-fn last(state: &Path, origin: &KeyName) -> Result<Option<TreeHead>, LedgerError> {
-    let path = checkpoint_file(state);
-    let Some(note) = durable::read_text(&path, super::note::NOTE_BYTES_MAX)? else { return Ok(None) };
-    let (found, head) = checkpoint::read_unchecked(&note).map_err(|line| LedgerError::Checkpoint {
-        path: path.clone(),
-        why: CheckpointError::Form { line },
-    })?;
+/// What the last checkpoint in a file stands for, if there is one. One of our keys must have signed it: who verifies could else not
+/// follow from the old key to the new one.
+fn last(path: &Path, origin: &KeyName, signers: &[Signer]) -> Result<Option<TreeHead>, LedgerError> {
+    let Some(note) = durable::read_text(path, super::note::NOTE_BYTES_MAX)? else { return Ok(None) };
+    let refused = |why| LedgerError::Checkpoint { path: path.to_path_buf(), why };
+    let (found, _) =
+        checkpoint::read_unchecked(&note).map_err(|line| refused(CheckpointError::Form { line }))?;
     if found != origin.to_string() {
-        let why = CheckpointError::Origin { found, expected: origin.to_string() };
-        return Err(LedgerError::Checkpoint { path, why });
+        return Err(refused(CheckpointError::Origin { found, expected: origin.to_string() }));
     }
-    Ok(Some(head))
+    let keys: Vec<VerifierKey> = signers.iter().map(|signer| signer.verifier().clone()).collect();
+    checkpoint::open(&note, &keys).map(|checkpoint| Some(checkpoint.head)).map_err(refused)
 }
 
 /// The folder of checkpoint and tiles under a state folder.

@@ -4,8 +4,9 @@
 //! next checkpoint like all others. Never signs for what is not durable.
 #![expect(clippy::disallowed_methods, reason = "edge: the export folder, standard output and the interval")]
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,34 +30,31 @@ use crate::telemetry::clock::Clock;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointsError {
     /// A key cannot be read.
-    #[error("the key `{}` cannot be used: {source}", path.display())]
+    #[error("the key `{}` cannot be used: {why}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        #[source]
-        source: io::Error,
+        why: io::Error,
     },
     /// A key is none.
-    #[error("the key `{}` cannot be used: {source}", path.display())]
+    #[error("the key `{}` cannot be used: {why}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
         /// Why.
-        #[source]
-        source: KeyError,
+        why: KeyError,
     },
     /// A name is none.
     #[error(transparent)]
     Name(#[from] NoteError),
     /// The folder for checkpoints is not there.
-    #[error("checkpoints cannot be put into `{}`: {source}", path.display())]
+    #[error("checkpoints cannot be put into `{}`: {why}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// Why.
-        #[source]
-        source: io::Error,
+        why: io::Error,
     },
     /// The ledger is not the one that was signed for, or cannot be read.
     #[error(transparent)]
@@ -76,6 +74,18 @@ pub struct Sealed {
     pub exported_ms: Option<i64>,
     /// What exports failed at the last time.
     pub export_failures: Vec<String>,
+    /// Since when an export is under way, in milliseconds since 1970.
+    pub export_began_ms: Option<i64>,
+}
+
+impl Sealed {
+    /// All that fails now, an export that hangs among it.
+    #[must_use]
+    pub fn failures(&self, now_ms: i64) -> Vec<String> {
+        let hangs = self.export_began_ms.filter(|began_ms| now_ms - began_ms > EXPORT_LIMIT_MS);
+        let hangs = hangs.map(|began_ms| format!("an export hangs since {} ms", now_ms - began_ms));
+        self.failed.iter().chain(&self.export_failures).cloned().chain(hangs).collect()
+    }
 }
 
 /// What is known of the checkpoints; shared by the thread and whoever asks.
@@ -118,9 +128,9 @@ impl Checkpoints {
     pub fn open(config: &CheckpointsConfig, state: &Path) -> Result<Self, CheckpointsError> {
         let files = [Some(&config.key_file), config.previous_key_file.as_ref()];
         let signer = |path: &PathBuf| {
-            let text = disk::read_private(path)
-                .map_err(|source| CheckpointsError::File { path: path.clone(), source })?;
-            let unusable = |source| CheckpointsError::Key { path: path.clone(), source };
+            let text =
+                disk::read_private(path).map_err(|why| CheckpointsError::File { path: path.clone(), why })?;
+            let unusable = |why| CheckpointsError::Key { path: path.clone(), why };
             let key = SigningKey::parse(&text).map_err(unusable)?;
             Signer::new(config.origin.clone(), key).ok_or_else(|| unusable(KeyError::None))
         };
@@ -128,7 +138,8 @@ impl Checkpoints {
         let exports = config.folder.clone().map(Export::Folder).into_iter();
         let exports: Vec<Export> = exports.chain(config.stdout.then_some(Export::Stdout)).collect();
         exports.iter().try_for_each(Export::check)?;
-        let sealer = Sealer::open(state, config.origin.clone(), signers)?;
+        let exported = config.folder.as_ref().map(|folder| folder.join(LATEST));
+        let sealer = Sealer::open(state, exported.as_deref(), config.origin.clone(), signers)?;
         let sealed = Sealed { signed: sealer.signed().map_or(0, |head| head.size), ..Sealed::default() };
         Ok(Self {
             now: Arc::new(Mutex::new(sealed)),
@@ -184,6 +195,11 @@ impl Checkpoints {
         if now.is_some() {
             tracing::info!(signed, "checkpoints are signed again");
         }
+        {
+            let mut sealed = self.lock();
+            sealed.signed = signed;
+            sealed.export_began_ms = Some(clock.now_ms());
+        }
         let line = json!({"t": clock.second(), "checkpoint": note}).to_string();
         let day = clock.second().chars().take(DAY_CHARS).collect::<String>();
         let exports = self.exports.iter();
@@ -196,7 +212,7 @@ impl Checkpoints {
         let has_exports = !self.exports.is_empty();
         let mut sealed = self.lock();
         let is_news = failures != sealed.export_failures;
-        sealed.signed = signed;
+        sealed.export_began_ms = None;
         if failures.is_empty() && has_exports {
             sealed.exported = Some(signed);
             sealed.exported_ms = Some(clock.now_ms());
@@ -255,9 +271,9 @@ impl Export {
                 Ok(found) if found.is_dir() => Ok(()),
                 Ok(_) => Err(CheckpointsError::Folder {
                     path: path.clone(),
-                    source: io::ErrorKind::NotADirectory.into(),
+                    why: io::ErrorKind::NotADirectory.into(),
                 }),
-                Err(source) => Err(CheckpointsError::Folder { path: path.clone(), source }),
+                Err(why) => Err(CheckpointsError::Folder { path: path.clone(), why }),
             },
         }
     }
@@ -271,17 +287,39 @@ impl Export {
             }
             Self::Folder(path) => {
                 let history = path.join(format!("checkpoints-{day}.jsonl"));
-                let mut file = OpenOptions::new().append(true).create(true).open(history)?;
-                file.write_all(format!("{line}\n").as_bytes())?;
+                // Whoever may write there must not lead us to a file elsewhere.
+                let mut options = OpenOptions::new();
+                options.read(true).append(true).create(true).custom_flags(NO_FOLLOW);
+                let mut file = options.open(history)?;
+                // The line before may have been cut short by a full disk.
+                let glue = if ends_a_line(&mut file)? { "" } else { "\n" };
+                file.write_all(format!("{glue}{line}\n").as_bytes())?;
                 file.sync_data()?;
-                disk::replace(&path.join("checkpoint"), note.as_bytes(), Readers::All)
+                disk::replace(&path.join(LATEST), note.as_bytes(), Readers::All)
             }
         }
     }
 }
 
+/// How long an export may take before it counts as failing.
+const EXPORT_LIMIT_MS: i64 = 10_000;
 /// The letters of a date: `2026-11-21`.
 const DAY_CHARS: usize = 10;
 
+/// Whether a file is empty or ends with a line feed.
+fn ends_a_line(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// `O_NOFOLLOW` of Linux.
+const NO_FOLLOW: i32 = 0o400_000;
+/// The last checkpoint in an export's folder.
+const LATEST: &str = "checkpoint";
 /// How long an end waits for the last checkpoint.
 const END_TIMEOUT: Duration = Duration::from_secs(10);

@@ -101,7 +101,7 @@ pub enum StartError {
     #[error("the keys of an issuer cannot be fetched: {0}")]
     Keys(#[from] RemoteError),
     /// Checkpoints cannot be signed as configured.
-    #[error("checkpoints of the ledger cannot be signed: {0}")]
+    #[error("the ledger cannot be signed for: {0}")]
     Checkpoints(#[from] CheckpointsError),
     /// A file with a token of the admin listener cannot be used.
     #[error("the tokens of the admin listener cannot be used: {0}")]

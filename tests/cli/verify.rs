@@ -118,7 +118,8 @@ fn seal(state: &str, files: &[&Path], size: u64) -> String {
         Signer::new(KeyName::parse("crm/ledger").unwrap(), key).unwrap()
     };
     let signers = files.iter().map(signer).collect();
-    let mut sealer = Sealer::open(Path::new(state), KeyName::parse("crm/ledger").unwrap(), signers).unwrap();
+    let mut sealer =
+        Sealer::open(Path::new(state), None, KeyName::parse("crm/ledger").unwrap(), signers).unwrap();
     sealer.seal(size).unwrap()
 }
 
@@ -139,7 +140,7 @@ async fn signed_checkpoints_find_what_checksums_do_not() {
     let ran = verify(&["--key", &key, "--checkpoint", &exported], &state);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
     let holds =
-        format!("\n  begins with what 1 checkpoint stand for, the newest for {all} entries\n  key {key}\n");
+        format!("\n  begins with what 1 checkpoint stands for, the newest for {all} entries\n  key {key}\n");
     assert!(ran.stdout.contains(&holds), "{}", ran.stdout);
     // A key that signed nothing.
     let other = keygen(&elsewhere.path().join("other.pem"));
@@ -200,6 +201,11 @@ async fn checkpoints_that_cannot_be_read_are_said() {
         assert_eq!(ran.code, 1);
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
+    std::fs::create_dir(format!("{state}/tree")).unwrap();
+    std::fs::write(format!("{state}/tree/checkpoint"), "nothing").unwrap();
+    let ran = verify(&["--key", &key], &state);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("own last checkpoint"), "{}", ran.stderr);
     let ran = verify(&["--key", "crm+00000000+AAAA"], &state);
     assert_eq!(ran.code, 64);
     assert!(ran.stderr.contains("is not a key of the form NAME+ID+BASE64"), "{}", ran.stderr);

@@ -176,12 +176,12 @@ async fn an_export_that_fails_is_told_and_catches_up() {
         status["unprovable"] == 0 && status["exported"].as_u64().is_some_and(|exported| exported > 0)
     });
     let whole = whole.await;
-    assert_eq!((&whole["exported"], &whole["failed"]), (&whole["signed"], &Value::Null));
+    assert_eq!((&whole["exported"], &whole["failures"]), (&whole["signed"], &json!([])));
     let out = sidecar.folder().path().join("out");
     std::fs::rename(&out, sidecar.folder().path().join("gone")).unwrap();
     assert_eq!(sidecar.as_person("admin").get("/api/deals/42").await.status, 200);
     let failing = told("a failure", &|status| {
-        status["exportFailures"].as_array().is_some_and(|failures| !failures.is_empty())
+        status["failures"].as_array().is_some_and(|failures| !failures.is_empty())
     });
     let failing = failing.await;
     assert!(failing["unprovable"].as_u64() > Some(0), "{failing}");
@@ -190,7 +190,7 @@ async fn an_export_that_fails_is_told_and_catches_up() {
     let metrics = metrics.text();
     assert!(metrics.contains("lockkeeper_checkpoint_failing 1\n"), "{metrics}");
     std::fs::rename(sidecar.folder().path().join("gone"), &out).unwrap();
-    told("a catching up", &|status| status["unprovable"] == 0 && status["exportFailures"] == json!([])).await;
+    told("a catching up", &|status| status["unprovable"] == 0 && status["failures"] == json!([])).await;
     let folder = sidecar.stop_keeping_files().await;
     all_hold(&folder.state(), &exported(&folder));
 }

@@ -63,7 +63,9 @@ impl Index {
             if same_decision.any(|row| *row == sighting) {
                 continue;
             }
-            if rows.len() == bounds.limit {
+            // `--after` goes on behind a whole decision, so what is told ends with one.
+            let is_begun = rows.last().is_some_and(|row: &Sighting| row.act.seq == sighting.act.seq);
+            if rows.len() >= bounds.limit && !is_begun {
                 return Ok(Found { rows, has_more: true });
             }
             rows.push(sighting);

@@ -35,7 +35,12 @@ impl Index {
                 Some(item) => item.add_later(entry),
             }
         }
-        item.ok_or(IndexError::Stale { seq: act.seq })
+        let item = item.ok_or(IndexError::Stale { seq: act.seq })?;
+        let handle = item.entry.get("who").map(|who| text(who, "handle")).unwrap_or_default();
+        match act.who.as_ref().map_or("", |who| who.handle.as_str()) == handle {
+            true => Ok(item),
+            false => Err(IndexError::Stale { seq: act.seq }),
+        }
     }
 
     /// Who read the ledger. A reading has no policy and no revision.

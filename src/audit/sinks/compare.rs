@@ -70,6 +70,20 @@ pub enum Difference {
         /// How many.
         count: u64,
     },
+    /// The store has so many rows more than entries there.
+    Doubled {
+        /// The first entry of the segment.
+        from: u64,
+        /// The last one.
+        to: u64,
+        /// How many rows too many.
+        count: u64,
+    },
+    /// The store has so many entries before the first that it was sent.
+    Before {
+        /// How many.
+        count: u64,
+    },
     /// The store has another line.
     Line {
         /// The entry.
@@ -128,6 +142,10 @@ pub async fn compare(
             segment(client, log, first, last, &mut compared).await?;
         }
     }
+    let before = query(client, BEFORE, &[&log.as_str(), &signed(*first_seq)]).await?;
+    if let Some([count, _]) = before.first().filter(|[count, _]| *count > 0) {
+        compared.differences.push(Difference::Before { count: *count });
+    }
     let beyond = query(client, BEYOND, &[&log.as_str(), &signed(compared.stored_seq)]).await?;
     if let Some([count, _]) = beyond.first().filter(|[count, _]| *count > 0) {
         compared.differences.push(Difference::Beyond { count: *count });
@@ -147,8 +165,12 @@ async fn segment(
 ) -> Result<(), SinkError> {
     let (first, last) = (signed(first_seq), signed(last_seq));
     let counted = query(client, COUNT, &[&log.as_str(), &first, &last]).await?;
-    let stored = counted.first().map_or(0, |[count, _]| *count);
+    let [rows, stored] = counted.first().copied().unwrap_or_default();
     compared.segments.push(SegmentCompared { first_seq, last_seq, stored });
+    if rows > stored {
+        let count = rows - stored;
+        compared.differences.push(Difference::Doubled { from: first_seq, to: last_seq, count });
+    }
     if stored != last_seq - first_seq + 1 {
         let limit = i64::try_from(DIFFERENCES_MAX).unwrap_or(i64::MAX);
         let missing = query(client, MISSING, &[&log.as_str(), &first, &last, &limit]).await?;
@@ -172,12 +194,14 @@ async fn lines(
     while let Some(batch) = batches.read(last_seq, LINES_AT_ONCE)? {
         let (first, last) = (signed(batch.first_seq()), signed(batch.last_seq()));
         let rows = client.query(LINES, &[&log.as_str(), &first, &last]).await.map_err(|e| failed(&e))?;
-        let mut own = (batch.first_seq()..).zip(batch.lines());
+        let own: Vec<&[u8]> = batch.lines().collect();
         for row in rows {
             let seq: i64 = row.try_get(0).map_err(|e| failed(&e))?;
             let stored: &str = row.try_get(1).map_err(|e| failed(&e))?;
-            let line = own.find(|(own_seq, _)| signed(*own_seq) == seq);
-            if line.is_some_and(|(_, line)| line != stored.as_bytes()) && found < DIFFERENCES_MAX {
+            // Each row by itself, since there may be two of one entry.
+            let place = usize::try_from(seq - first).ok();
+            let line = place.and_then(|place| own.get(place).copied());
+            if line.is_some_and(|line| line != stored.as_bytes()) && found < DIFFERENCES_MAX {
                 found += 1;
                 compared.differences.push(Difference::Line { seq: unsigned(seq) });
             }
@@ -225,7 +249,9 @@ const LINES_AT_ONCE: BatchLimits = BatchLimits { lines_max: 1_000, bytes_max: 4 
 
 const CURSOR: &str = "select first_seq, seq from lockkeeper.log where log = $1";
 
-const COUNT: &str = "select count(*), 0::bigint from lockkeeper.entry where log = $1 and seq between $2::bigint and $3::bigint";
+const COUNT: &str = "select count(*), count(distinct seq) from lockkeeper.entry where log = $1 and seq between $2::bigint and $3::bigint";
+
+const BEFORE: &str = "select count(*), 0::bigint from lockkeeper.entry where log = $1 and seq < $2::bigint";
 
 const BEYOND: &str = "select count(*), 0::bigint from lockkeeper.entry where log = $1 and seq > $2::bigint";
 

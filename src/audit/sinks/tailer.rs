@@ -118,6 +118,8 @@ impl<T: Target> Tailer<T> {
     /// Works until it is told to finish.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         loop {
+            // What became durable while a step was under way belongs to the end too.
+            let is_finishing = *phase.borrow() == Phase::Finishing;
             let step = self.step().await;
             self.tell();
             let wait = match step {
@@ -125,7 +127,7 @@ impl<T: Target> Tailer<T> {
                 Step::Idle => Duration::from_millis(self.options.poll_ms),
                 Step::Failed(wait) => wait,
             };
-            if *phase.borrow() == Phase::Finishing {
+            if is_finishing {
                 break;
             }
             let finishing = phase.wait_for(|phase| *phase == Phase::Finishing);
@@ -307,7 +309,14 @@ fn compare(log: &Log, state: &Path, mark: &Mark, durable_seq: u64) -> Result<(),
         ));
     }
     if mark.sha256.is_empty() {
-        return Ok(());
+        // So begins a log of which nothing was sent: nothing that we have may lie before that.
+        let oldest = segment_starts(state)?.first().copied().unwrap_or(1);
+        return match seq < oldest {
+            true => Ok(()),
+            false => {
+                diverged(format!("it says that it has {seq} entries of log {log}, and of none what it is"))
+            }
+        };
     }
     match Batches::line(state, seq) {
         // Nobody can compare any more; what comes next is still there, or reading says that it is not.

@@ -74,7 +74,12 @@ pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> 
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unfinished = folder.join(unfinished);
     let mode = if readers == Readers::All { 0o644 } else { 0o600 };
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&unfinished)?;
+    // What was left there, or a link that somebody put there, is not written through.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

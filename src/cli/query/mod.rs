@@ -103,7 +103,7 @@ fn is_reading(index: &Index, seq: u64, command: &str) -> Result<bool, IndexError
 fn ask(index: &Index, asked: &Asked, within: &Within) -> Result<Rows, IndexError> {
     Ok(match &asked.question {
         Question::WhoSaw { record, field } => {
-            Rows::of(index.who_saw(record, field.as_deref(), within)?, Row::Saw)
+            Rows::sightings(index, index.who_saw(record, field.as_deref(), within)?)?
         }
         Question::WhoChanged { record, field } => {
             Rows::acts(index, index.who_changed(record, field.as_deref(), within)?)?
@@ -245,7 +245,9 @@ fn hints(index: &Index, asked: &Asked, within: &Within) -> Result<(), IndexError
     named.extend(within.policy.as_deref().map(|policy| ("policy", Named::Policy(policy))));
     named.extend(within.revision.as_deref().map(|begin| ("revision", Named::Revision(begin))));
     if let Question::By { handle: None, .. } = &asked.question {
-        render::message("no request of this principal is in this ledger");
+        render::message(
+            "no handle is known of this principal: no request of theirs is in this ledger, or they were erased; a handle will do in their place",
+        );
     }
     for (what, name) in named {
         if let Some(Unknown { nearest }) = index.unknown(&name)? {

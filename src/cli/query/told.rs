@@ -53,6 +53,11 @@ impl Rows {
         Self { rows, next, unidentified: Vec::new() }
     }
 
+    /// Records that were shown, each decision compared with the ledger.
+    pub fn sightings(index: &Index, found: Found<Sighting>) -> Result<Self, IndexError> {
+        Self::with_items(found, |sighting| index.item(&sighting.act).map(|_| Row::Saw(sighting)))
+    }
+
     /// Decisions, with their entries.
     pub fn acts(index: &Index, found: Found<Act>) -> Result<Self, IndexError> {
         Self::with_items(found, |act| index.item(&act).map(|item| Row::Act(act, item)))

@@ -58,7 +58,7 @@ impl Sealed {
 
     fn open(&self) -> Result<Sealer, LedgerError> {
         let signers = vec![Self::signer(&self.private)];
-        Sealer::open(self.path(), name("crm/ledger"), signers)
+        Sealer::open(self.path(), None, name("crm/ledger"), signers)
     }
 
     /// What all lines so far come to, by the tree alone.
@@ -145,7 +145,7 @@ fn a_ledger_that_is_not_the_one_that_was_signed_for_is_refused() {
     fs::rename(aside, sealed.path().join("ledger")).unwrap();
     fs::write(&last, text).unwrap();
     // Another name.
-    let found = Sealer::open(sealed.path(), name("other"), vec![signer("other")]).map(drop);
+    let found = Sealer::open(sealed.path(), None, name("other"), vec![signer("other")]).map(drop);
     assert!(matches!(found, Err(LedgerError::Checkpoint { .. })), "{found:?}");
     // Another ledger of the same size, whole in itself.
     let mut other = Sealed::new();
@@ -160,6 +160,56 @@ fn a_ledger_that_is_not_the_one_that_was_signed_for_is_refused() {
     fs::write(theirs.join("checkpoint"), "nothing").unwrap();
     assert!(matches!(other.open().map(drop), Err(LedgerError::Checkpoint { .. })));
     assert_eq!(sealed.open().unwrap().signed().unwrap().size, signed);
+}
+
+#[test]
+fn a_key_that_nobody_knew_before_does_not_sign_on() {
+    let mut sealed = Sealed::new();
+    sealed.grow(3);
+    sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    let open = |signers| Sealer::open(sealed.path(), None, name("crm/ledger"), signers).map(drop);
+    let found = open(vec![signer("crm/ledger")]).unwrap_err();
+    assert!(found.to_string().contains("name the old one as `previous_key_file`"), "{found}");
+    open(vec![signer("crm/ledger"), Sealed::signer(&sealed.private)]).unwrap();
+}
+
+/// Somebody put an older state folder back; what was exported is younger.
+#[test]
+fn an_exported_checkpoint_counts_as_our_own() {
+    let mut sealed = Sealed::new();
+    sealed.grow(3);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let exported = elsewhere.path().join("checkpoint");
+    let note = sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    fs::write(&exported, note).unwrap();
+    let open = |sealed: &Sealed| {
+        let signers = vec![Sealed::signer(&sealed.private)];
+        Sealer::open(sealed.path(), Some(&exported), name("crm/ledger"), signers).map(drop)
+    };
+    open(&sealed).unwrap();
+    fs::remove_dir_all(folder(sealed.path())).unwrap();
+    open(&sealed).unwrap();
+    let last = sealed.segments().pop().unwrap();
+    let text = fs::read_to_string(&last).unwrap();
+    let (fewer, _) = text.trim_end().rsplit_once('\n').unwrap();
+    fs::write(&last, format!("{fewer}\n")).unwrap();
+    assert!(matches!(open(&sealed), Err(LedgerError::RolledBack { .. })));
+}
+
+/// A proof that does not hold is not given out.
+#[test]
+fn nothing_is_proved_from_a_tile_that_is_not_what_it_was() {
+    let mut sealed = Sealed::new();
+    sealed.grow(200);
+    sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    let (prover, line) = (Prover::open(sealed.path()).unwrap().unwrap(), all(sealed.path())[4].bytes.clone());
+    assert!(prover.prove(5, &line).unwrap().is_some());
+    assert!(matches!(prover.prove(5, b"another"), Err(LedgerError::Rewritten { .. })));
+    let tile = folder(sealed.path()).join("tile/0/000");
+    let mut bytes = fs::read(&tile).unwrap();
+    bytes[HASH_BYTES * 5] ^= 1;
+    fs::write(&tile, bytes).unwrap();
+    assert!(matches!(prover.prove(5, &line), Err(LedgerError::Rewritten { .. })));
 }
 
 /// Tiles are not synced, so a crash of the machine may leave anything.

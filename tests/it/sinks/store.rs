@@ -280,8 +280,26 @@ async fn a_comparison_says_where_a_store_differs() {
     change("update lockkeeper.entry set line = line || ' ' where seq = 9").await;
     assert_eq!(differences(Depth::Numbers).await, []);
     assert_eq!(differences(Depth::Lines).await, [Difference::Line { seq: 9 }]);
+    // A second row for an entry hides neither itself, nor what stands behind it, nor that another one is gone.
+    let doubled = "insert into lockkeeper.entry (log, seq, t, kind, part, line) \
+                   select log, seq, t + interval '1 second', kind, part, 'forged' from lockkeeper.entry where seq = 8";
+    change(doubled).await;
+    change("delete from lockkeeper.entry where seq = 10").await;
+    let found = differences(Depth::Lines).await;
+    assert!(matches!(found[0], Difference::Doubled { from: 1, count: 1, .. }), "{found:?}");
+    let others =
+        [Difference::Missing { from: 10, to: 10 }, Difference::Line { seq: 8 }, Difference::Line { seq: 9 }];
+    assert_eq!(found[1..], others);
+    change("delete from lockkeeper.entry where line = 'forged'").await;
+    change(
+        "insert into lockkeeper.entry (log, seq, t, kind, part, line) \
+            select log, 0, t, kind, part, 'forged' from lockkeeper.entry where seq = 8",
+    )
+    .await;
+    assert!(differences(Depth::Numbers).await.contains(&Difference::Before { count: 1 }));
+    change("delete from lockkeeper.entry where line = 'forged'").await;
     change("delete from lockkeeper.entry where seq in (1, 5, 6, 7, 400)").await;
-    let missing = [(1, 1), (5, 7), (400, 400)].map(|(from, to)| Difference::Missing { from, to });
+    let missing = [(1, 1), (5, 7), (10, 10), (400, 400)].map(|(from, to)| Difference::Missing { from, to });
     assert_eq!(differences(Depth::Numbers).await, missing);
     change("update lockkeeper.log set seq = seq - 3").await;
     let compared = compare(&auditor, state.path(), &id, Depth::Numbers).await.unwrap();
