@@ -108,7 +108,7 @@ create function lockkeeper.who_saw(
   since timestamptz default '-infinity', until timestamptz default 'infinity'
 ) returns table (
   t timestamptz, handle text, masked boolean, route text, delivered text, decision text, log text, seq bigint
-) language sql stable as $$
+) language sql stable set jit = off as $$
   select s.t, d.handle, not exists (
            select from lockkeeper.field_set f where f.set = s.shown and field = any (f.names)),
          d.route, o.delivered, s.decision, s.log, s.seq
@@ -131,7 +131,7 @@ create function lockkeeper.of_principal(
 ) returns table (
   t timestamptz, effect text, reason text, method text, route text, place text, action text, records text[],
   shown text[], masked text[], hidden text[], decision text, log text, seq bigint
-) language sql stable as $$
+) language sql stable set jit = off as $$
   select e.t, coalesce(s.effect, d.effect), d.reason, d.method, d.route, s.place, s.action, s.records,
          (select f.names from lockkeeper.field_set f where f.set = s.shown),
          (select f.names from lockkeeper.field_set f where f.set = s.masked),
@@ -151,7 +151,7 @@ create function lockkeeper.refused_to(
   since timestamptz default '-infinity', until timestamptz default 'infinity'
 ) returns table (
   t timestamptz, effect text, reason text, method text, route text, decision text, log text, seq bigint
-) language sql stable as $$
+) language sql stable set jit = off as $$
   select e.t, e.effect, e.reason, e.method, e.route, e.decision, e.log, e.seq
   from lockkeeper.entry e
   where e.handle = refused_to.handle and e.effect <> 'allow' and e.t >= since and e.t < until and e.part = 1
@@ -164,7 +164,7 @@ create function lockkeeper.stage_moves(
 ) returns table (
   t timestamptz, handle text, effect text, reason text, records text[], stage_from text, stage_to text,
   delivered text, decision text, log text, seq bigint
-) language sql stable as $$
+) language sql stable set jit = off as $$
   select e.t, e.handle, e.effect, e.reason,
          (select s.records from lockkeeper.touched s
           where s.log = e.log and s.seq = e.seq and s.t = e.t and s.action = 'moveStage' order by s.n limit 1),

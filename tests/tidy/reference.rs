@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use lockkeeper::audit::sinks::fault::SinkFault;
 use lockkeeper::cli::Cli;
 use lockkeeper::model::reason::{Class, Fault, Reason};
 use lockkeeper::telemetry::metrics::{CertificateUse, CloseCause, Finished, Metrics, ReloadResult};
@@ -61,6 +62,17 @@ fn describe(reason: Reason) -> String {
         Fault::Ours => "ours",
     };
     format!("`{reason}` {class} {fault} {}", reason.status())
+}
+
+#[test]
+fn the_table_of_what_happens_to_sinks_is_the_list_of_the_code() {
+    let rows = rows("docs/reference/sinks.md").into_iter().filter(|row| row.len() == 3);
+    let codes = rows.filter_map(|row| row.into_iter().next()).filter(|cell| cell.contains('-'));
+    let documented: BTreeSet<String> = codes.collect();
+    let expected: BTreeSet<String> =
+        SinkFault::ALL.iter().map(|fault| format!("`{}`", fault.code())).collect();
+    none("missing in docs/reference/sinks.md", &difference(&expected, &documented));
+    none("in docs/reference/sinks.md but not in the code", &difference(&documented, &expected));
 }
 
 #[test]

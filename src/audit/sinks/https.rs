@@ -17,7 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::fault::{SinkError, SinkFault};
-use super::target::{Log, Position, Target};
+use super::target::{Log, Position, Target, blocking};
 use crate::config::author::Problems;
 use crate::config::load;
 use crate::ledger::batches::Batch;
@@ -62,41 +62,6 @@ impl HttpsSink {
         Self { options, clock, open: None }
     }
 
-    fn open(&self) -> Result<Open, SinkError> {
-        let tls = if self.options.url.scheme_str() == Some("https") {
-            let made = self.options.tls.make(self.clock.now_ms());
-            made.map_err(|error| unusable(&error))?.value
-        } else {
-            let made = roots::client_config_for(&self.options.url, None);
-            made.map_err(|error| SinkError::new(SinkFault::Tls, error.to_string()))?
-        };
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(Duration::from_millis(self.options.timeout_ms)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .build(connector);
-        Ok(Open { client, authorization: self.authorization()? })
-    }
-
-    fn authorization(&self) -> Result<Option<HeaderValue>, SinkError> {
-        let Some(path) = &self.options.token_file else { return Ok(None) };
-        let token = secret(path)?;
-        let refused = |_| {
-            let detail = format!("what `{}` holds cannot be a token", path.display());
-            SinkError::new(SinkFault::Credentials, detail)
-        };
-        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(refused)?;
-        value.set_sensitive(true);
-        Ok(Some(value))
-    }
-
     fn request(&self, open: &Open, log: &Log, batch: &Batch) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(batch.bytes()));
         *request.method_mut() = Method::POST;
@@ -125,15 +90,14 @@ impl Target for HttpsSink {
 
     async fn position(&mut self, _: &Log) -> Result<Position, SinkError> {
         self.open = None;
-        self.open = Some(self.open()?);
+        let (options, now_ms) = (self.options.clone(), self.clock.now_ms());
+        self.open = Some(blocking(move || open(&options, now_ms)).await??);
         Ok(Position::KeptHere)
     }
 
     async fn deliver(&mut self, log: &Log, _: &Mark, batch: &Batch) -> Result<(), SinkError> {
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => self.open()?,
-        };
+        let none = || SinkError::new(SinkFault::Unreachable, "there is no connection");
+        let open = self.open.take().ok_or_else(none)?;
         let request = self.request(&open, log, batch);
         let response = open.client.request(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
@@ -150,6 +114,39 @@ impl Target for HttpsSink {
         self.open = Some(open);
         Ok(())
     }
+}
+
+/// Makes a client of the files as they are. Blocks on the file system.
+fn open(options: &HttpsOptions, now_ms: i64) -> Result<Open, SinkError> {
+    let tls = if options.url.scheme_str() == Some("https") {
+        let made = options.tls.make(now_ms);
+        made.map_err(|error| unusable(&error))?.value
+    } else {
+        let made = roots::client_config_for(&options.url, None);
+        made.map_err(|error| SinkError::new(SinkFault::Tls, error.to_string()))?
+    };
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(1)
+        .build(connector);
+    Ok(Open { client, authorization: authorization(options)? })
+}
+
+fn authorization(options: &HttpsOptions) -> Result<Option<HeaderValue>, SinkError> {
+    let Some(path) = &options.token_file else { return Ok(None) };
+    let token = secret(path)?;
+    let refused = |_| {
+        let detail = format!("what `{}` holds cannot be a token", path.display());
+        SinkError::new(SinkFault::Credentials, detail)
+    };
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(refused)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 fn add(headers: &mut HeaderMap, name: HeaderName, value: &str) {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::fault::{SinkError, SinkFault};
-use super::target::{Log, Position, Target};
+use super::target::{Log, Position, Target, blocking};
 use super::watch::SinkWatch;
 use crate::ledger::append::Ledger;
 use crate::ledger::batches::{Batch, BatchError, BatchLimits, Batches};
@@ -65,6 +65,8 @@ pub struct Tailer<T> {
     /// What is kept in the cursor's file, and when that was written.
     kept: (Mark, i64),
     failures: u32,
+    /// What the operational log was last told.
+    logged: SinkState,
     /// What the ledger was last told.
     told: SinkState,
 }
@@ -111,6 +113,7 @@ impl<T: Target> Tailer<T> {
             has: None,
             kept,
             failures: 0,
+            logged: told,
             told,
         }
     }
@@ -228,9 +231,6 @@ impl<T: Target> Tailer<T> {
         self.watch.has(mark.seq, behind_since_ms);
         self.watch.took();
         self.metrics.sinks().took(&self.watch.name, batch.count());
-        if self.told == SinkState::Down {
-            tracing::info!(sink = self.watch.name, acknowledged = mark.seq, "a sink takes entries again");
-        }
         self.has = Some(mark.clone());
         self.at = Some(Place { mark, batches });
     }
@@ -241,37 +241,40 @@ impl<T: Target> Tailer<T> {
         if self.ledger.health().last_seq > self.watch.acknowledged().unwrap_or(0) {
             self.watch.waits(self.clock.now_ms());
         }
-        let failures = self.watch.failed(error.clone(), DOWN_AFTER);
-        if failures == DOWN_AFTER {
-            let (sink, acknowledged) = (self.watch.name.as_str(), self.watch.acknowledged());
-            tracing::warn!(
-                sink,
-                acknowledged,
-                reason = fault.code(),
-                detail = error.detail,
-                "a sink is down; entries wait in the ledger"
-            );
-        }
+        self.watch.failed(error, DOWN_AFTER);
         let wait_ms = self.options.retry_first_ms.saturating_mul(1 << self.failures.min(DOUBLINGS_MAX));
         self.failures = self.failures.saturating_add(1);
         Step::Failed(Duration::from_millis(wait_ms.min(self.options.retry_max_ms)))
     }
 
-    /// Tells the ledger of a change of state. Where it takes no entries now, it is told the next time.
+    /// Tells the operational log and the ledger of a change of state. A ledger that takes no entries now is told the next time.
     fn tell(&mut self) {
         let status = self.watch.status(0, 0);
-        if status.state == self.told {
-            return;
+        let (sink, acknowledged, state) = (status.name.as_str(), status.acknowledged, status.state);
+        let error = status.error.as_ref().filter(|_| state == SinkState::Down);
+        if state != self.logged {
+            self.logged = state;
+            let (reason, detail) =
+                (error.map(|error| error.fault.code()), error.map(|error| error.detail.as_str()));
+            match state {
+                SinkState::Down => {
+                    tracing::warn!(
+                        sink,
+                        acknowledged,
+                        reason,
+                        detail,
+                        "a sink is down; entries wait in the ledger"
+                    )
+                }
+                SinkState::Up => tracing::info!(sink, acknowledged, "a sink takes entries again"),
+            }
         }
-        let reason = status.error.map(|error| error.fault.code().to_owned());
-        let change = SinkChange {
-            name: status.name,
-            state: status.state,
-            reason: reason.filter(|_| status.state == SinkState::Down),
-            acknowledged: status.acknowledged,
-        };
-        if self.ledger.append_soon(Entry::Sink(change)).is_ok() {
-            self.told = status.state;
+        if state != self.told {
+            let reason = error.map(|error| error.fault.code().to_owned());
+            let change = SinkChange { name: sink.to_owned(), state, reason, acknowledged };
+            if self.ledger.append_soon(Entry::Sink(change)).is_ok() {
+                self.told = state;
+            }
         }
     }
 
@@ -327,12 +330,6 @@ fn compare(log: &Log, state: &Path, mark: &Mark, durable_seq: u64) -> Result<(),
             "its entry {seq} of log {log} is not this ledger's: do two ledgers share the id in `ledger/log-id`?"
         )),
     }
-}
-
-/// Runs what waits for the disk where no request does.
-async fn blocking<V: Send + 'static>(work: impl FnOnce() -> V + Send + 'static) -> Result<V, SinkError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| SinkError::new(SinkFault::Ledger, error.to_string()))
 }
 
 async fn within<V>(

@@ -1,6 +1,6 @@
 //! What the tailer asks of a sink, whatever its kind.
 
-use super::fault::SinkError;
+use super::fault::{SinkError, SinkFault};
 use crate::ledger::batches::Batch;
 use crate::ledger::cursor::Mark;
 use crate::ledger::log_id::LogId;
@@ -41,4 +41,12 @@ pub trait Target: Send + 'static {
         before: &Mark,
         batch: &Batch,
     ) -> impl Future<Output = Result<(), SinkError>> + Send;
+}
+
+/// Runs what waits for the disk, or computes for long, where no request does.
+pub(super) async fn blocking<V: Send + 'static>(
+    work: impl FnOnce() -> V + Send + 'static,
+) -> Result<V, SinkError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| SinkError::new(SinkFault::Ledger, error.to_string()))
 }

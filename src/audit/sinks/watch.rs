@@ -123,15 +123,14 @@ impl SinkWatch {
         known.error = None;
     }
 
-    /// It failed; `failures_max` failures in a row make it down. How many there are now.
-    pub(super) fn failed(&self, error: SinkError, failures_max: u64) -> u64 {
+    /// It failed; so many failures in a row make it down.
+    pub(super) fn failed(&self, error: SinkError, down_after: u64) {
         let mut known = self.known();
         known.failures = known.failures.saturating_add(1);
         known.error = Some(error);
-        if known.failures >= failures_max {
+        if known.failures >= down_after {
             known.state = SinkState::Down;
         }
-        known.failures
     }
 
     /// It lost entries that it had acknowledged.

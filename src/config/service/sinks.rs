@@ -66,9 +66,19 @@ impl SinkPlace {
 
 /// Reads every sink of the ledger's section.
 pub fn read(ledger: &Settings<'_>) -> Vec<SinkConfig> {
-    let mut names = BTreeSet::new();
+    let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
     let all = Settings::all(ledger.table(), &SECTION, ledger.folder());
-    all.iter().filter_map(|settings| read_sink(settings, &mut names)).collect()
+    let read = |settings: &Settings<'_>| {
+        let sink = read_sink(settings, &mut names)?;
+        let url = settings.text(&URL)?;
+        if !urls.insert(url.value.clone()) {
+            let help = "Name each place once: two sinks would move one cursor.";
+            refuse(settings, &url, "two sinks go to the same `url`", help);
+            return None;
+        }
+        Some(sink)
+    };
+    all.iter().filter_map(read).collect()
 }
 
 fn read_sink(settings: &Settings<'_>, names: &mut BTreeSet<String>) -> Option<SinkConfig> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ledger::counts::*;
 use crate::ledger::entry::revision::*;
+use crate::ledger::entry::sink::{SinkChange, SinkState};
 use crate::ledger::entry::*;
 use crate::ledger::field_set::FieldSet;
 use crate::ledger::line::{self, Place};
@@ -223,6 +224,11 @@ fn the_service() {
         &Entry::Read(Read { command: "audit query by p_1".into(), by: "admin-token".into() }),
         r#","command":"audit query by p_1","by":"admin-token""#,
     );
+    let sink = SinkChange { name: "store".into(), state: SinkState::Up, reason: None, acknowledged: Some(7) };
+    check_entry(&Entry::Sink(sink), r#","name":"store","state":"up","acknowledged":7"#);
+    let (state, reason) = (SinkState::Down, Some("sink-timeout".into()));
+    let sink = SinkChange { name: "store".into(), state, reason, acknowledged: None };
+    check_entry(&Entry::Sink(sink), r#","name":"store","state":"down","reason":"sink-timeout""#);
     check(Prepared::stop().kind, &Prepared::stop().objects[0], "");
 }
 

@@ -40,8 +40,8 @@ async fn a_store_that_was_away_has_everything_once() {
     let written = lines(state.path());
     same(&stored(&auditor, &id).await, &written);
     let told = written.values().filter(|line| line.contains("\"kind\":\"sink\"")).count();
-    // Down and up for each time; the process that was killed while the store was away cannot know that it was told before.
-    assert!((6..=7).contains(&told), "{told}");
+    // Down and up for each time. The process that was started meanwhile takes the store for up, and tells what it meets itself.
+    assert!([5, 7].contains(&told), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +160,7 @@ async fn passwords_go_over_verified_tls_and_are_told_to_nobody() {
 async fn a_store_that_is_slow_delays_no_entry() {
     let database = shared().store().await;
     let owner = database.connect("owner").await;
-    let feed = Feed::start(vec![SinkConfig { timeout_ms: 100, ..database.sink("store") }]);
+    let feed = Feed::start(vec![SinkConfig { timeout_ms: 1_000, ..database.sink("store") }]);
     feed.decide(0..5).await;
     feed.caught_up("store").await;
     owner.batch_execute("begin; lock table lockkeeper.log in access exclusive mode").await.unwrap();

@@ -16,7 +16,7 @@ use super::rig::{Feed, lines, same, sink};
 use crate::certificates::Authority;
 
 fn receiver_sink(receiver: &Receiver) -> SinkConfig {
-    SinkConfig { timeout_ms: 500, ..sink("siem", receiver.place(None)) }
+    sink("siem", receiver.place(None))
 }
 
 /// Whether the sink failed with this, at least once more.
@@ -58,7 +58,8 @@ async fn batches_are_ndjson_that_names_its_log() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_nothing_is_lost() {
     let receiver = Receiver::start(Mood::Says(500)).await;
-    let feed = Feed::start(vec![receiver_sink(&receiver)]);
+    // Short enough to wait for it three times, long enough for an answer on a busy machine.
+    let feed = Feed::start(vec![SinkConfig { timeout_ms: 2_000, ..receiver_sink(&receiver) }]);
     feed.decide(0..10).await;
     let moods = [
         (Mood::Says(500), SinkFault::Refused),
@@ -154,6 +155,8 @@ async fn the_operational_log_has_one_line_for_each_change_and_no_secret() {
         .with_ansi(false)
         .with_writer(move || Kept(Arc::clone(&kept)))
         .finish();
+    // While there is one subscriber only, whoever comes first by a place decides for all threads whether it is logged.
+    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().finish());
     // One thread runs everything in this test.
     let _logging = tracing::subscriber::set_default(subscriber);
     let receiver = Receiver::start(Mood::Says(401)).await;

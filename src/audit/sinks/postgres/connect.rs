@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
@@ -15,6 +16,7 @@ use tokio_postgres::{Client, Config, Connection, NoTls};
 use super::tls::PostgresTls;
 use crate::audit::sinks::fault::{SinkError, SinkFault};
 use crate::audit::sinks::https::{secret, unusable};
+use crate::audit::sinks::target::blocking;
 use crate::net::connector::{explain, rustls_error};
 use crate::net::remote::causes;
 use crate::net::tls_client::ClientTlsOptions;
@@ -39,6 +41,18 @@ pub enum Security {
     Plain,
     /// By TLS, verified.
     Tls(ClientTlsOptions),
+}
+
+impl PostgresOptions {
+    /// The password and what TLS needs, as their files are now. Blocks on the file system.
+    fn read(&self, now_ms: i64) -> Result<(Option<String>, Option<ClientConfig>), SinkError> {
+        let password = self.password_file.as_deref().map(secret).transpose()?;
+        let tls = match &self.security {
+            Security::Plain => None,
+            Security::Tls(tls) => Some(tls.make(now_ms).map_err(|error| unusable(&error))?.value),
+        };
+        Ok((password, tls))
+    }
 }
 
 /// A connection.
@@ -67,19 +81,20 @@ impl Session {
             .connect_timeout(limit)
             .tcp_user_timeout(limit)
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if let Some(path) = &options.password_file {
-            config.password(secret(path)?);
+        let files = options.clone();
+        let (password, tls) = blocking(move || files.read(now_ms)).await??;
+        if let Some(password) = password {
+            config.password(password);
         }
-        let (client, task) = match &options.security {
-            Security::Plain => {
+        let (client, task) = match tls {
+            None => {
                 config.ssl_mode(SslMode::Disable);
                 let (client, connection) = config.connect(NoTls).await.map_err(|e| failed(&e))?;
                 (client, drive(connection))
             }
-            Security::Tls(tls) => {
-                let made = tls.make(now_ms).map_err(|error| unusable(&error))?;
+            Some(tls) => {
                 config.ssl_mode(SslMode::Require);
-                let connected = config.connect(PostgresTls::new(made.value)).await;
+                let connected = config.connect(PostgresTls::new(tls)).await;
                 let (client, connection) = connected.map_err(|e| failed(&e))?;
                 (client, drive(connection))
             }

@@ -17,9 +17,9 @@ use crate::model::hex::hex;
 
 /// The rows of a batch, column by column.
 #[derive(Debug, Default, PartialEq)]
-pub struct Rows<'b> {
+pub struct Rows {
     /// Of `entry`.
-    pub entries: Entries<'b>,
+    pub entries: Entries,
     /// Of `touched`.
     pub touched: Touched,
     /// Field sets that the batch spells: id, and its names as an array.
@@ -28,10 +28,10 @@ pub struct Rows<'b> {
     pub months: BTreeSet<String>,
 }
 
-/// Columns of `entry`.
+/// Columns of `entry`, but for the line itself.
 #[derive(Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "they are named as the columns are, and described there")]
-pub struct Entries<'b> {
+pub struct Entries {
     pub seq: Vec<i64>,
     pub t: Vec<String>,
     pub kind: Vec<String>,
@@ -45,7 +45,6 @@ pub struct Entries<'b> {
     pub stage_from: Vec<Option<String>>,
     pub stage_to: Vec<Option<String>>,
     pub delivered: Vec<Option<String>>,
-    pub line: Vec<&'b str>,
 }
 
 /// Columns of `touched`.
@@ -67,12 +66,12 @@ pub struct Touched {
     pub hidden: Vec<Option<String>>,
 }
 
-impl<'b> Rows<'b> {
+impl Rows {
     /// The rows of a batch.
     ///
     /// # Errors
     /// A line that is not one: the ledger would have to be damaged in a way that its checksum does not show.
-    pub fn of(batch: &'b Batch) -> Result<Self, SinkError> {
+    pub fn of(batch: &Batch) -> Result<Self, SinkError> {
         let mut rows = Self::default();
         for bytes in batch.lines() {
             rows.add(bytes).ok_or_else(|| {
@@ -83,7 +82,7 @@ impl<'b> Rows<'b> {
         Ok(rows)
     }
 
-    fn add(&mut self, bytes: &'b [u8]) -> Option<()> {
+    fn add(&mut self, bytes: &[u8]) -> Option<()> {
         let head = line::check(bytes).ok()?;
         let entry: Value = serde_json::from_slice(bytes).ok()?;
         let seq = i64::try_from(head.place.seq).ok()?;
@@ -109,7 +108,6 @@ impl<'b> Rows<'b> {
         columns.stage_from.push(stage.and_then(|stage| column(stage, "from")));
         columns.stage_to.push(stage.and_then(|stage| column(stage, "to")));
         columns.delivered.push(column(&entry, "delivered"));
-        columns.line.push(std::str::from_utf8(bytes).ok()?);
         if head.kind == "fields" {
             self.sets.insert(clean(text(&entry, "set")).into_owned(), array(texts(&entry, "names")));
         }
@@ -251,7 +249,6 @@ mod tests {
         assert_eq!(entries.stage_from, [some("a.b"), None, None]);
         assert_eq!(entries.stage_to, [some("a.c"), some("a.c"), None]);
         assert_eq!(entries.delivered, [None, some("yes"), None]);
-        assert_eq!(entries.line.len(), 3);
         assert_eq!(touched.place, ["access", "sets", "access"]);
         assert_eq!(touched.records, [r#"{"Deal:1","Deal:2"}"#, "{}", "{}"]);
         assert_eq!((touched.n, touched.decision), (vec![1, 2, 1], vec![some("d1"), some("d1"), None]));

@@ -8,7 +8,7 @@ use super::connect::{Session, failed};
 use super::mark;
 use super::rows::{Entries, Rows, Touched};
 use crate::audit::sinks::fault::{SinkError, SinkFault};
-use crate::audit::sinks::target::Log;
+use crate::audit::sinks::target::{Log, blocking};
 use crate::ledger::batches::Batch;
 use crate::ledger::cursor::Mark;
 
@@ -45,7 +45,8 @@ impl Writing {
         batch: &Batch,
         months: &mut HashSet<String>,
     ) -> Result<(), SinkError> {
-        let rows = Rows::of(batch)?;
+        let parsed = batch.clone();
+        let rows = blocking(move || Rows::of(&parsed)).await??;
         let step = |error: tokio_postgres::Error| failed(&error);
         let tx = self.session.client.transaction().await.map_err(step)?;
         tx.batch_execute(&self.settings).await.map_err(step)?;
@@ -62,8 +63,11 @@ impl Writing {
             let detail = format!("the store's cursor of log {id} is {held}, not {}", before.seq);
             return Err(SinkError::new(SinkFault::StoreMoved, detail));
         }
+        // Reading them as JSON has shown that they are UTF-8.
+        let lines: Vec<&str> =
+            batch.lines().map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
         let made = make_months(&tx, &self.month, &rows.months, months).await?;
-        insert_entries(&tx, &self.entries, id, &rows.entries).await.map_err(step)?;
+        insert_entries(&tx, &self.entries, id, &rows.entries, &lines).await.map_err(step)?;
         insert_touched(&tx, &self.touched, id, &rows.touched).await.map_err(step)?;
         if !rows.sets.is_empty() {
             let (ids, names): (Vec<_>, Vec<_>) = rows.sets.iter().unzip();
@@ -105,17 +109,17 @@ async fn insert_entries(
     tx: &Transaction<'_>,
     statement: &Statement,
     log: &str,
-    e: &Entries<'_>,
+    e: &Entries,
+    lines: &[&str],
 ) -> Result<u64, tokio_postgres::Error> {
-    let (lines, texts) = ((&e.seq, &e.t, &e.kind), (&e.decision, &e.part, &e.handle));
     let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 15] = [
         &log,
-        lines.0,
-        lines.1,
-        lines.2,
-        texts.0,
-        texts.1,
-        texts.2,
+        &e.seq,
+        &e.t,
+        &e.kind,
+        &e.decision,
+        &e.part,
+        &e.handle,
         &e.method,
         &e.route,
         &e.effect,
@@ -123,7 +127,7 @@ async fn insert_entries(
         &e.stage_from,
         &e.stage_to,
         &e.delivered,
-        &e.line,
+        &lines,
     ];
     tx.execute(statement, &columns).await
 }

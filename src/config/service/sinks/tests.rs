@@ -100,7 +100,7 @@ fn what_cannot_be_used_is_refused() {
 #[test]
 fn names_are_fit_for_files_and_labels() {
     let one = |name: &str| {
-        format!("[[ledger.sinks]]\nname = \"{name}\"\nkind = \"https\"\nurl = \"https://a.example/\"\n")
+        format!("[[ledger.sinks]]\nname = \"{name}\"\nkind = \"https\"\nurl = \"https://a.example/{name}\"\n")
     };
     for name in ["", "A", "a/b", "..", "a b", &"a".repeat(41)] {
         let (_, problems) = read_all(&one(name));
@@ -108,6 +108,8 @@ fn names_are_fit_for_files_and_labels() {
     }
     let (_, problems) = read_all(&(one("a") + &one("a")));
     assert_eq!(problems, ["two sinks are called `a` | Each sink has a name of its own."]);
+    let (_, problems) = read_all(&(one("a") + &one("b").replace("example/b", "example/a")));
+    assert!(problems[0].starts_with("two sinks go to the same `url`"), "{problems:?}");
     let (sinks, problems) = read_all(&(one("a") + &one("b-2")));
     assert_eq!((sinks.len(), problems.len()), (2, 0));
 }
