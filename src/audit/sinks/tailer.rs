@@ -121,7 +121,7 @@ impl<T: Target> Tailer<T> {
     /// Works until it is told to finish.
     pub async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         loop {
-            // What became durable while a step was under way belongs to the end too.
+            // Looked at before the step: what became durable while a step was under way is not in it.
             let is_finishing = *phase.borrow() == Phase::Finishing;
             let step = self.step().await;
             self.tell();

@@ -149,6 +149,7 @@ fn a_ledger_that_is_not_the_one_that_was_signed_for_is_refused() {
     assert!(matches!(found, Err(LedgerError::Checkpoint { .. })), "{found:?}");
     // Another ledger of the same size, whole in itself.
     let mut other = Sealed::new();
+    other.private.clone_from(&sealed.private);
     // Other ids, as the numbers start anew each time.
     (0..201).for_each(|_| other.grow(1));
     let (ours, theirs) = (folder(sealed.path()), folder(other.path()));

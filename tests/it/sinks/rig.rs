@@ -145,11 +145,12 @@ pub fn lines(state: &Path) -> BTreeMap<u64, String> {
     read::entries(state, 0).map(line).collect()
 }
 
-/// Whether two copies are the same, without printing them.
+/// Whether a copy is the same, printing only what differs.
 #[track_caller]
 pub fn same(held: &BTreeMap<u64, String>, expected: &BTreeMap<u64, String>) {
-    let numbers = |lines: &BTreeMap<u64, String>| lines.keys().copied().collect::<Vec<_>>();
-    assert_eq!(numbers(held), numbers(expected));
+    let missing: Vec<_> = expected.iter().filter(|(seq, _)| !held.contains_key(*seq)).collect();
+    let excess: Vec<_> = held.iter().filter(|(seq, _)| !expected.contains_key(*seq)).collect();
+    assert!(missing.is_empty() && excess.is_empty(), "missing: {missing:?}, too many: {excess:?}");
     let differs = held.iter().find(|(seq, line)| expected.get(seq) != Some(line));
     assert_eq!(differs, None);
 }
