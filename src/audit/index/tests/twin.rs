@@ -104,7 +104,7 @@ impl Twin {
             }
             found.extend(rows);
         }
-        ordered(cut(found, within))
+        ordered(cut_between(found, within))
     }
 
     pub fn who_changed(&self, id: &str, field: Option<&str>, within: &Within) -> Cut<u64> {
@@ -298,6 +298,17 @@ fn is_between(entry: &Value, within: &Within) -> bool {
 fn cut<T>(mut found: Vec<T>, within: &Within) -> Cut<T> {
     let has_more = found.len() > within.limit;
     found.truncate(within.limit);
+    (found, has_more)
+}
+
+/// As `cut`, but never within a decision.
+fn cut_between(mut found: Vec<Seen>, within: &Within) -> Cut<Seen> {
+    let last = within.limit.checked_sub(1).and_then(|last| found.get(last)).map(|row| row.0);
+    let kept = found.iter().take_while(|row| last.is_some_and(|last| row.0 <= last)).count();
+    let has_more = found.len() > kept && found.len() > within.limit;
+    if has_more {
+        found.truncate(kept);
+    }
     (found, has_more)
 }
 
