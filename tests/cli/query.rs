@@ -143,7 +143,12 @@ async fn questions_of_a_day() {
     assert_eq!(rows(&state, &["by", rep]).len(), 5);
     let stranger = query(&state, &["by", "User::\"anna\""]);
     assert!(stranger.stdout.starts_with("nothing was found in entries 1–"), "{}", stranger.stdout);
-    assert_eq!(stranger.stderr, format!("{OFFLINE}no request of this principal is in this ledger\n"));
+    assert_eq!(
+        stranger.stderr,
+        format!(
+            "{OFFLINE}no handle is known of this principal: no request of theirs is in this ledger, or they were erased; a handle will do in their place\n"
+        )
+    );
 
     let moves = |args: &[&str]| each(&state, &[&["moves"], args].concat(), "/to");
     assert_eq!(moves(&[]), ["sales.won", "sales.negotiation"]);
