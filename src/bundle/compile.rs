@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::program::compile::{self as programs, Programs};
 use super::schema::{self, BundleSchema};
 use super::slices::{self, Slices};
-use super::{lints, revision};
+use super::{lints, revision, validate};
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
 
 /// One unit of policies, schema and profile.
@@ -70,12 +70,12 @@ pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Optio
     let catalogue = catalogue::build(&profile, profile_source, problems);
     lints::lint(&policies, &catalogue, &profile, profile_source, problems);
     let schema = schema::join(&profile, profile_source, customer, problems)?;
-    policies::validate(&policies, &schema, problems);
+    let forms = Forms::of(&policies.set);
+    validate::validate(&policies, &forms, &schema, problems);
     lints::lookups(&profile, profile_source, &schema, problems);
     if problems.error_count() > before {
         return None;
     }
-    let forms = Forms::of(&policies.set);
     let slices = slices::cut(&policies.set, &schema.schema, &profile, &catalogue, &forms);
     let programs = programs::compile(&profile, &slices, &schema.schema, &catalogue, &forms);
     Some(Bundle {

@@ -8,6 +8,7 @@ pub mod schema;
 pub mod catalogue;
 pub mod policies;
 pub mod forms;
+pub mod validate;
 pub mod dependencies;
 pub mod slices;
 pub mod program;

@@ -1,17 +1,15 @@
-//! The policies of a bundle: parsed, named by their `@id`, validated strictly, with warnings as errors.
+//! The policies of a bundle: parsed, and named by their `@id`.
 //!
 //! Cedar numbers policies by place and accepts two with one `@id`; a ledger that names policies cannot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use cedar_policy as cedar;
-use serde_json::Value;
 
-use super::schema::{BundleSchema, from_diagnostic, sentence};
-use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
-use crate::model::principal::PRINCIPAL_TYPES;
+use super::schema::from_diagnostic;
+use crate::config::author::{AuthorProblem, Problems, SourceFile};
 
 /// All policies of a bundle.
 #[derive(Debug, Default)]
@@ -49,6 +47,11 @@ impl Policies {
             Some(inside) => problem.at(source, at + inside..at + inside + text.len()),
             None => problem,
         }
+    }
+
+    /// The file that a policy stands in, and where it begins there.
+    pub(super) fn start(&self, id: &str) -> Option<(&Arc<SourceFile>, usize)> {
+        self.places.get(id).map(|(source, at)| (source, *at))
     }
 
     /// Where a policy stands, as `policies/deals.cedar:14`.
@@ -93,9 +96,13 @@ fn add_file(
         let at = file.text.find(template.to_cedar().trim()).unwrap_or(0);
         problems.push(AuthorProblem::error(message).at(file, line_at(file, at)).help(help));
     }
-    for policy in set.policies() {
+    let mut end = 0;
+    for policy in in_order(set) {
         let text = policy.to_cedar().unwrap_or_default();
-        let at = file.text.find(text.trim()).unwrap_or(0);
+        // Each is looked for behind the one before: from the beginning, many policies would take the square of their number.
+        let rest = file.text.get(end..).unwrap_or_default();
+        let at = end + rest.find(text.trim()).unwrap_or(0);
+        end = at + text.trim().len();
         let Some(id) = policy.annotation("id").filter(|id| !id.is_empty()) else {
             let help = "Every policy carries a unique `@id(\"…\")`: the ledger names policies by it.";
             let problem = AuthorProblem::error("a policy has no `@id`");
@@ -128,91 +135,15 @@ fn add_file(
     }
 }
 
-/// Validates against the joined schema: errors and warnings alike stop the load.
-pub fn validate(policies: &Policies, schema: &BundleSchema, problems: &mut Problems) {
-    let validator = cedar::Validator::new(schema.schema.clone());
-    let result =
-        validator.validate_with_level(&policies.set, cedar::ValidationMode::Strict, DEREFERENCE_LEVEL_MAX);
-    let mut told = BTreeSet::new();
-    // Cedar tells them in another order each time.
-    let mut errors: Vec<_> = result.validation_errors().collect();
-    errors.sort_by_key(|error| (error.policy_id().to_string(), error.to_string()));
-    for error in errors {
-        told.insert(error.policy_id().to_string());
-        problems.push(located(policies, error.policy_id().as_ref(), error));
-    }
-    for policy in policies.set.policies() {
-        if check_has(policies, policy, schema, problems) {
-            told.insert(policy.id().to_string());
-        }
-    }
-    // That a policy with an error in it can never apply is no further problem.
-    for warning in result.validation_warnings() {
-        if !told.contains(&warning.policy_id().to_string()) {
-            let problem = located(policies, warning.policy_id().as_ref(), warning);
-            problems.push(problem.help("Warnings stop the load: a guard that can never apply is no guard."));
-        }
-    }
-}
-
-fn located(policies: &Policies, id: &str, error: &(dyn miette::Diagnostic + 'static)) -> AuthorProblem {
-    let Some((source, at)) = policies.places.get(id) else {
-        return AuthorProblem::error(error.to_string());
+/// Policies as they stand in their file, by the numbers that Cedar gives them.
+fn in_order(set: &cedar::PolicySet) -> Vec<&cedar::Policy> {
+    let place = |policy: &&cedar::Policy| {
+        let id: &str = policy.id().as_ref();
+        id.strip_prefix("policy").and_then(|number| number.parse::<usize>().ok())
     };
-    let message = error.to_string();
-    // Cedar starts with "for policy `id`, ", which it words differently from place to place.
-    let own = message.split_once(", ").filter(|(head, _)| head.starts_with("for policy"));
-    let own = own.map_or(message.as_str(), |(_, rest)| rest);
-    let problem = policies.problem(id, format!("policy `{id}`: {own}"));
-    let label = error.labels().and_then(|mut labels| labels.next());
-    // A label on the whole policy says no more than its first line.
-    let inside = label.filter(|label| {
-        label.offset() > *at && label.offset() + label.len() <= source.text.len() && !label.is_empty()
-    });
-    let problem = match inside {
-        Some(label) => problem.at(source, label.offset()..label.offset() + label.len()),
-        None => problem,
-    };
-    if is_of_kinds(own) {
-        return problem.help(KIND_HELP);
-    }
-    match error.help() {
-        Some(help) => problem.help(sentence(&help.to_string())),
-        None => problem,
-    }
-}
-
-/// Whether Cedar says that one kind of principal is not another: the policy does not say which kind it is for.
-fn is_of_kinds(message: &str) -> bool {
-    let words = || message.split(|c: char| !c.is_alphanumeric());
-    let is_named = |kind: &&&str| words().any(|word| word == **kind);
-    message.starts_with("the types ") && PRINCIPAL_TYPES.iter().filter(is_named).count() > 1
-}
-
-/// Inside `||` or `!(…)` Cedar does not even warn about a `has` of an attribute that nothing declares, and a guard with
-/// such a typo never applies. Says whether it found one.
-fn check_has(
-    policies: &Policies,
-    policy: &cedar::Policy,
-    schema: &BundleSchema,
-    problems: &mut Problems,
-) -> bool {
-    let id: &str = policy.id().as_ref();
-    let Ok(json) = policy.to_json() else { return false };
-    let mut names = Vec::new();
-    collect_has(&json, &mut names);
-    names.retain(|name| !schema.attribute_names.contains(name));
-    for name in &names {
-        let near = nearest(name, schema.attribute_names.iter().map(String::as_str));
-        let help = match near {
-            Some(near) => format!("Did you mean `{near}`?"),
-            None => "Declare the attribute in the schema, or remove the test.".to_owned(),
-        };
-        let message =
-            format!("policy `{id}`: no type declares the attribute `{name}` that stands after `has`");
-        problems.push(policies.problem_at(id, name, message).help(help));
-    }
-    !names.is_empty()
+    let mut policies: Vec<&cedar::Policy> = set.policies().collect();
+    policies.sort_by_key(place);
+    policies
 }
 
 /// From an offset to the end of its line.
@@ -221,31 +152,7 @@ fn line_at(source: &SourceFile, at: usize) -> Range<usize> {
     at..at + rest.find('\n').unwrap_or(rest.len())
 }
 
-fn collect_has(value: &Value, names: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map {
-                if key == "has" {
-                    match inner.get("attr") {
-                        Some(Value::String(name)) => names.push(name.clone()),
-                        Some(Value::Array(list)) => {
-                            names.extend(list.iter().filter_map(Value::as_str).map(str::to_owned));
-                        }
-                        _ => {}
-                    }
-                }
-                collect_has(inner, names);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_has(item, names)),
-        _ => {}
-    }
-}
-
-/// How many entities deep a policy may look, counted as Cedar does: `resource.owner.position in …` is three.
-pub const DEREFERENCE_LEVEL_MAX: u32 = 4;
 /// Bytes of a policy's id. Together with [`POLICIES_MAX`] it keeps every entry on a change of bundles within the ledger's limit.
 pub const ID_BYTES_MAX: usize = 200;
 /// Policies of a bundle.
 pub const POLICIES_MAX: usize = 10_000;
-const KIND_HELP: &str = "A principal can be a User, a Service or an Agent. Say which this is for, e.g. `principal is User in Role::\"rep\"`.";

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cedar_policy as cedar;
 use miette::Diagnostic;
+use serde_json::Value;
 
 use super::profile::Profile;
 use crate::config::author::{AuthorProblem, Problems, SourceFile, nearest};
@@ -24,6 +25,23 @@ pub struct BundleSchema {
     pub entity_attributes: BTreeMap<String, BTreeSet<String>>,
     /// The attributes of the customer's `Proposed` type.
     pub proposed: BTreeSet<String>,
+    /// The actions that apply to anything, by name.
+    pub actions: BTreeSet<String>,
+    json: Value,
+}
+
+impl BundleSchema {
+    /// The same schema, in which only these actions apply to anything.
+    pub fn narrowed(&self, actions: &[&str]) -> Option<cedar::Schema> {
+        let mut json = self.json.clone();
+        let declared = json.get_mut("")?.get_mut("actions")?.as_object_mut()?;
+        for (name, action) in declared {
+            if !actions.contains(&name.as_str()) {
+                action.as_object_mut()?.remove("appliesTo");
+            }
+        }
+        cedar::Schema::from_json_value(json).ok()
+    }
 }
 
 /// The base schema's text.
@@ -72,7 +90,8 @@ pub fn join(
             collect_attributes(&json, &mut attribute_names);
             let entity_attributes = entity_attributes(&json);
             let proposed = names_at(&own_json, &["commonTypes", "Proposed", "attributes"]);
-            Some(BundleSchema { schema, text, attribute_names, entity_attributes, proposed })
+            let actions = applied_actions(&json);
+            Some(BundleSchema { schema, text, attribute_names, entity_attributes, proposed, actions, json })
         }
         Err(error) => {
             // That generated actions refer in vain to a type that is missing is no further problem.
@@ -131,7 +150,7 @@ pub fn sentence(help: &str) -> String {
 fn check_types(
     profile: &Profile,
     profile_source: &Arc<SourceFile>,
-    own: &serde_json::Value,
+    own: &Value,
     customer: &Arc<SourceFile>,
     problems: &mut Problems,
 ) {
@@ -172,7 +191,7 @@ fn check_types(
 }
 
 fn require_optional(
-    own: &serde_json::Value,
+    own: &Value,
     type_name: &str,
     names: &BTreeSet<String>,
     customer: &Arc<SourceFile>,
@@ -181,7 +200,7 @@ fn require_optional(
     for name in names {
         let path = ["entityTypes", type_name, "shape", "attributes", name, "required"];
         let required = path.iter().try_fold(own, |value, key| value.get(key));
-        if required.and_then(serde_json::Value::as_bool).unwrap_or(true) {
+        if required.and_then(Value::as_bool).unwrap_or(true) {
             let at = customer.text.find(&format!("{name}:")).unwrap_or(0);
             let message = format!("`{type_name}.{name}` must be optional");
             let help = format!("Write `{name}?: …`: a record may lack any attribute.");
@@ -190,7 +209,7 @@ fn require_optional(
     }
 }
 
-fn generate(profile: &Profile, own: &serde_json::Value) -> String {
+fn generate(profile: &Profile, own: &Value) -> String {
     let types: Vec<&str> = profile.types.iter().map(|record_type| record_type.name.as_str()).collect();
     let types = types.join(", ");
     let names = |wanted: Scope| {
@@ -231,25 +250,31 @@ fn generate(profile: &Profile, own: &serde_json::Value) -> String {
     text
 }
 
-fn names_at(value: &serde_json::Value, path: &[&str]) -> BTreeSet<String> {
+fn names_at(value: &Value, path: &[&str]) -> BTreeSet<String> {
     let found = path.iter().try_fold(value, |value, key| value.get(key));
-    found.and_then(serde_json::Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    found.and_then(Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
 }
 
-fn whole_json(text: &str) -> serde_json::Value {
+fn whole_json(text: &str) -> Value {
     let fragment = cedar::SchemaFragment::from_cedarschema_str(text).ok();
     fragment.and_then(|(fragment, _)| fragment.to_json_value().ok()).unwrap_or_default()
 }
 
-fn entity_attributes(whole: &serde_json::Value) -> BTreeMap<String, BTreeSet<String>> {
+fn applied_actions(whole: &Value) -> BTreeSet<String> {
+    let actions = whole.get("").and_then(|whole| whole.get("actions")).and_then(Value::as_object);
+    let applied = actions.into_iter().flatten().filter(|(_, action)| action.get("appliesTo").is_some());
+    applied.map(|(name, _)| name.clone()).collect()
+}
+
+fn entity_attributes(whole: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let types = whole.get("").and_then(|whole| whole.get("entityTypes")).and_then(|types| types.as_object());
     let types = types.into_iter().flatten();
     types.map(|(name, shape)| (name.clone(), names_at(shape, &["shape", "attributes"]))).collect()
 }
 
-fn collect_attributes(value: &serde_json::Value, names: &mut BTreeSet<String>) {
+fn collect_attributes(value: &Value, names: &mut BTreeSet<String>) {
     match value {
-        serde_json::Value::Object(map) => {
+        Value::Object(map) => {
             for (key, inner) in map {
                 if key == "attributes" {
                     names.extend(names_at(inner, &[]));
@@ -257,7 +282,7 @@ fn collect_attributes(value: &serde_json::Value, names: &mut BTreeSet<String>) {
                 collect_attributes(inner, names);
             }
         }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_attributes(item, names)),
+        Value::Array(items) => items.iter().for_each(|item| collect_attributes(item, names)),
         _ => {}
     }
 }

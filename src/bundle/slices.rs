@@ -134,7 +134,8 @@ pub fn action_groups(action: &str, schema: &cedar::Schema) -> BTreeSet<cedar::En
     groups
 }
 
-fn action_applies(policy: &cedar::Policy, groups: &BTreeSet<cedar::EntityUid>) -> bool {
+/// Whether the scope of a policy lets an action through, which is given with all that is above it.
+pub fn action_applies(policy: &cedar::Policy, groups: &BTreeSet<cedar::EntityUid>) -> bool {
     match policy.action_constraint() {
         cedar::ActionConstraint::Any => true,
         cedar::ActionConstraint::Eq(uid) => groups.contains(&uid),

@@ -12,7 +12,7 @@ use super::program::hash::Keyed;
 use crate::bundle::catalogue::{from_uid, to_uid};
 use crate::bundle::current::Snapshot;
 use crate::bundle::instant::is_in_range;
-use crate::bundle::policies::DEREFERENCE_LEVEL_MAX;
+use crate::bundle::validate::DEREFERENCE_LEVEL_MAX;
 use crate::model::principal::{Attested, EntityRef};
 use crate::model::reason::Reason;
 use crate::model::record::{Attribute, AttributeValue, RecordFacts};

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use cedar_policy as cedar;
 use lockkeeper::bundle::compile::{Bundle, compile};
 use lockkeeper::bundle::current::Snapshot;
-use lockkeeper::bundle::policies::DEREFERENCE_LEVEL_MAX;
+use lockkeeper::bundle::validate::DEREFERENCE_LEVEL_MAX;
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::model::principal::{Asker, Attested, EntityRef};
 use lockkeeper::model::reason::Reason;
