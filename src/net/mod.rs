@@ -3,6 +3,7 @@
 //! Promises: TLS is always verified; redirects are never followed; every document has a size and a time limit.
 
 pub mod roots;
+pub mod https;
 pub mod remote;
 pub mod backoff;
 pub mod network;

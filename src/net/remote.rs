@@ -12,12 +12,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
+use super::https::{self, HttpsClient};
 use super::roots::{self, RootsError};
 
 /// Where a document is and what it may cost.
@@ -43,7 +40,7 @@ pub struct DocumentUrl {
 
 /// A place that documents are fetched from.
 pub struct Remote {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: HttpsClient<Empty<Bytes>>,
     options: RemoteOptions,
 }
 
@@ -113,15 +110,7 @@ impl Remote {
     /// Prepares fetching; nothing is connected yet. The certificate authorities are read now.
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
         let tls = roots::client_config_for(&options.url.uri, options.ca_file.as_deref())?;
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let client = https::client(tls, options.timeout_ms, 0);
         Ok(Self { client, options })
     }
 
@@ -139,8 +128,7 @@ impl Remote {
         *request.uri_mut() = self.options.url.uri.clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers
-            .insert(USER_AGENT, HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
         if let Some(tag) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {
             headers.insert(IF_NONE_MATCH, tag);
         }

@@ -5,16 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "edge: sockets; collects the sink's answer, of bounded size")]
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::fault::{SinkError, SinkFault};
 use super::target::{Log, Position, Target, blocking};
@@ -23,6 +18,7 @@ use crate::config::load;
 use crate::ledger::batches::Batch;
 use crate::ledger::cursor::Mark;
 use crate::net::connector::{explain, rustls_error};
+use crate::net::https::{self, HttpsClient};
 use crate::net::remote::causes;
 use crate::net::renewed::TlsError;
 use crate::net::roots;
@@ -51,7 +47,7 @@ pub struct HttpsSink {
 
 /// What was made of the files as they were.
 struct Open {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient<Full<Bytes>>,
     authorization: Option<HeaderValue>,
 }
 
@@ -68,8 +64,7 @@ impl HttpsSink {
         *request.uri_mut() = self.options.url.clone();
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        headers
-            .insert(USER_AGENT, HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
         if let Some(authorization) = &open.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -125,15 +120,7 @@ fn open(options: &HttpsOptions, now_ms: i64) -> Result<Open, SinkError> {
         let made = roots::client_config_for(&options.url, None);
         made.map_err(|error| SinkError::new(SinkFault::Tls, error.to_string()))?
     };
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-    let client = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_max_idle_per_host(1)
-        .build(connector);
+    let client = https::client(tls, options.timeout_ms, 1);
     Ok(Open { client, authorization: authorization(options)? })
 }
 

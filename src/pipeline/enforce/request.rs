@@ -28,6 +28,7 @@ use crate::json::value::NodeId;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::model::seeded::{Fault, is_seeded};
+use crate::net::https;
 
 /// The right to forward one request.
 pub struct Clearance {
@@ -345,10 +346,7 @@ fn plain_headers(profile: &Profile) -> HeaderMap {
     let accept = profile.accept.as_deref().and_then(|accept| HeaderValue::try_from(accept).ok());
     headers.insert(ACCEPT, accept.unwrap_or(HeaderValue::from_static("application/json")));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
     headers
 }
 

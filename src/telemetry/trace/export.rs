@@ -15,10 +15,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -31,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::net::https::{self, HttpsClient};
 use crate::net::remote::causes;
 use crate::net::roots::{self, RootsError};
 use crate::telemetry::metrics::Metrics;
@@ -61,7 +58,7 @@ pub struct Exporting {
 }
 
 struct Exporter {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient<Full<Bytes>>,
     options: ExportOptions,
     metrics: Arc<Metrics>,
     is_failing: bool,
@@ -77,18 +74,8 @@ impl Exporting {
         queue: mpsc::Receiver<Vec<Span>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, RootsError> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(Duration::from_millis(options.timeout_ms)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(roots::client_config_for(&options.endpoint, options.ca_file.as_deref())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .build(connector);
+        let tls = roots::client_config_for(&options.endpoint, options.ca_file.as_deref())?;
+        let client = https::client(tls, options.timeout_ms, 1);
         let (stop, is_over) = oneshot::channel();
         let exporter = Exporter { client, options, metrics, is_failing: false };
         Ok(Self { stop, task: tokio::spawn(exporter.run(queue, is_over)) })
@@ -173,8 +160,7 @@ impl Exporter {
         let headers = request.headers_mut();
         *headers = self.options.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        headers
-            .insert(USER_AGENT, HeaderValue::from_static(concat!("lockkeeper/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, HeaderValue::from_static(https::USER_AGENT));
         let response = self.client.request(request).await.map_err(|error| causes(&error))?;
         let status = response.status();
         let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
