@@ -2,6 +2,7 @@
 
 mod listen;
 mod tls;
+mod client_tls;
 mod http2;
 mod admin;
 mod upstream;

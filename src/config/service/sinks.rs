@@ -7,6 +7,7 @@ use http::Uri;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
+use super::client_tls::{pair, refuse_in_the_clear};
 use crate::config::reader::Text;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 use crate::net::pair::PairFiles;
@@ -85,25 +86,20 @@ fn read_sink(settings: &Settings<'_>, names: &mut BTreeSet<String>) -> Option<Si
     let name = settings.text(&NAME).and_then(|name| read_name(settings, name, names));
     let place = read_place(settings);
     let ca_file = settings.path(&CA_FILE);
-    let pair = match (settings.path(&CLIENT_CERTIFICATE_FILE), settings.path(&CLIENT_KEY_FILE)) {
-        (Some(certificate), Some(key)) => Some(PairFiles { certificate, key }),
-        (None, None) => None,
-        _ => {
-            let help = "Name both `client_certificate_file` and `client_key_file`, or neither.";
-            settings.error(settings.span(), "a client certificate and its key go together", help);
-            None
-        }
-    };
+    let pair = pair(settings, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE);
     let is_plain = match &place {
         Some(SinkPlace::Postgres { is_protected, .. }) => !is_protected,
         Some(SinkPlace::Https { url, .. }) => url.scheme_str() == Some("http"),
         None => false,
     };
-    for key in [&CA_FILE, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE] {
-        if is_plain && settings.has(key) {
-            let message = format!("`{}` has no effect: the sink is reached in the clear", key.name);
-            settings.error(settings.span(), message, "Leave it out, or have the connection protected.");
-        }
+    if is_plain {
+        let for_tls = [&CA_FILE, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE];
+        refuse_in_the_clear(
+            settings,
+            &for_tls,
+            "the sink",
+            "Leave it out, or have the connection protected.",
+        );
     }
     let (timeout_ms, retry_max_ms) = (settings.integer(&TIMEOUT_MS), settings.integer(&RETRY_MAX_MS));
     let (batch_entries_max, batch_bytes_max) = (settings.size(&BATCH_ENTRIES), settings.size(&BATCH_BYTES));

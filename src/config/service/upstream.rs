@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::ServerName;
 
+use super::client_tls::{pair, refuse_in_the_clear};
 use crate::config::reader::{Table, Text};
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 use crate::net::connector::Target;
@@ -152,27 +153,16 @@ fn read_host(settings: &Settings<'_>) -> Option<String> {
 
 /// TLS follows the scheme; keys that are for TLS alone are errors without it.
 fn read_tls(settings: &Settings<'_>, place: Option<&Place>) -> Option<UpstreamTlsConfig> {
-    let (certificate, key) = (settings.path(&CLIENT_CERTIFICATE_FILE), settings.path(&CLIENT_KEY_FILE));
+    let pair = pair(settings, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE);
     let (ca_file, named) = (settings.path(&CA_FILE), settings.text(&SERVER_NAME));
     let http2 = settings.choice(&HTTP2) == "auto";
     let place = place?;
     if !place.origin.starts_with("https:") {
         let for_tls = [&CA_FILE, &SERVER_NAME, &CLIENT_CERTIFICATE_FILE, &CLIENT_KEY_FILE, &HTTP2];
-        for key in for_tls.into_iter().filter(|key| settings.has(key)) {
-            let message = format!("`{}` has no effect: the CRM is reached in the clear", key.name);
-            settings.error(settings.span(), message, "Write `https://` in `url`, or leave the key out.");
-        }
+        let help = "Write `https://` in `url`, or leave the key out.";
+        refuse_in_the_clear(settings, &for_tls, "the CRM", help);
         return None;
     }
-    let pair = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some(PairFiles { certificate, key }),
-        (None, None) => None,
-        _ => {
-            let help = "Name both `client_certificate_file` and `client_key_file`, or neither.";
-            settings.error(settings.span(), "a client certificate and its key go together", help);
-            None
-        }
-    };
     let name = named.as_ref().map(|text| text.value.clone()).or(place.host.clone()).unwrap_or_default();
     let Ok(server_name) = ServerName::try_from(name.clone()) else {
         let span = named.map_or(settings.span(), |text| text.span);
