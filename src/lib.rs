@@ -7,7 +7,7 @@
 //! The map of the house, floor by floor; a file uses its own floor and lower ones:
 //!
 //! * floor 0: [`model`] (the vocabulary), [`json`] (bounded JSON)
-//! * floor 1: [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`net`] (TLS and
+//! * floor 1: [`disk`] (files), [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`net`] (TLS and
 //!   fetched documents), [`telemetry`]
 //! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
 //! * floor 3: [`audit`] (the ledger for people)
@@ -18,6 +18,7 @@
 
 pub mod model;
 pub mod json;
+pub mod disk;
 pub mod config;
 pub mod bundle;
 pub mod ledger;

@@ -8,7 +8,7 @@ use super::audit::{StateArgs, failed, has_ledger};
 use super::exit::Exit;
 use super::render;
 use crate::audit::evidence::{self, Entries};
-use crate::bundle::archive::disk;
+use crate::disk;
 use crate::ledger::error::LedgerError;
 use crate::ledger::evidence::{EVIDENCE_BYTES_MAX, Evidence, Prover};
 use crate::ledger::note::{KeyName, Signer, VerifierKey};

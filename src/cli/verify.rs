@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::verify_text;
 use super::{Format, render};
 use crate::audit::signed::{Judged, Kept};
-use crate::bundle::archive::disk;
+use crate::disk;
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::revisions::Revisions;

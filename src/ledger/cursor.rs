@@ -1,10 +1,8 @@
-//! How far a copy of the ledger has come, kept in the state folder. [edge]
+//! How far a copy of the ledger has come, kept in the state folder.
 //!
 //! Promises: a cursor that was kept is durable, and is read as it was kept or not at all. Says nothing about the copy itself:
 //! whoever made it vouches for what it has.
-#![expect(clippy::disallowed_methods, reason = "edge: the state folder's file system")]
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -63,15 +61,10 @@ impl CursorFile {
     /// # Errors
     /// A file that is no cursor, or a file system that refuses.
     pub fn read(&self, log: &str) -> Result<Option<Mark>, LedgerError> {
-        let bytes = match fs::read(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(LedgerError::io("read", &self.path))?,
-        };
-        let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| {
-            LedgerError::io("use the cursor in", &self.path)(io::Error::new(
-                io::ErrorKind::InvalidData,
-                error,
-            ))
+        let Some(text) = durable::read_text(&self.path, FILE_BYTES_MAX)? else { return Ok(None) };
+        let kept: Kept = serde_json::from_str(&text).map_err(|error| {
+            let wrong = io::Error::new(io::ErrorKind::InvalidData, error);
+            LedgerError::io("use the cursor in", &self.path)(wrong)
         })?;
         Ok((kept.log == log).then_some(kept.mark))
     }
@@ -84,7 +77,9 @@ impl CursorFile {
         let kept = Kept { log: log.to_owned(), mark: mark.clone() };
         let bytes =
             serde_json::to_vec(&kept).map_err(|source| LedgerError::Encode { kind: "cursor", source })?;
-        self.path.parent().map_or(Ok(()), durable::make_folder)?;
         durable::replace(&self.path, &bytes)
     }
 }
+
+/// Bytes of a cursor's file: a log's id, a number and a hash.
+const FILE_BYTES_MAX: usize = 1 << 10;

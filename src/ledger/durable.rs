@@ -5,11 +5,12 @@
 #![expect(clippy::disallowed_methods, reason = "edge: the ledger's file system")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::error::LedgerError;
+use crate::disk::{self, Readers};
 
 /// Makes the folder and those above it that are missing, and their names durable.
 pub(super) fn make_folder(path: &Path) -> Result<(), LedgerError> {
@@ -64,29 +65,33 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), LedgerError> {
 
 /// Puts a whole new file in the place of one; either the old or the new one is there after a crash.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
-    if let Some(parent) = path.parent() {
-        make_folder(parent)?;
-    }
-    let unfinished = path.with_extension("new");
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(LedgerError::io("remove", &unfinished)(error))
-        }
-        _ => {
-            write_new(&unfinished, bytes)?;
-            rename(&unfinished, path)
-        }
-    }
+    path.parent().map_or(Ok(()), make_folder)?;
+    disk::replace(path, bytes, Readers::Owner).map_err(LedgerError::io("write", path))
 }
 
-/// The text of a small file; `None` where there is none.
+/// The text of a small file; `None` where there is none. A longer file is an error.
 pub(super) fn read_text(path: &Path, bytes_max: usize) -> Result<Option<String>, LedgerError> {
-    let file = match File::open(path) {
+    let read = match disk::read(path, bytes_max) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(LedgerError::io("open", path))?,
+        read => read.map_err(LedgerError::io("read", path))?,
     };
-    let mut text = String::new();
-    let read = file.take(bytes_max as u64 + 1).read_to_string(&mut text);
-    read.map_err(LedgerError::io("read", path))?;
-    Ok(Some(text))
+    let text = String::from_utf8(read).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+    text.map(Some).map_err(LedgerError::io("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_an_error_and_not_its_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("text");
+        assert_eq!(read_text(&path, 4).unwrap(), None);
+        replace(&path, b"four").unwrap();
+        assert_eq!(read_text(&path, 4).unwrap().as_deref(), Some("four"));
+        replace(&path, b"fives").unwrap();
+        let error = read_text(&path, 4).unwrap_err();
+        assert!(matches!(error, LedgerError::Io { what: "read", .. }), "{error}");
+    }
 }

@@ -1,11 +1,9 @@
-//! The id of a log: which of many ledgers an entry is from, for stores that hold several. [edge]
+//! The id of a log: which of many ledgers an entry is from, for stores that hold several.
 //!
 //! Promises: an id is made once, at random, and durable before it is told to anybody; it lies among the segments that it
 //! names, so that a ledger that begins anew is another log. Never derived from a host, a path or a time.
-#![expect(clippy::disallowed_methods, reason = "edge: the ledger's file system")]
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,17 +34,12 @@ impl LogId {
     /// A file that holds no id, or a file system that refuses.
     pub fn read(state: &Path) -> Result<Option<Self>, LedgerError> {
         let path = path(state);
-        match fs::read_to_string(&path) {
-            Ok(text) => match Self::parse(text.trim_end()) {
-                Some(id) => Ok(Some(id)),
-                None => {
-                    let wrong = io::Error::new(io::ErrorKind::InvalidData, "it is not 16 hex digits");
-                    Err(LedgerError::io("use the log's id in", &path)(wrong))
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LedgerError::io("read", &path)(error)),
-        }
+        let Some(text) = durable::read_text(&path, FILE_BYTES_MAX)? else { return Ok(None) };
+        let wrong = || {
+            let wrong = io::Error::new(io::ErrorKind::InvalidData, "it is not 16 hex digits");
+            LedgerError::io("use the log's id in", &path)(wrong)
+        };
+        Self::parse(text.trim_end()).map(Some).ok_or_else(wrong)
     }
 
     /// An id from its digits.
@@ -83,3 +76,6 @@ fn path(state: &Path) -> PathBuf {
 
 /// The random bytes of an id.
 const ID_BYTES: usize = 8;
+
+/// Bytes of the file: an id, and room for what an editor adds.
+const FILE_BYTES_MAX: usize = 64;

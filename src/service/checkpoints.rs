@@ -17,8 +17,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::bundle::archive::disk::{self, Readers};
 use crate::config::service::CheckpointsConfig;
+use crate::disk::{self, Readers};
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::{NoteError, Signer};

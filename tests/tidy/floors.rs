@@ -9,6 +9,7 @@ use super::{none, tree};
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("json", 0),
+    ("disk", 1),
     ("config", 1),
     ("bundle", 1),
     ("ledger", 1),

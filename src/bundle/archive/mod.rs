@@ -9,7 +9,6 @@ pub mod manifest;
 pub mod signature;
 pub mod trust;
 pub mod provenance;
-pub mod disk;
 
 use std::collections::BTreeMap;
 

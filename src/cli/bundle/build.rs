@@ -7,12 +7,13 @@ use clap::Args;
 use super::{Failed, cannot};
 use crate::bundle::archive::manifest::{Manifest, ManifestError, Statement};
 use crate::bundle::archive::provenance::Papers;
-use crate::bundle::archive::{Parts, disk, put_together};
+use crate::bundle::archive::{Parts, put_together};
 use crate::bundle::compile::compile;
 use crate::bundle::{instant, source};
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::config::author::{AuthorProblem, Problems};
+use crate::disk;
 use crate::telemetry::clock::Clock;
 
 /// The arguments.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failed, cannot};
-use crate::bundle::archive::disk;
 use crate::cli::exit::Exit;
 use crate::cli::render;
+use crate::disk;
 use crate::model::keys::SigningKey;
 
 /// The arguments.

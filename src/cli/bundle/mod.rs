@@ -13,8 +13,9 @@ use clap::{Args, Subcommand};
 use super::exit::Exit;
 use super::render;
 use crate::bundle::archive::pack::ArchiveLimits;
-use crate::bundle::archive::{Parts, disk, take_apart};
+use crate::bundle::archive::{Parts, take_apart};
 use crate::config::author::AuthorProblem;
+use crate::disk;
 
 /// The arguments.
 #[derive(Args)]

@@ -7,11 +7,12 @@ use clap::Args;
 
 use super::{Failed, cannot, read_parts};
 use crate::bundle::archive::manifest::Manifest;
+use crate::bundle::archive::put_together;
 use crate::bundle::archive::signature::{self, Signature};
-use crate::bundle::archive::{disk, put_together};
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::config::author::AuthorProblem;
+use crate::disk;
 use crate::model::keys::SigningKey;
 
 /// The arguments.

@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::build::time;
 use super::{Failed, cannot, read_archive};
+use crate::bundle::archive::open;
 use crate::bundle::archive::pack::ArchiveLimits;
 use crate::bundle::archive::trust::{Revoked, Strictness, Trust};
-use crate::bundle::archive::{disk, open};
 use crate::bundle::compile::compile;
 use crate::cli::exit::Exit;
 use crate::cli::render;
 use crate::config::author::{AuthorProblem, Problems};
+use crate::disk;
 use crate::model::keys::{self, KeyId, TrustedKeys};
 use crate::telemetry::clock::Clock;
 

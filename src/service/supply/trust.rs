@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::fetch::Candidate;
 use super::fetched::{FetchedArchive, Note};
-use crate::bundle::archive::disk::{self, Readers};
 use crate::bundle::archive::trust::{Floor, Revoked, Strictness, Trust, TrustError};
 use crate::bundle::compile::Bundle;
 use crate::bundle::revision;
@@ -21,6 +20,7 @@ use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load;
 use crate::config::service::bundle::{read_revoked, read_trusted};
 use crate::config::service::{BundleConfig, SigningConfig};
+use crate::disk::{self, Readers};
 use crate::model::keys::TrustedKeys;
 
 /// Everything that a judgement needs, at one moment.

@@ -1,8 +1,8 @@
-//! Archives and keys on disk [edge].
+//! Whole files on disk: archives, keys, and what is kept in the state folder [edge].
 //!
-//! Promises: what is read is bounded; an archive is replaced whole or not at all; a private key is written for its owner
-//! alone and never over another file, and one that others can read is not used.
-#![expect(clippy::disallowed_methods, reason = "edge: reads and writes archives and keys")]
+//! Promises: what is read is bounded; what is replaced is replaced whole and durably or not at all; a private key is written for its
+//! owner alone and never over another file, and one that others can read is not used.
+#![expect(clippy::disallowed_methods, reason = "edge: reads and writes whole files")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
