@@ -21,7 +21,7 @@ use crate::config::service::CheckpointsConfig;
 use crate::disk::{self, Readers};
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
-use crate::ledger::note::{NoteError, Signer};
+use crate::ledger::note::Signer;
 use crate::ledger::seal::Sealer;
 use crate::model::keys::{KeyError, SigningKey};
 use crate::telemetry::clock::Clock;
@@ -45,9 +45,6 @@ pub enum CheckpointsError {
         /// Why.
         why: KeyError,
     },
-    /// A name is none.
-    #[error(transparent)]
-    Name(#[from] NoteError),
     /// The folder for checkpoints is not there.
     #[error("checkpoints cannot be put into `{}`: {why}", path.display())]
     Folder {
@@ -191,34 +188,36 @@ impl Checkpoints {
             Err(error) => return self.failed(&error),
         };
         let signed = self.sealer.signed().map_or(0, |head| head.size);
-        let now = self.lock().failed.take();
-        if now.is_some() {
+        let failed = self.update(|sealed| {
+            sealed.signed = signed;
+            sealed.failed.take()
+        });
+        if failed.is_some() {
             tracing::info!(signed, "checkpoints are signed again");
         }
-        {
-            let mut sealed = self.lock();
-            sealed.signed = signed;
-            sealed.export_began_ms = Some(clock.now_ms());
-        }
-        let line = json!({"t": clock.second(), "checkpoint": note}).to_string();
-        let day = clock.second().chars().take(DAY_CHARS).collect::<String>();
-        let exports = self.exports.iter();
-        let failures: Vec<String> = exports
-            .filter_map(|export| {
-                let failed = export.send(&note, &line, &day).err()?;
-                Some(format!("{}: {failed}", export.name()))
-            })
-            .collect();
-        let has_exports = !self.exports.is_empty();
-        let mut sealed = self.lock();
-        let is_news = failures != sealed.export_failures;
-        sealed.export_began_ms = None;
-        if failures.is_empty() && has_exports {
-            sealed.exported = Some(signed);
-            sealed.exported_ms = Some(clock.now_ms());
-        }
-        sealed.export_failures.clone_from(&failures);
-        drop(sealed);
+        self.export(&note, signed, clock);
+    }
+
+    /// Brings a checkpoint to all exports, and notes how that went.
+    fn export(&self, note: &str, signed: u64, clock: &Clock) {
+        self.update(|sealed| sealed.export_began_ms = Some(clock.now_ms()));
+        let second = clock.second();
+        let day: String = second.chars().take(DAY_CHARS).collect();
+        let line = json!({"t": second, "checkpoint": note}).to_string();
+        let failure = |export: &Export| {
+            let failed = export.send(note, &line, &day).err()?;
+            Some(format!("{}: {failed}", export.name()))
+        };
+        let failures: Vec<String> = self.exports.iter().filter_map(failure).collect();
+        let is_news = self.update(|sealed| {
+            sealed.export_began_ms = None;
+            if failures.is_empty() && !self.exports.is_empty() {
+                sealed.exported = Some(signed);
+                sealed.exported_ms = Some(clock.now_ms());
+            }
+            let before = std::mem::replace(&mut sealed.export_failures, failures.clone());
+            before != failures
+        });
         match failures.as_slice() {
             [] if is_news => tracing::info!(signed, "checkpoints are exported again"),
             [] => {}
@@ -232,15 +231,13 @@ impl Checkpoints {
     fn failed(&self, error: &LedgerError) {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
         let error = format!("{error}{}", cause.unwrap_or_default());
-        let mut sealed = self.lock();
-        if sealed.failed.as_ref() != Some(&error) {
+        if self.update(|sealed| sealed.failed.replace(error.clone())).as_ref() != Some(&error) {
             tracing::error!(error, "no checkpoint can be signed");
         }
-        sealed.failed = Some(error);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Sealed> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    fn update<T>(&self, change: impl FnOnce(&mut Sealed) -> T) -> T {
+        change(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -289,7 +286,7 @@ impl Export {
                 let history = path.join(format!("checkpoints-{day}.jsonl"));
                 // Whoever may write there must not lead us to a file elsewhere.
                 let mut options = OpenOptions::new();
-                options.read(true).append(true).create(true).custom_flags(NO_FOLLOW);
+                options.read(true).append(true).create(true).custom_flags(libc::O_NOFOLLOW);
                 let mut file = options.open(history)?;
                 // The line before may have been cut short by a full disk.
                 let glue = if ends_a_line(&mut file)? { "" } else { "\n" };
@@ -300,11 +297,6 @@ impl Export {
         }
     }
 }
-
-/// How long an export may take before it counts as failing.
-const EXPORT_LIMIT_MS: i64 = 10_000;
-/// The letters of a date: `2026-11-21`.
-const DAY_CHARS: usize = 10;
 
 /// Whether a file is empty or ends with a line feed.
 fn ends_a_line(file: &mut File) -> io::Result<bool> {
@@ -317,8 +309,10 @@ fn ends_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// `O_NOFOLLOW` of Linux.
-const NO_FOLLOW: i32 = 0o400_000;
+/// How long an export may take before it counts as failing.
+const EXPORT_LIMIT_MS: i64 = 10_000;
+/// The letters of a date: `2026-11-21`.
+const DAY_CHARS: usize = 10;
 /// The last checkpoint in an export's folder.
 const LATEST: &str = "checkpoint";
 /// How long an end waits for the last checkpoint.
