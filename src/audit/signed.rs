@@ -50,8 +50,7 @@ impl Kept {
     /// # Errors
     /// The number of the first wrong line.
     pub fn add(&mut self, text: &str) -> Result<usize, usize> {
-        if !text.trim_start().starts_with('{') && checkpoint::read_unchecked(text).is_ok() {
-            self.push(text).ok_or(1_usize)?;
+        if self.push(text).is_some() {
             return Ok(1);
         }
         let mut found = 0;
@@ -84,12 +83,15 @@ impl Kept {
     #[must_use]
     pub fn judge(&self, noted: &[Noted], given: &[VerifierKey], life: &Life) -> Judged {
         let mut judged = Judged { keys: given.to_vec(), ..Judged::default() };
+        let mut starts = life.keys.iter().peekable();
         for ((head, note), noted) in self.notes.iter().zip(noted) {
             let broken = match (noted, checkpoint::open(note, &judged.keys)) {
                 (Noted::Kept, Ok(_)) => {
                     judged.hold += 1;
                     judged.newest = Some(*head);
-                    judged.follow(life);
+                    while let Some((_, keys)) = starts.next_if(|(seq, _)| *seq <= head.size) {
+                        judged.follow(keys);
+                    }
                     continue;
                 }
                 (_, Err(error)) => Broken::Untrusted(error),
@@ -109,11 +111,9 @@ impl Kept {
 }
 
 impl Judged {
-    /// Trusts the keys that entries name which the newest checkpoint stands for.
-    fn follow(&mut self, life: &Life) {
-        let size = self.newest.map_or(0, |head| head.size);
-        let covered = life.keys.iter().filter(|(seq, _)| *seq <= size);
-        for text in covered.flat_map(|(_, keys)| keys) {
+    /// Trusts the keys that an entry names which the newest checkpoint stands for.
+    fn follow(&mut self, keys: &[String]) {
+        for text in keys {
             let key = VerifierKey::from_str(text).ok();
             let same_name =
                 |key: &VerifierKey| self.keys.first().is_some_and(|first| first.name() == key.name());

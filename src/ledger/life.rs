@@ -13,7 +13,7 @@ pub struct Life {
     pub refused: u64,
     /// The bundles and directories that decided, by hash.
     pub revisions: BTreeSet<String>,
-    /// The public keys that each start said would sign checkpoints, with the number of its entry.
+    /// The public keys that each start said would sign checkpoints, with the number of its entry, ascending.
     pub keys: Vec<(u64, Vec<String>)>,
 }
 
