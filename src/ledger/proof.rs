@@ -143,5 +143,5 @@ fn range<S: Subtrees>(of: &mut S, start: u64, end: u64) -> Result<Hash, S::Error
 
 /// The largest power of two below a number above 1.
 fn split(size: u64) -> u64 {
-    size.next_power_of_two() / 2
+    1 << (size - 1).ilog2()
 }

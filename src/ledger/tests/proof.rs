@@ -123,3 +123,23 @@ fn what_is_nearly_a_proof_of_consistency_is_none() {
     assert!(!consistency_holds(&later, &later, &[hash(7)]));
     assert!(!consistency_holds(&TreeHead { root: hash(7), ..later }, &later, &[]));
 }
+
+/// A tree of any size over leaves that are all the same to it.
+struct Endless;
+
+impl Subtrees for Endless {
+    type Error = String;
+
+    fn root(&mut self, height: u32, _: u64) -> Result<Hash, String> {
+        Ok(hash(u8::try_from(height).unwrap()))
+    }
+}
+
+#[test]
+fn the_largest_trees_have_proofs() {
+    for (size, of_the_last) in [((1 << 63) + 1, 1), (u64::MAX, 63)] {
+        assert_eq!(inclusion(&mut Endless, 0, size).unwrap().len(), 64, "{size}");
+        assert_eq!(inclusion(&mut Endless, size - 1, size).unwrap().len(), of_the_last, "{size}");
+        assert!(!consistency(&mut Endless, size - 1, size).unwrap().is_empty(), "{size}");
+    }
+}
