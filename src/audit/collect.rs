@@ -107,12 +107,8 @@ impl Collector {
     }
 
     fn take(&mut self, line: Line) {
-        let (kind, mut entry) = (line.kind, line.value);
-        self.dictionary.learn(&kind, &entry);
-        if matches!(kind.as_str(), "segment" | "fields") {
-            return;
-        }
-        self.dictionary.spell(&mut entry);
+        let seq = line.place.seq;
+        let Some((kind, entry)) = self.dictionary.read(line) else { return };
         if let Some(last) = self.items.back_mut().filter(|last| last.continues_with(&kind, &entry)) {
             return last.join(&entry);
         }
@@ -126,12 +122,12 @@ impl Collector {
             if kind == "outcome" {
                 self.open.remove(&of);
             }
-            if !is_awaited && (kind != "alarm" || !self.wants(&kind, &entry, line.place.seq)) {
+            if !is_awaited && (kind != "alarm" || !self.wants(&kind, &entry, seq)) {
                 return;
             }
             return self.push(Item::new(&kind, entry));
         }
-        if self.wants(&kind, &entry, line.place.seq) {
+        if self.wants(&kind, &entry, seq) {
             match self.items.back_mut().filter(|last| is_counted(&kind) && last.kind == kind) {
                 Some(last) => add_counts(&mut last.entry, &entry),
                 None => self.push(Item::new(&kind, entry)),

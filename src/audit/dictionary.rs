@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::ledger::read::Line;
+
 /// The field sets of the segment that is being read.
 #[derive(Debug, Default)]
 pub struct Dictionary {
@@ -13,6 +15,17 @@ pub struct Dictionary {
 }
 
 impl Dictionary {
+    /// An entry with its sets spelled, and its kind; `None` for those that only carry the dictionary.
+    pub fn read(&mut self, line: Line) -> Option<(String, Value)> {
+        let (kind, mut entry) = (line.kind, line.value);
+        self.learn(&kind, &entry);
+        if matches!(kind.as_str(), "segment" | "fields") {
+            return None;
+        }
+        self.spell(&mut entry);
+        Some((kind, entry))
+    }
+
     /// Takes note of an entry, if it begins a segment or spells a set.
     pub fn learn(&mut self, kind: &str, entry: &Value) {
         match kind {

@@ -55,12 +55,7 @@ impl Joined {
     }
 
     fn take(&mut self, line: Line) {
-        let (kind, mut entry) = (line.kind, line.value);
-        self.dictionary.learn(&kind, &entry);
-        if matches!(kind.as_str(), "segment" | "fields") {
-            return;
-        }
-        self.dictionary.spell(&mut entry);
+        let Some((kind, entry)) = self.dictionary.read(line) else { return };
         if let Some(begun) = self.begun.as_mut().filter(|begun| begun.continues_with(&kind, &entry)) {
             begun.join(&entry);
         } else {
