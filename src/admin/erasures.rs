@@ -1,19 +1,18 @@
-//! Erases a principal from the table of handles [edge].
+//! Erases a principal from the table of handles.
 //!
 //! Promises: the row is gone from the file before the erasure is recorded, and recorded before this answers 200; entries and proofs stay as
 //! they are. Never tells whose a handle was.
-#![expect(clippy::disallowed_methods, reason = "edge: collects a body of bounded size")]
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, JSON, reply};
+use super::{Admin, JSON, body, reply};
 use crate::ledger::entry::{Entry, Erasure};
 use crate::model::principal::EntityRef;
 
@@ -31,13 +30,11 @@ impl Admin {
     /// Erases a principal and answers with its handle and the number of the entry.
     pub(super) async fn erase(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
-        let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "the body could not be read, or has more than 8192 bytes",
-            );
+        let body = match body::read(request, BODY_BYTES_MAX).await {
+            Ok(body) => body,
+            Err((status, error)) => return refused(status, &error),
         };
-        let asked: Option<Asked> = serde_json::from_slice(&body.to_bytes()).ok();
+        let asked: Option<Asked> = serde_json::from_slice(&body).ok();
         let principal =
             asked.and_then(|asked| EntityRef::parse(&asked.principal)).filter(EntityRef::is_person);
         let Some(principal) = principal else {

@@ -1,13 +1,14 @@
 //! The admin listener: metrics, status and reload, always authenticated by a token; and health, never.
 //!
 //! Promises: nothing here is answered without the token but on the health listener, which tells no detail.
+mod body;
 mod door;
 pub mod health;
 pub mod authzen;
 pub mod readings;
 pub mod erasures;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,12 +102,7 @@ impl Admin {
     fn metrics(&self) -> String {
         let cache = self.sidecar.cache.counts();
         let health = self.sidecar.recorder.ledger().health();
-        let sealed = self
-            .copies
-            .sealed
-            .as_ref()
-            .map(|sealed| sealed.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        let sealed = sealed.unwrap_or_default();
+        let sealed = self.copies.sealed().unwrap_or_default();
         let failing = sealed.failures(self.sidecar.clock.now_ms()).len();
         self.sidecar.metrics.encode(&Readings {
             cache_hits: cache.hits,
@@ -167,10 +163,9 @@ impl Admin {
 
     /// How much of the ledger is signed for, and how much of that is out of this host's reach.
     fn checkpoints(&self, last_seq: u64) -> serde_json::Value {
-        let Some(sealed) = &self.copies.sealed else {
+        let Some(sealed) = self.copies.sealed() else {
             return json!({"signed": null, "why": "[ledger.checkpoints] is not configured: entries are provable only against heads noted elsewhere"});
         };
-        let sealed = sealed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         json!({
             "signed": sealed.signed,
             "exported": sealed.exported,

@@ -1,17 +1,16 @@
-//! Readings of the ledger, recorded in the ledger before anything is told [edge].
+//! Readings of the ledger, recorded in the ledger before anything is told.
 //!
 //! Promises: a number is answered only once the entry is durable. What is recorded is bounded and is a question of `audit`; who asks
 //! sees to it that it names principals by their handles. Never tells what the ledger holds: who may read its files reads them.
-#![expect(clippy::disallowed_methods, reason = "edge: collects a body of bounded size")]
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, JSON, reply};
+use super::{Admin, JSON, body, reply};
 use crate::ledger::entry::{Entry, Read};
 
 /// Where a reading is announced.
@@ -28,12 +27,9 @@ impl Admin {
     /// Records a reading and answers with its number.
     pub(super) async fn reading(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
-        let body = match Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 8192 bytes");
-            }
-            Err(_) => return refused(StatusCode::BAD_REQUEST, "the body could not be read to its end"),
+        let body = match body::read(request, BODY_BYTES_MAX).await {
+            Ok(body) => body,
+            Err((status, error)) => return refused(status, &error),
         };
         let Ok(Announced { command }) = serde_json::from_slice(&body) else {
             return refused(StatusCode::BAD_REQUEST, "the body must be {\"command\": \"audit …\"}");

@@ -2,9 +2,9 @@
 //!
 //! Promises: both get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use super::checkpoints::{Checkpoints, SealedNow, Signing};
+use super::checkpoints::{Checkpoints, Sealed, SealedNow, Signing};
 use super::sinks;
 use super::start::StartError;
 use crate::audit::sinks::running::{Sinks, Watched};
@@ -22,10 +22,17 @@ pub struct Copies {
 /// How far it is, for whoever asks.
 #[derive(Clone)]
 pub struct CopiesNow {
-    /// The checkpoints, if somebody signs.
-    pub sealed: Option<SealedNow>,
+    sealed: Option<SealedNow>,
     /// The sinks.
     pub sinks: Arc<Watched>,
+}
+
+impl CopiesNow {
+    /// How far the checkpoints are, if somebody signs.
+    pub fn sealed(&self) -> Option<Sealed> {
+        let sealed = self.sealed.as_ref()?;
+        Some(sealed.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
 }
 
 impl Copies {

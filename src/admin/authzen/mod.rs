@@ -1,9 +1,8 @@
-//! AuthZEN Authorization API 1.0 on the admin listener: other services ask the same policies [edge].
+//! AuthZEN Authorization API 1.0 on the admin listener: other services ask the same policies.
 //!
 //! Promises: decided by the functions that decide for the proxy, on the same snapshot; recorded before it is answered.
 //! Whatever cannot be read, converted or found is `decision: false`, never a guess. Never asks the CRM: what policy may know
 //! of a record is what the question carries.
-#![expect(clippy::disallowed_methods, reason = "edge: collects bodies of bounded size")]
 
 mod question;
 mod judge;
@@ -15,12 +14,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{Admin, JSON, reply};
+use super::{Admin, JSON, body, reply};
 use crate::json::parse::JsonLimits;
 use crate::json::value::{Document, Value};
 use crate::ledger::entry::Delivered;
@@ -109,16 +108,8 @@ impl Admin {
         if !is_json {
             return Err(bad("the content type must be application/json"));
         }
-        let body = Limited::new(request.into_body(), self.authzen.body_bytes_max).collect().await;
-        body.map(|body| body.to_bytes()).map_err(|error| {
-            match error.is::<http_body_util::LengthLimitError>() {
-                true => {
-                    let message = format!("the body has more than {} bytes", self.authzen.body_bytes_max);
-                    Unanswered(StatusCode::PAYLOAD_TOO_LARGE, message)
-                }
-                false => bad("the body could not be read to its end"),
-            }
-        })
+        let body = body::read(request, self.authzen.body_bytes_max).await;
+        body.map_err(|(status, message)| Unanswered(status, message))
     }
 }
 
