@@ -17,12 +17,10 @@ use super::query::{self, QueryArgs};
 use super::serve::runtime;
 use super::store::{self, CompareArgs, StoreArgs};
 use super::verify::{self, VerifyArgs};
-use super::{Format, render};
+use super::{Format, configured, render};
 use crate::audit::collect::{Filter, Reading};
 use crate::audit::item::Item;
 use crate::audit::text;
-use crate::config::author::Problems;
-use crate::config::load;
 use crate::config::service::AdminConfig;
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Names;
@@ -168,10 +166,7 @@ fn whose(args: &StateArgs) -> Option<Whose> {
     if let Some(state) = &args.state {
         return Some(Whose { state: state.clone(), admin: None });
     }
-    let mut problems = Problems::default();
-    let config = load::load(&args.config, &mut problems);
-    render::problems(&problems);
-    config.map(|config| Whose { state: config.ledger.path, admin: config.admin })
+    configured(&args.config).map(|config| Whose { state: config.ledger.path, admin: config.admin })
 }
 
 /// Whether there is a ledger; says so if there is none.

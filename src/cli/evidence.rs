@@ -6,13 +6,12 @@ use clap::Args;
 
 use super::audit::{StateArgs, failed, has_ledger};
 use super::exit::Exit;
-use super::render;
+use super::{key_pair, render};
 use crate::audit::evidence::{self, Entries};
 use crate::disk;
 use crate::ledger::error::LedgerError;
 use crate::ledger::evidence::{EVIDENCE_BYTES_MAX, Evidence, Prover};
-use crate::ledger::note::{KeyName, Signer, VerifierKey};
-use crate::model::keys::SigningKey;
+use crate::ledger::note::{KeyName, VerifierKey};
 
 /// The arguments of `prove`.
 #[derive(Args)]
@@ -149,12 +148,7 @@ pub fn keygen(args: &AuditKeygenArgs) -> Exit {
 
 fn made(args: &AuditKeygenArgs) -> Result<VerifierKey, String> {
     let name = KeyName::parse(&args.origin).map_err(|error| error.to_string())?;
-    let private = SigningKey::generate().map_err(|error| error.to_string())?;
-    let key = SigningKey::parse(&private).map_err(|error| error.to_string())?;
-    let signer = Signer::new(name, key).ok_or("the key has no public half")?;
-    disk::write_private(&args.out, private.as_bytes())
-        .map_err(|error| format!("cannot write `{}`: {error}", args.out.display()))?;
-    Ok(signer.verifier().clone())
+    key_pair::make(&args.out).map(|public| VerifierKey::new(name, public))
 }
 
 fn unusable(what: &str, path: &Path, error: &std::io::Error) -> Exit {

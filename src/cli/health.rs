@@ -8,9 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::exit::Exit;
-use super::render;
-use crate::config::author::Problems;
-use crate::config::load;
+use super::{configured, render};
 
 /// The arguments.
 #[derive(Args)]
@@ -28,7 +26,7 @@ pub struct HealthArgs {
 
 /// Runs the command.
 pub fn run(args: &HealthArgs) -> Exit {
-    let Some(address) = args.address.or_else(|| configured(args)) else { return Exit::Failure };
+    let Some(address) = args.address.or_else(|| listener(args)) else { return Exit::Failure };
     let path = if args.live { "/livez" } else { "/readyz" };
     match ask(reachable(address), path) {
         Ok(200) => {
@@ -46,11 +44,8 @@ pub fn run(args: &HealthArgs) -> Exit {
     }
 }
 
-fn configured(args: &HealthArgs) -> Option<SocketAddr> {
-    let mut problems = Problems::default();
-    let config = load::load(&args.config, &mut problems);
-    render::problems(&problems);
-    let address = config?.listen.health_address;
+fn listener(args: &HealthArgs) -> Option<SocketAddr> {
+    let address = configured(&args.config)?.listen.health_address;
     if address.is_none() {
         render::failure(&"the configuration has no `listen.health_address`");
     }

@@ -4,6 +4,7 @@ pub mod audit;
 mod verify;
 mod verify_text;
 mod evidence;
+mod key_pair;
 mod forget;
 mod admin_post;
 mod export;
@@ -25,10 +26,13 @@ pub mod health;
 pub mod papers;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::author::Problems;
+use crate::config::load;
+use crate::config::service::ServiceConfig;
 use exit::Exit;
 
 /// A policy-decision sidecar: stands in front of a CRM's API, decides with Cedar, strips what a caller may not see.
@@ -71,6 +75,14 @@ pub struct ConfigArgs {
     /// The configuration file
     #[arg(long, short, default_value = "lockkeeper.toml")]
     pub config: PathBuf,
+}
+
+/// The configuration in a file. Whatever is wrong with it is printed; `None` comes with at least one error.
+fn configured(path: &Path) -> Option<ServiceConfig> {
+    let mut problems = Problems::default();
+    let config = load::load(path, &mut problems);
+    render::problems(&problems);
+    config
 }
 
 /// How a report is written.

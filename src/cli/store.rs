@@ -3,20 +3,18 @@
 //!
 //! Promises: secrets come by file; a store that differs is exit code 5, with the places.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::serve::runtime;
-use super::{Format, render};
+use super::{Format, configured, render};
 use crate::audit::sinks::compare::{Compared, Depth, Difference, compare};
 use crate::audit::sinks::fault::SinkError;
 use crate::audit::sinks::postgres::connect::{PostgresOptions, Session};
 use crate::audit::sinks::postgres::schema::{VERSION, migrate, require_version, script};
-use crate::config::author::Problems;
-use crate::config::load;
 use crate::config::service::LedgerConfig;
 use crate::config::service::sinks::SinkPlace;
 use crate::ledger::log_id::LogId;
@@ -203,7 +201,7 @@ fn json_of(compared: &Compared) -> Value {
 
 /// The store that is meant, and how it is reached. Says what is wrong if it cannot.
 fn store(access: &StoreAccess) -> Option<(LedgerConfig, PostgresOptions)> {
-    let ledger = ledger(&access.config)?;
+    let ledger = configured(&access.config)?.ledger;
     let is_meant = |name: &str| access.sink.as_deref().is_none_or(|wanted| wanted == name);
     let stores = ledger.sinks.iter().filter(|sink| matches!(sink.place, SinkPlace::Postgres { .. }));
     let meant: Vec<_> = stores.filter(|sink| is_meant(&sink.name)).collect();
@@ -222,13 +220,6 @@ fn store(access: &StoreAccess) -> Option<(LedgerConfig, PostgresOptions)> {
         options.password_file.clone_from(&access.password_file);
     }
     Some((ledger, options))
-}
-
-fn ledger(path: &Path) -> Option<LedgerConfig> {
-    let mut problems = Problems::default();
-    let config = load::load(path, &mut problems);
-    render::problems(&problems);
-    config.map(|config| config.ledger)
 }
 
 fn failed(error: &SinkError) -> Exit {

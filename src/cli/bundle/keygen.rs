@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failed, cannot};
+use super::Failed;
 use crate::cli::exit::Exit;
-use crate::cli::render;
-use crate::disk;
-use crate::model::keys::SigningKey;
+use crate::cli::{key_pair, render};
+use crate::config::author::AuthorProblem;
 
 /// The arguments.
 #[derive(Args)]
@@ -20,11 +19,7 @@ pub struct KeygenArgs {
 
 /// Runs the command.
 pub fn run(args: &KeygenArgs) -> Result<Exit, Failed> {
-    let unusable = |error: &dyn std::fmt::Display| cannot("make a key for", &args.out, error);
-    let private = SigningKey::generate().map_err(|error| unusable(&error))?;
-    let key = SigningKey::parse(&private).map_err(|error| unusable(&error))?;
-    let public = key.public().ok_or_else(|| unusable(&"it has no public half"))?;
-    disk::write_private(&args.out, private.as_bytes()).map_err(|error| cannot("write", &args.out, &error))?;
+    let public = key_pair::make(&args.out).map_err(AuthorProblem::error)?;
     render::line(public.to_pem().trim_end());
     render::message(format!("key id: {}", public.id()));
     Ok(Exit::Success)

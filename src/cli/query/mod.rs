@@ -24,7 +24,7 @@ use crate::ledger::handles::Names;
 use crate::model::principal::EntityRef;
 pub(super) use args::QueryArgs;
 use args::{Asked, Common, Question, TableFormat};
-use told::{Row, Rows};
+use told::Rows;
 
 /// Runs the command.
 pub(super) fn run(args: &QueryArgs, whose: &Whose) -> Exit {
@@ -117,7 +117,7 @@ fn ask(index: &Index, asked: &Asked, within: &Within) -> Result<Rows, IndexError
             rows.unidentified = index.refused_unidentified(reason.as_deref(), within)?;
             rows
         }
-        Question::Readings => Rows::of(index.readings(within)?, Row::Read),
+        Question::Readings => Rows::readings(index.readings(within)?)?,
     })
 }
 

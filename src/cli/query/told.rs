@@ -46,32 +46,27 @@ impl Row {
 }
 
 impl Rows {
-    /// Rows that need nothing more.
-    pub fn of<T>(found: Found<T>, row: fn(T) -> Row) -> Self {
-        let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
-        let next = rows.last().map(Row::seq).filter(|_| found.has_more);
-        Self { rows, next, unidentified: Vec::new() }
-    }
-
     /// Records that were shown, each decision compared with the ledger.
     pub fn sightings(index: &Index, found: Found<Sighting>) -> Result<Self, IndexError> {
-        Self::with_items(found, |sighting| index.item(&sighting.act).map(|_| Row::Saw(sighting)))
+        Self::of(found, |sighting| index.item(&sighting.act).map(|_| Row::Saw(sighting)))
     }
 
     /// Decisions, with their entries.
     pub fn acts(index: &Index, found: Found<Act>) -> Result<Self, IndexError> {
-        Self::with_items(found, |act| index.item(&act).map(|item| Row::Act(act, item)))
+        Self::of(found, |act| index.item(&act).map(|item| Row::Act(act, item)))
     }
 
     /// Moves, with their entries.
     pub fn moves(index: &Index, found: Found<Move>) -> Result<Self, IndexError> {
-        Self::with_items(found, |found| index.item(&found.act).map(|item| Row::Move(found, item)))
+        Self::of(found, |found| index.item(&found.act).map(|item| Row::Move(found, item)))
     }
 
-    fn with_items<T>(
-        found: Found<T>,
-        row: impl FnMut(T) -> Result<Row, IndexError>,
-    ) -> Result<Self, IndexError> {
+    /// Readings, which the index tells whole.
+    pub fn readings(found: Found<Reading>) -> Result<Self, IndexError> {
+        Self::of(found, |reading| Ok(Row::Read(reading)))
+    }
+
+    fn of<T>(found: Found<T>, row: impl FnMut(T) -> Result<Row, IndexError>) -> Result<Self, IndexError> {
         let rows = found.rows.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
         let next = rows.last().map(Row::seq).filter(|_| found.has_more);
         Ok(Self { rows, next, unidentified: Vec::new() })
