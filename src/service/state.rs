@@ -2,8 +2,6 @@
 //!
 //! Promises: a ledger that is not the one that was signed for is refused before anything is written to it.
 
-use std::path::PathBuf;
-
 use super::checkpoints::Checkpoints;
 use super::start::StartError;
 use crate::config::service::{LedgerConfig, ServiceConfig};
@@ -35,7 +33,7 @@ impl State {
     /// Whatever keeps a part from being used.
     pub fn open(config: &ServiceConfig, boot: &str) -> Result<Self, StartError> {
         let path = &config.ledger.path;
-        let failed = |source: LedgerError| StartError::Ledger { path: PathBuf::clone(path), source };
+        let failed = |source: LedgerError| StartError::Ledger { path: path.clone(), source };
         // A ledger that was cut must not grow again, not by what a recovery adds either.
         let checkpoints = config.ledger.checkpoints.as_ref();
         let checkpoints = checkpoints.map(|checkpoints| Checkpoints::open(checkpoints, path)).transpose()?;
