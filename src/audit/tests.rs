@@ -5,9 +5,9 @@ use super::item::{Item, text, texts};
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::clock;
 use crate::ledger::counts::{RefusalCount, Refusals};
-use crate::ledger::entry::{Alarm, Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets};
+use crate::ledger::entry::{Alarm, Decision, Entry, Sets};
 use crate::ledger::field_set::FieldSet;
-use crate::ledger::who::Who;
+use crate::ledger::made_up::{self, outcome, who};
 
 /// A ledger whose every commit begins a segment.
 fn open(folder: &tempfile::TempDir) -> Ledger {
@@ -26,46 +26,8 @@ fn decision(id: &str, handle: &str) -> Entry {
         ids: vec!["42".to_owned()],
         policies: Vec::new(),
     }];
-    Entry::Decision(Box::new(Decision {
-        id: id.to_owned(),
-        who: Some(Who {
-            handle: handle.to_owned(),
-            principal_type: "User".to_owned(),
-            authn: "api-key".to_owned(),
-            auth_level: None,
-            on_behalf_of: None,
-        }),
-        method: "GET".to_owned(),
-        route: Some("GET /deals/{id}".to_owned()),
-        query: Vec::new(),
-        effect: Effect::Allow,
-        reason: None,
-        reasons: Default::default(),
-        access: Vec::new(),
-        sets,
-        rows_hidden: Vec::new(),
-        write: None,
-        bundle: "b".to_owned(),
-        directory: "d".to_owned(),
-        mode: Mode::Enforce,
-        part: None,
-    }))
-}
-
-fn outcome(id: &str) -> Entry {
-    Entry::Outcome(Outcome {
-        of: id.to_owned(),
-        status: Some(200),
-        upstream: Some(200),
-        released: Release::All,
-        bytes: Some(1),
-        delivered: Delivered::Yes,
-        reason: None,
-        mode: None,
-        sets: Vec::new(),
-        stage: None,
-        part: None,
-    })
+    let who = Some(who(handle));
+    Entry::Decision(Box::new(Decision { who, sets, ..made_up::decision(id) }))
 }
 
 fn refusals(second: &str, source: &str, count: u64) -> Entry {

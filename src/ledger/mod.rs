@@ -41,6 +41,8 @@ pub mod verify;
 pub mod handles;
 pub mod revisions;
 mod durable;
+#[cfg(any(test, feature = "testkit"))]
+pub mod made_up;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,6 @@ mod split;
 mod verify;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -24,11 +23,11 @@ use std::sync::{Arc, Mutex};
 
 use super::append::LedgerOptions;
 use super::clock::Clock;
-use super::entry::{Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets};
+use super::entry::Sets;
 use super::field_set::FieldSet;
 use super::folder::{SegmentFile, Wrap};
+use super::made_up::{decided, decision, outcome};
 use super::read::{Line, entries};
-use super::who::Who;
 
 /// A clock that stands until it is moved.
 #[derive(Clone, Default)]
@@ -108,53 +107,6 @@ impl SegmentFile for OnDisk {
 /// Options with entries that nobody waits for written at once.
 pub(super) fn options(dir: &Path) -> LedgerOptions {
     LedgerOptions { soon_wait_ms: 0, ..LedgerOptions::new(dir, "boot-1") }
-}
-
-pub(super) fn decision(id: &str) -> Decision {
-    Decision {
-        id: id.to_owned(),
-        who: Some(Who {
-            handle: "p_0f1e2d3c4b5a69788796a5b4".into(),
-            principal_type: "User".into(),
-            authn: "jwt".into(),
-            auth_level: None,
-            on_behalf_of: None,
-        }),
-        method: "GET".into(),
-        route: Some("GET /deals/{id}".into()),
-        query: vec![],
-        effect: Effect::Allow,
-        reason: None,
-        access: vec![],
-        sets: vec![],
-        rows_hidden: vec![],
-        reasons: BTreeMap::new(),
-        write: None,
-        bundle: "b1".into(),
-        directory: "d1".into(),
-        mode: Mode::Enforce,
-        part: None,
-    }
-}
-
-pub(super) fn decided(id: &str) -> Entry {
-    Entry::Decision(Box::new(decision(id)))
-}
-
-pub(super) fn outcome(of: &str) -> Entry {
-    Entry::Outcome(Outcome {
-        of: of.to_owned(),
-        status: Some(200),
-        upstream: Some(200),
-        released: Release::Filtered,
-        bytes: Some(42),
-        delivered: Delivered::Yes,
-        reason: None,
-        mode: None,
-        sets: vec![],
-        stage: None,
-        part: None,
-    })
 }
 
 pub(super) fn shown(names: &[&str], ids: Vec<String>) -> Sets {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use lockkeeper::ledger::made_up::rewritten_all;
 use lockkeeper::ledger::note::{KeyName, Signer};
 use lockkeeper::ledger::seal::Sealer;
 use lockkeeper::model::keys::SigningKey;
@@ -150,14 +151,7 @@ async fn signed_checkpoints_find_what_checksums_do_not() {
     // The whole ledger written anew by somebody who has no key: every checksum holds.
     let segment = format!("{state}/ledger/segment-00000000000000000001.jsonl");
     let text = std::fs::read_to_string(&segment).unwrap();
-    let forged: String = text
-        .lines()
-        .map(|line| {
-            let (covered, _) = line.rsplit_once(",\"crc\"").unwrap();
-            let covered = covered.replace("\"method\":\"GET\"", "\"method\":\"PUT\"");
-            format!("{covered},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(covered.as_bytes()))
-        })
-        .collect();
+    let forged = rewritten_all(&text, |covered| covered.replace("\"method\":\"GET\"", "\"method\":\"PUT\""));
     assert_ne!(forged, text);
     std::fs::write(&segment, forged).unwrap();
     assert_eq!(verify(&[], &state).code, 0, "checksums find no forger");
@@ -275,17 +269,10 @@ async fn a_new_key_is_followed_from_the_old_one() {
     // A start that names both.
     let segment = format!("{state}/ledger/segment-00000000000000000001.jsonl");
     let text = std::fs::read_to_string(&segment).unwrap();
-    let named: String = text
-        .lines()
-        .map(|line| {
-            let (covered, _) = line.rsplit_once(",\"crc\"").unwrap();
-            let mut covered = covered.to_owned();
-            if covered.contains("\"kind\":\"start\"") {
-                covered.push_str(&format!(",\"keys\":[\"{new}\",\"{old}\"]"));
-            }
-            format!("{covered},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(covered.as_bytes()))
-        })
-        .collect();
+    let named = rewritten_all(&text, |covered| match covered.contains("\"kind\":\"start\"") {
+        true => format!("{covered},\"keys\":[\"{new}\",\"{old}\"]"),
+        false => covered.to_owned(),
+    });
     std::fs::write(&segment, named).unwrap();
     let all = size(&state);
     let both = seal(&state, &[&new_file, &old_file], all - 1);

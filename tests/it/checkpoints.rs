@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lockkeeper::ledger::checkpoint::{self, Checkpoint};
+use lockkeeper::ledger::made_up::rewritten_all;
 use lockkeeper::ledger::note::VerifierKey;
 use lockkeeper::ledger::verify::{Noted, verify};
 use lockkeeper::model::keys::SigningKey;
@@ -101,14 +102,8 @@ async fn a_ledger_that_somebody_changed_in_between_does_not_start() {
     let StartError::Checkpoints(CheckpointsError::Ledger(error)) = &found else { panic!("{found}") };
     assert!(error.is_evidence() && error.to_string().contains("those at its end are gone"), "{error}");
     // Forged with checksums that hold.
-    let forged: String = text
-        .lines()
-        .map(|line| {
-            let (covered, _) = line.rsplit_once(",\"crc\"").unwrap();
-            let covered = covered.replace("\"effect\":\"allow\"", "\"effect\":\"refus\"");
-            format!("{covered},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(covered.as_bytes()))
-        })
-        .collect();
+    let forged =
+        rewritten_all(&text, |covered| covered.replace("\"effect\":\"allow\"", "\"effect\":\"refus\""));
     assert_ne!(forged, text);
     std::fs::write(&segment, forged).unwrap();
     let found = refused(&folder).await;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use lockkeeper::ledger::append::{Ledger, LedgerOptions};
 use lockkeeper::ledger::clock;
-use lockkeeper::ledger::entry::{Decision, Delivered, Effect, Entry, Mode, Outcome, Release};
+use lockkeeper::ledger::made_up::{decided, outcome};
 use lockkeeper::ledger::read;
 
 use super::scaled;
@@ -37,7 +37,7 @@ async fn child_appends_until_killed() {
 async fn decide_forever(ledger: Ledger, task: u32) {
     for at in 0_u64.. {
         let id = format!("{}-{task}-{at}", std::process::id());
-        let seq = ledger.append(decision(&id)).await.unwrap();
+        let seq = ledger.append(decided(&id)).await.unwrap();
         say(&format!("\nacked {seq} {id}\n"));
         if at % 3 == 0 {
             ledger.append_soon(outcome(&id)).unwrap();
@@ -146,41 +146,4 @@ fn check(dir: &Path, acknowledged: &BTreeMap<u64, String>) {
 /// Small segments, so that kills fall into rotations as well.
 fn options(dir: &Path) -> LedgerOptions {
     LedgerOptions { segment_bytes_max: 5000, soon_wait_ms: 1, ..LedgerOptions::new(dir, "boot") }
-}
-
-fn decision(id: &str) -> Entry {
-    Entry::Decision(Box::new(Decision {
-        id: id.to_owned(),
-        who: None,
-        method: "GET".into(),
-        route: Some("GET /deals/{id}".into()),
-        query: vec![],
-        effect: Effect::Allow,
-        reason: None,
-        access: vec![],
-        sets: vec![],
-        rows_hidden: vec![],
-        reasons: Default::default(),
-        write: None,
-        bundle: "b".into(),
-        directory: "d".into(),
-        mode: Mode::Enforce,
-        part: None,
-    }))
-}
-
-fn outcome(of: &str) -> Entry {
-    Entry::Outcome(Outcome {
-        of: of.to_owned(),
-        status: Some(200),
-        upstream: Some(200),
-        released: Release::All,
-        bytes: Some(2),
-        delivered: Delivered::Yes,
-        reason: None,
-        mode: None,
-        sets: vec![],
-        stage: None,
-        part: None,
-    })
 }

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use crate::ledger::line::{self, Flaw, LINE_BYTES_MAX, OBJECT_BYTES_MAX, Place};
+use crate::ledger::made_up;
 
-/// A line whose checksum fits whatever stands before it.
 fn sealed(covered: &str) -> Vec<u8> {
-    format!("{covered},\"crc\":\"{:08x}\"}}", crc32c::crc32c(covered.as_bytes())).into_bytes()
+    made_up::sealed(covered).into_bytes()
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@ use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::folder::{plain, segment_name};
 use crate::ledger::line::Flaw;
+use crate::ledger::made_up::sealed;
 use crate::ledger::open::{self, RecoveryReport};
 use crate::ledger::prepare::Prepared;
 use crate::ledger::tests::{Standing, all, decided, decision, kinds, options, outcome, shown};
@@ -215,10 +216,8 @@ fn a_ledger_of_a_later_version_is_not_cut() {
     write(dir.path(), 1 << 20, &[]);
     let path = file(dir.path(), 1);
     let mut bytes = fs::read(&path).unwrap();
-    let line = r#"{"v":2,"seq":2"#;
-    bytes.extend_from_slice(
-        format!("{line},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(line.as_bytes())).as_bytes(),
-    );
+    bytes.extend(sealed(r#"{"v":2,"seq":2"#).into_bytes());
+    bytes.push(b'\n');
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(reopen(dir.path()), Err(LedgerError::Damaged { flaw: Flaw::Version, .. })));
 }

@@ -9,6 +9,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::folder::{plain, segment_name, segments};
 use crate::ledger::life::Life;
 use crate::ledger::line::Flaw;
+use crate::ledger::made_up::rewritten;
 use crate::ledger::open;
 use crate::ledger::tests::{Standing, all, decided, options, outcome};
 use crate::ledger::tree::{Tree, TreeHead};
@@ -65,9 +66,7 @@ fn changed(
 
 /// A line with other text in it, and the checksum of that.
 fn forged(line: &str, from: &str, to: &str) -> String {
-    let (covered, _) = line.rsplit_once(",\"crc\"").unwrap();
-    let covered = covered.replacen(from, to, 1);
-    format!("{covered},\"crc\":\"{:08x}\"}}", crc32c::crc32c(covered.as_bytes()))
+    rewritten(line, |covered| covered.replacen(from, to, 1))
 }
 
 fn lines(text: &str, change: impl FnOnce(&mut Vec<String>)) -> String {

@@ -11,12 +11,10 @@ use lockkeeper::config::service::LedgerConfig;
 use lockkeeper::config::service::sinks::{SinkConfig, SinkPlace};
 use lockkeeper::ledger::append::{Ledger, LedgerOptions};
 use lockkeeper::ledger::clock::Clock as LedgerClock;
-use lockkeeper::ledger::entry::{
-    Access, Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets, Write,
-};
+use lockkeeper::ledger::entry::{Access, Change, Decision, Effect, Entry, Sets, Write};
 use lockkeeper::ledger::error::LedgerError;
 use lockkeeper::ledger::field_set::FieldSet;
-use lockkeeper::ledger::who::Who;
+use lockkeeper::ledger::made_up::{decision, outcome};
 use lockkeeper::ledger::{clock, read};
 use lockkeeper::service::sinks;
 use lockkeeper::telemetry::clock::Clock;
@@ -155,36 +153,6 @@ pub fn same(held: &BTreeMap<u64, String>, expected: &BTreeMap<u64, String>) {
     assert_eq!(differs, None);
 }
 
-/// The principal of all decisions.
-pub const HANDLE: &str = "p_0f1e2d3c4b5a69788796a5b4";
-
-pub fn decision(id: &str) -> Decision {
-    Decision {
-        id: id.to_owned(),
-        who: Some(Who {
-            handle: HANDLE.into(),
-            principal_type: "User".into(),
-            authn: "jwt".into(),
-            auth_level: None,
-            on_behalf_of: None,
-        }),
-        method: "GET".into(),
-        route: Some("GET /deals/{id}".into()),
-        query: vec![],
-        effect: Effect::Allow,
-        reason: None,
-        access: vec![],
-        sets: vec![],
-        rows_hidden: vec![],
-        reasons: BTreeMap::new(),
-        write: None,
-        bundle: "b1".into(),
-        directory: "d1".into(),
-        mode: Mode::Enforce,
-        part: None,
-    }
-}
-
 /// A deal was shown with its amount, without its margin.
 pub fn shown(id: u32) -> Decision {
     let sets = Sets {
@@ -210,8 +178,7 @@ pub fn moved(id: u32, effect: Effect) -> Decision {
         reason: None,
         attribute: None,
     };
-    let stage =
-        lockkeeper::ledger::entry::Change { from: Some("sales.new".into()), to: Some("sales.won".into()) };
+    let stage = Change { from: Some("sales.new".into()), to: Some("sales.won".into()) };
     Decision {
         method: "PATCH".into(),
         effect,
@@ -220,20 +187,4 @@ pub fn moved(id: u32, effect: Effect) -> Decision {
         write: Some(Write { asked: vec!["Deal.stage".into()], stage: Some(stage), ..Write::default() }),
         ..decision(&format!("move-{id}"))
     }
-}
-
-pub fn outcome(of: &str) -> Entry {
-    Entry::Outcome(Outcome {
-        of: of.to_owned(),
-        status: Some(200),
-        upstream: Some(200),
-        released: Release::Filtered,
-        bytes: Some(42),
-        delivered: Delivered::Yes,
-        reason: None,
-        mode: None,
-        sets: vec![],
-        stage: None,
-        part: None,
-    })
 }

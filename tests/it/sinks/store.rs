@@ -11,12 +11,13 @@ use lockkeeper::audit::sinks::postgres::schema::{VERSION, migrate, script};
 use lockkeeper::config::service::sinks::SinkConfig;
 use lockkeeper::ledger::entry::{Effect, Entry};
 use lockkeeper::ledger::log_id::LogId;
+use lockkeeper::ledger::made_up::{HANDLE, outcome};
 use lockkeeper::testkit::client::PATIENCE;
 use tokio_postgres::Client;
 
 use super::cluster::shared;
 use super::relay::Relay;
-use super::rig::{Feed, HANDLE, lines, moved, outcome, same};
+use super::rig::{Feed, lines, moved, same};
 
 /// The lines of one log in the store.
 pub async fn stored(auditor: &Client, log: &str) -> BTreeMap<u64, String> {

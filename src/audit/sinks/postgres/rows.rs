@@ -192,10 +192,11 @@ const KEY_ID_BYTES_MAX: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::made_up::sealed;
 
     fn line(seq: u64, kind: &str, t: &str, members: &str) -> Vec<u8> {
         let head = format!(r#"{{"v":1,"seq":{seq},"batch":1,"kind":"{kind}","t":"{t}"{members}"#);
-        format!("{head},\"crc\":\"{:08x}\"}}", crc32c::crc32c(head.as_bytes())).into_bytes()
+        sealed(&head).into_bytes()
     }
 
     #[test]
