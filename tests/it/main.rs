@@ -65,6 +65,7 @@ mod kill;
 mod crowd;
 mod program;
 mod matrix;
+mod standing;
 mod collector;
 mod traces;
 mod telemetry;

@@ -86,7 +86,7 @@ fn evaluate(
     }
     let context = Some(cedar::Context::from_pairs(pairs).ok()?);
     let question = Question { snapshot, asker, action, about: About::AnyRecord(type_name) };
-    question.ask(slice, context, field.as_ref(), |response| {
+    question.ask(slice, context, field.as_slice(), |response| {
         let no_forbid_may_apply =
             response.residual_forbids().next().is_none() && response.error_forbids().next().is_none();
         // A policy that fails on some record denies there, so a permit that is left open must not be able to fail.
@@ -133,7 +133,7 @@ pub fn stays_allowed(
     };
     let is_permitted = determining.iter().any(|id| with_key(&cedar::PolicyId::new(id)).is_none());
     // Nothing of the context is known here, so that nothing of it can hide what the key could do.
-    let stays = question.ask(slice, None, None, |response| {
+    let stays = question.ask(slice, None, &[], |response| {
         let may_forbid = response.residual_forbids().any(|id| with_key(id).is_some());
         may_forbid || response.residual_permits().any(|id| with_key(id).is_some_and(can_fail))
     });
@@ -141,28 +141,28 @@ pub fn stays_allowed(
 }
 
 /// One question that leaves something open.
-struct Question<'a> {
-    snapshot: &'a Snapshot,
-    asker: &'a Asker,
-    action: &'a str,
-    about: About<'a>,
+pub(super) struct Question<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) asker: &'a Asker,
+    pub(super) action: &'a str,
+    pub(super) about: About<'a>,
 }
 
 impl<'a> Question<'a> {
     /// The resource's Cedar type, and its id where that is known.
-    fn names(&self) -> (&'a str, Option<&'a str>) {
+    pub(super) fn names(&self) -> (&'a str, Option<&'a str>) {
         match self.about {
             About::AnyRecord(type_name) => (type_name, None),
             About::Collection(type_name) => ("Collection", Some(type_name)),
         }
     }
 
-    /// Reads what Cedar makes of it, without a context if nothing of that is known.
-    fn ask<T>(
+    /// Reads what Cedar makes of it, without a context if nothing of that is known. `named` is what the context refers to.
+    pub(super) fn ask<T>(
         &self,
         slice: &Slice,
         context: Option<cedar::Context>,
-        field: Option<&EntityRef>,
+        named: &[EntityRef],
         read: impl FnOnce(&cedar::TpeResponse<'_>) -> T,
     ) -> Option<T> {
         let (snapshot, asker) = (self.snapshot, self.asker);
@@ -170,7 +170,7 @@ impl<'a> Question<'a> {
         let schema = &snapshot.bundle.schema.schema;
         let mut gathering = Gathering::of(snapshot, &asker.entity, &asker.attested).ok()?;
         let collection = id.map(|id| EntityRef::new(type_name, id));
-        for known in field.into_iter().chain(&collection) {
+        for known in named.iter().chain(&collection) {
             gathering.add(known).ok()?;
         }
         let (entities, principal) = (gathering.finish().ok()?, to_uid(&asker.entity)?);
@@ -210,7 +210,7 @@ fn in_scope(
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.
-fn can_fail(policy: &cedar::Policy) -> bool {
+pub(super) fn can_fail(policy: &cedar::Policy) -> bool {
     policy.to_json().map_or(true, |json| json.get("conditions").is_none_or(computes))
 }
 

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod judging;
 pub mod held;
 pub mod always;
+pub mod standing;
 pub mod residual;
 pub mod push;
 pub mod refill;
