@@ -7,6 +7,7 @@ pub mod dictionary;
 pub mod item;
 pub mod collect;
 pub mod text;
+pub mod when;
 pub mod evidence;
 pub mod joined;
 pub mod ocsf;

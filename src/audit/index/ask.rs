@@ -11,8 +11,10 @@ use rusqlite::{OptionalExtension as _, params_from_iter};
 use super::Index;
 use super::error::IndexError;
 use super::pending::{CHANGED, HELD_BACK, SHOWED};
-use super::question::{Act, Answer, Change, Counted, Did, Found, Move, Record, Sighting, Stages, Within};
-use super::rows::{self, Raw, Spelled};
+use super::question::{
+    Act, Answer, Change, Counted, Did, Found, Move, Record, Sighting, Spelled, Stages, Within,
+};
+use super::rows::{self, Raw};
 use super::store::{number, whole};
 use crate::audit::item::texts;
 use crate::config::author::nearest;
@@ -196,7 +198,7 @@ impl Index {
     }
 
     /// Walks over decisions in order. `sql` gives their numbers between `?1` and `?2`.
-    fn walk<T>(
+    pub(super) fn walk<T>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
@@ -289,7 +291,7 @@ impl Index {
         Ok(false)
     }
 
-    fn a_move(&self, seq: i64, act: Act) -> Result<Move, IndexError> {
+    pub(super) fn a_move(&self, seq: i64, act: Act) -> Result<Move, IndexError> {
         let sql = "SELECT from_stage, to_stage, is_moved FROM moves WHERE decision = ?1";
         let (from, to, is_moved): (Option<i64>, Option<i64>, bool) = self
             .at

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Deserialize;
 
@@ -15,6 +14,7 @@ use super::facts::{self, Text};
 use super::pending::{CHANGED, Decision, End, HELD_BACK, Key, SHOWED};
 use super::store::{Cursor, whole};
 use super::words::{ALLOW, OBSERVE, Shape, Words};
+use crate::audit::when::nanoseconds;
 use crate::ledger::line::Flaw;
 use crate::ledger::read::{RawLine, Tail};
 use crate::model::access::{Action, Scope};
@@ -30,6 +30,9 @@ pub struct Batch<'b> {
     places: HashMap<Key, i64>,
     seen: Vec<(i64, String, i64, i64)>,
     written: Vec<(i64, String, i64)>,
+    /// Decisions with what they allowed, and with the ways in which they showed records.
+    exercised: Vec<(i64, i64)>,
+    showed: Vec<(i64, i64)>,
     lines: usize,
     bytes: usize,
     first: Option<(i64, i64)>,
@@ -55,6 +58,8 @@ impl<'b> Batch<'b> {
             places: HashMap::new(),
             seen: Vec::new(),
             written: Vec::new(),
+            exercised: Vec::new(),
+            showed: Vec::new(),
             lines: 0,
             bytes: 0,
             first: None,
@@ -105,11 +110,8 @@ impl<'b> Batch<'b> {
                 }
             }
             "refusals" => self.refusals(line, t)?,
-            "read" => {
-                let sql = "INSERT INTO readings(seq, t, offset) VALUES (?1, ?2, ?3)";
-                let values = [whole(line.place.seq), t, whole(line.spot.offset)];
-                self.at.prepare_cached(sql)?.execute(values)?;
-            }
+            "read" => self.place("INSERT INTO readings(seq, t, offset) VALUES (?1, ?2, ?3)", line, t)?,
+            "revision" => self.place("INSERT INTO revisions(seq, t, offset) VALUES (?1, ?2, ?3)", line, t)?,
             "gap" => {
                 let gap: facts::Gap = self.read(line)?;
                 let sql = "INSERT INTO gaps(seq, t, refused) VALUES (?1, ?2, ?3)";
@@ -118,6 +120,12 @@ impl<'b> Batch<'b> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notes where a line is that is read again when it is asked for.
+    fn place(&self, sql: &str, line: &RawLine, t: i64) -> rusqlite::Result<()> {
+        let values = [whole(line.place.seq), t, whole(line.spot.offset)];
+        self.at.prepare_cached(sql)?.execute(values).map(drop)
     }
 
     fn read<'l, T: Deserialize<'l>>(&self, line: &'l RawLine) -> Result<T, IndexError> {
@@ -171,14 +179,32 @@ impl<'b> Batch<'b> {
         self.add_acts(known, if is_change(facts) { CHANGED } else { 0 })?;
         for access in &facts.access {
             self.decided_by(known, &access.policies)?;
+            self.exercise(known, access)?;
             if is_change_of_records(access.action.as_str()) {
                 let record_type = self.words.word(self.at, access.record_type.as_str())?;
                 let ids = access.ids.iter().map(|id| (record_type, id.as_str().to_owned(), known.seq));
                 self.written.extend(ids);
             }
         }
+        let write = facts.write.iter();
+        let may = |write: &facts::Write<'_>, field: &Text<'_>| known.is_observed || !write.has_refused(field);
+        for field in write.flat_map(|write| write.asked.iter().filter(move |field| may(write, field))) {
+            let permission = self.words.permission(self.at, WRITE_FIELD, field.as_str())?;
+            self.exercised.push((known.seq, permission));
+        }
         self.sets(known, &facts.sets)?;
         self.rows_hidden(known, &facts.rows_hidden)
+    }
+
+    /// What an access request stands for that was allowed, or only observed; which fields it writes, `write` says.
+    fn exercise(&mut self, known: Known, access: &facts::Access<'_>) -> rusqlite::Result<()> {
+        let is_allowed = known.is_observed || access.effect.as_str() == "allow";
+        if is_allowed && access.action.as_str() != WRITE_FIELD {
+            let (action, record_type) = (access.action.as_str(), access.record_type.as_str());
+            let permission = self.words.permission(self.at, action, record_type)?;
+            self.exercised.push((known.seq, permission));
+        }
+        Ok(())
     }
 
     fn sets(&mut self, known: Known, sets: &[facts::Sets<'_>]) -> Result<(), IndexError> {
@@ -210,6 +236,7 @@ impl<'b> Batch<'b> {
     }
 
     fn see(&mut self, known: Known, (record_type, shape): (i64, i64), ids: &[Text<'_>]) {
+        self.showed.push((known.seq, shape));
         if ids.is_empty() {
             self.seen.push((record_type, String::new(), known.seq, shape));
         }
@@ -354,7 +381,7 @@ impl<'b> Batch<'b> {
 
     /// Writes what was held, and says how far the index now is.
     pub fn finish(self, cursor: Option<Cursor>) -> Result<Option<Cursor>, IndexError> {
-        let Self { at, decisions, mut seen, mut written, first, last, times, .. } = self;
+        let Self { at, decisions, mut seen, mut written, exercised, showed, first, last, times, .. } = self;
         let (Some(first), Some((last, t)), Some((t_min, t_max))) = (first, last, times) else {
             return Ok(cursor);
         };
@@ -375,10 +402,20 @@ impl<'b> Batch<'b> {
         for (record_type, id, decision) in written {
             insert.execute(params![record_type, id, decision])?;
         }
+        let sql = "INSERT OR IGNORE INTO exercised(decision, permission) VALUES (?1, ?2)";
+        insert_pairs(at, sql, exercised)?;
+        insert_pairs(at, "INSERT OR IGNORE INTO showed(decision, shape) VALUES (?1, ?2)", showed)?;
         let sql = "INSERT INTO blocks(first, last, t_min, t_max) VALUES (?1, ?2, ?3, ?4)";
         at.prepare_cached(sql)?.execute([first.0, whole(last.place.seq), t_min, t_max])?;
         Ok(Some(Cursor { last, first: cursor.map_or(first, |cursor| cursor.first), t }))
     }
+}
+
+fn insert_pairs(at: &Connection, sql: &str, mut pairs: Vec<(i64, i64)>) -> rusqlite::Result<()> {
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut insert = at.prepare_cached(sql)?;
+    pairs.into_iter().try_for_each(|pair| insert.execute(pair).map(drop))
 }
 
 /// Whether a request wanted to change something.
@@ -391,15 +428,11 @@ fn is_change(decision: &facts::Decision<'_>) -> bool {
 fn is_change_of_records(action: &str) -> bool {
     let is_bulk = |action| matches!(action, Action::BulkEdit | Action::BulkDelete);
     let known = Action::parse(action).map(|action| action.scope() == Scope::RecordWrite || is_bulk(action));
-    known.unwrap_or(action == "writeField")
+    known.unwrap_or(action == WRITE_FIELD)
 }
 
-/// Nanoseconds since 1970; times that `i64` cannot hold become the last one that it can.
-fn nanoseconds(t: &str) -> i64 {
-    let parsed = t.parse::<Timestamp>().map(Timestamp::as_nanosecond).unwrap_or_default();
-    i64::try_from(parsed).unwrap_or(i64::MAX)
-}
-
+/// The action on a field that is written.
+const WRITE_FIELD: &str = "writeField";
 /// Lines of one transaction.
 const BATCH_LINES: usize = 1 << 15;
 /// Bytes of lines of one transaction.

@@ -48,24 +48,51 @@ impl Index {
     /// # Errors
     /// As [`Index::item`].
     pub fn readings(&self, within: &Within) -> Answer<Reading> {
-        let bounds = self.bounds(within)?;
-        let sql = "SELECT seq, offset, t FROM readings WHERE seq BETWEEN ?1 AND ?2 AND t >= ?3 AND t < ?4 ORDER BY seq LIMIT ?5";
-        let values = params![bounds.low, bounds.high, bounds.from, bounds.to, whole(bounds.limit as u64 + 1)];
-        let mut places = Vec::new();
-        if bounds.lists.is_none() && bounds.revisions.is_none() {
-            let mut statement = self.at.prepare_cached(sql)?;
-            let found = statement
-                .query_map(values, |row| Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?)))?;
-            places = found.collect::<rusqlite::Result<Vec<(u64, u64, i64)>>>()?;
-        }
-        let has_more = places.len() > bounds.limit;
-        places.truncate(bounds.limit);
+        let Found { rows: places, has_more } = self.placed("readings", within)?;
         let rows = places.into_iter().map(|(seq, offset, t)| {
             let entry = self.entry(seq, offset)?;
             let member = |name: &str| text(&entry, name).to_owned();
             Ok(Reading { seq, t, command: member("command"), by: member("by") })
         });
         Ok(Found { rows: rows.collect::<Result<_, IndexError>>()?, has_more })
+    }
+
+    /// Bundles, directories and keys that were offered, each as its entry, the parts of one joined.
+    ///
+    /// # Errors
+    /// As [`Index::item`].
+    pub fn revisions(&self, within: &Within) -> Answer<Item> {
+        let Found { rows: places, has_more } = self.placed("revisions", within)?;
+        let mut rows: Vec<Item> = Vec::new();
+        for (seq, offset, _) in places {
+            let entry = self.entry(seq, offset)?;
+            match rows.last_mut() {
+                Some(last) if last.continues_with("revision", &entry) => last.join(&entry),
+                _ => rows.push(Item::new("revision", entry)),
+            }
+        }
+        Ok(Found { rows, has_more })
+    }
+
+    /// Where the lines of a table are, with their times, and whether there are more. They have no policy and no revision.
+    fn placed(&self, table: &str, within: &Within) -> Answer<(u64, u64, i64)> {
+        let bounds = self.bounds(within)?;
+        if bounds.lists.is_some() || bounds.revisions.is_some() {
+            return Ok(Found { rows: Vec::new(), has_more: false });
+        }
+        let sql = format!(
+            "SELECT seq, offset, t FROM {table} WHERE seq BETWEEN ?1 AND ?2 AND t >= ?3 AND t < ?4 ORDER BY seq LIMIT ?5"
+        );
+        let limit = whole(bounds.limit as u64).saturating_add(1);
+        let mut statement = self.at.prepare_cached(&sql)?;
+        let found = statement
+            .query_map(params![bounds.low, bounds.high, bounds.from, bounds.to, limit], |row| {
+                Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?))
+            })?;
+        let mut rows = found.collect::<rusqlite::Result<Vec<_>>>()?;
+        let has_more = rows.len() > bounds.limit;
+        rows.truncate(bounds.limit);
+        Ok(Found { rows, has_more })
     }
 
     /// Where the lines of a decision begin, in their order.

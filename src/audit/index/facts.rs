@@ -76,6 +76,8 @@ pub struct Access<'a> {
     pub record_type: Text<'a>,
     #[serde(borrow, default)]
     pub ids: Vec<Text<'a>>,
+    #[serde(borrow)]
+    pub effect: Text<'a>,
     #[serde(borrow, default)]
     pub policies: Vec<Text<'a>>,
 }
@@ -111,6 +113,10 @@ pub struct RowsHidden<'a> {
 /// A change that was asked for.
 #[derive(Debug, Deserialize)]
 pub struct Write<'a> {
+    #[serde(borrow, default)]
+    pub asked: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    pub refused: Vec<Text<'a>>,
     #[serde(borrow)]
     pub stage: Option<Change<'a>>,
 }
@@ -192,6 +198,13 @@ pub struct RefusalCount<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Gap {
     pub refused: u64,
+}
+
+impl Write<'_> {
+    /// Whether a field may not be written.
+    pub fn has_refused(&self, field: &Text<'_>) -> bool {
+        self.refused.iter().any(|refused| refused.as_str() == field.as_str())
+    }
 }
 
 impl<'a> Text<'a> {

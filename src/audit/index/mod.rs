@@ -14,6 +14,7 @@ mod build;
 pub mod question;
 mod rows;
 pub mod ask;
+pub mod deeds;
 mod detail;
 
 #[cfg(test)]

@@ -134,6 +134,23 @@ pub struct Sighting {
     pub policies: Vec<String>,
 }
 
+/// A way in which records of a type were treated.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spelled {
+    /// Their type.
+    pub type_name: String,
+    /// Fields that were shown.
+    pub shown: Vec<String>,
+    /// Fields that were stripped.
+    pub hidden: Vec<String>,
+    /// Fields that were shown masked.
+    pub masked: Vec<String>,
+    /// The determining policies.
+    pub policies: Vec<String>,
+    /// Whether they were to be left out, and were not: the request was only observed.
+    pub is_whole: bool,
+}
+
 /// What a principal did or was kept from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Did {
@@ -195,6 +212,21 @@ pub struct Counted {
     pub number: u64,
     /// From how many sources; those that were counted together are one.
     pub sources: u64,
+}
+
+/// Refusals of one second, reason and source before anyone was identified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unidentified {
+    /// The number of the entry.
+    pub seq: u64,
+    /// When it was written, in nanoseconds since 1970.
+    pub t: i64,
+    /// The reason code.
+    pub reason: String,
+    /// The handle of the source, or `others`.
+    pub source: String,
+    /// How many.
+    pub number: u64,
 }
 
 /// Somebody read the ledger through a service.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::pending::CHANGED;
-use super::question::{Act, End, Principal};
+use super::question::{Act, End, Principal, Spelled};
 use super::store::number;
 use super::words::{ASSERTED, OBSERVE};
 
@@ -19,16 +19,6 @@ pub struct Rows {
     words: RefCell<HashMap<i64, Rc<str>>>,
     principals: RefCell<HashMap<i64, Principal>>,
     shapes: RefCell<HashMap<i64, Rc<Spelled>>>,
-}
-
-/// A shape with its names.
-#[derive(Debug)]
-pub struct Spelled {
-    pub shown: Vec<String>,
-    pub hidden: Vec<String>,
-    pub masked: Vec<String>,
-    pub policies: Vec<String>,
-    pub is_whole: bool,
 }
 
 /// A decision's row, its words still numbers.
@@ -164,12 +154,13 @@ impl Rows {
         if let Some(shape) = self.shapes.borrow().get(&id) {
             return Ok(Rc::clone(shape));
         }
-        let sql = "SELECT shown, hidden, masked, policies, whole FROM shapes WHERE id = ?1";
-        let shape: (i64, i64, i64, i64, bool) =
+        let sql = "SELECT type, shown, hidden, masked, policies, whole FROM shapes WHERE id = ?1";
+        let shape: (i64, i64, i64, i64, i64, bool) =
             at.prepare_cached(sql)?.query_row([id], |row| row.try_into())?;
-        let (shown, hidden, masked, policies, is_whole) = shape;
+        let (type_id, shown, hidden, masked, policies, is_whole) = shape;
         let names = |set: i64| list(at, "SELECT names FROM field_sets WHERE id = ?1", set);
         let spelled = Rc::new(Spelled {
+            type_name: self.word(at, type_id)?.to_string(),
             shown: names(shown)?,
             hidden: names(hidden)?,
             masked: names(masked)?,

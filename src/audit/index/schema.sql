@@ -79,6 +79,10 @@ CREATE TABLE seen(
 CREATE TABLE written(
   type INTEGER NOT NULL, id TEXT NOT NULL, decision INTEGER NOT NULL, PRIMARY KEY(type, id, decision)
 ) STRICT, WITHOUT ROWID;
+-- What decisions allowed: an action on records of a type, or `writeField` of one field. And in which ways they showed records.
+CREATE TABLE permissions(id INTEGER PRIMARY KEY, action INTEGER NOT NULL, subject INTEGER NOT NULL, UNIQUE(action, subject)) STRICT;
+CREATE TABLE exercised(decision INTEGER NOT NULL, permission INTEGER NOT NULL, PRIMARY KEY(decision, permission)) STRICT, WITHOUT ROWID;
+CREATE TABLE showed(decision INTEGER NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY(decision, shape)) STRICT, WITHOUT ROWID;
 -- What did not go through, as decided or later.
 CREATE TABLE refused(decision INTEGER NOT NULL, reason INTEGER NOT NULL, PRIMARY KEY(decision, reason)) STRICT, WITHOUT ROWID;
 CREATE INDEX refused_reason ON refused(reason, decision);
@@ -91,5 +95,7 @@ CREATE TABLE refusals(seq INTEGER NOT NULL, t INTEGER NOT NULL, reason INTEGER N
 CREATE INDEX refusals_seq ON refusals(seq);
 CREATE TABLE gaps(seq INTEGER PRIMARY KEY, t INTEGER NOT NULL, refused INTEGER NOT NULL) STRICT;
 
+-- Bundles, directories and keys that were offered.
+CREATE TABLE revisions(seq INTEGER PRIMARY KEY, t INTEGER NOT NULL, offset INTEGER NOT NULL) STRICT;
 -- Who read the ledger.
 CREATE TABLE readings(seq INTEGER PRIMARY KEY, t INTEGER NOT NULL, offset INTEGER NOT NULL) STRICT;

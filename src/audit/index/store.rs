@@ -161,7 +161,7 @@ fn digest(bytes: &[u8]) -> String {
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// The version of the schema; another one is made anew.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// `LKIX`, in the header of every index.
 const APPLICATION: i32 = 0x4C4B_4958;

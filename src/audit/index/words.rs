@@ -44,6 +44,7 @@ pub struct Words {
     field_sets: HashMap<String, i64>,
     lists: HashMap<String, i64>,
     shapes: HashMap<Shape, i64>,
+    permissions: HashMap<(i64, i64), i64>,
 }
 
 /// A way in which records were treated.
@@ -160,6 +161,17 @@ impl Words {
             let found = at.prepare_cached(known)?.query_row(values, |row| row.get(0)).optional()?;
             let new = "INSERT INTO shapes(type, shown, hidden, masked, policies, whole) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             found.map_or_else(|| insert(at, new, values), Ok)
+        })
+    }
+
+    /// The number of a permission: an action on a type, or on a field.
+    pub fn permission(&mut self, at: &Connection, action: &str, subject: &str) -> rusqlite::Result<i64> {
+        let pair = (self.word(at, action)?, self.word(at, subject)?);
+        recall(&mut self.permissions, &pair, || {
+            let known = "SELECT id FROM permissions WHERE action = ?1 AND subject = ?2";
+            let found = at.prepare_cached(known)?.query_row(pair, |row| row.get(0)).optional()?;
+            let new = "INSERT INTO permissions(action, subject) VALUES (?1, ?2)";
+            found.map_or_else(|| insert(at, new, pair), Ok)
         })
     }
 

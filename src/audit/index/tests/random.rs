@@ -189,7 +189,7 @@ impl Ops {
                 action: self.pick(actions).to_owned(),
                 record_type: self.pick(&["Deal", "Deal", "Contact"]).to_owned(),
                 ids: self.some(&["1", "2", "(new)"]),
-                effect: Effect::Allow,
+                effect: if self.one_in(4) { Effect::Deny } else { Effect::Allow },
                 policies: self.some(&["policy.a", "policy.b"]),
                 errors: Vec::new(),
                 reason: None,
@@ -239,7 +239,12 @@ impl Ops {
     }
 
     fn write(&mut self) -> Write {
-        Write { asked: self.some(&["Deal.amount", "Deal.margin"]), stage: self.stage(), ..Write::default() }
+        Write {
+            asked: self.some(&["Deal.amount", "Deal.margin"]),
+            refused: self.some(&["Deal.margin"]),
+            stage: self.stage(),
+            ..Write::default()
+        }
     }
 
     fn outcome(&mut self, id: &str) -> Entry {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::question::{Act, Answer, Change, Counted, Did, Move, Sighting, Stages, Within};
+use super::super::Index;
+use super::super::question::{Act, Answer, Change, Counted, Did, Move, Sighting, Spelled, Stages, Within};
 use crate::audit::dictionary::Dictionary;
 use crate::audit::index::error::IndexError;
 use crate::audit::item::{Item, list, text, texts};
@@ -28,6 +29,12 @@ type Seen = (u64, String, Vec<String>, Vec<String>, Vec<String>, bool, Vec<Strin
 
 /// A move: number, from, to, what became of it.
 type Moved = (u64, Option<String>, Option<String>, Change);
+
+/// A deed: number, whether it came to something, whether fields or rows were held back, what it exercised, the shapes it showed.
+type Done = (u64, bool, bool, BTreeSet<(String, String)>, BTreeSet<Shape>);
+
+/// A shape: type, shown, masked, hidden, whole.
+type Shape = (String, Vec<String>, Vec<String>, Vec<String>, bool);
 
 /// Rows, and whether there are more.
 type Cut<T> = (Vec<T>, bool);
@@ -157,6 +164,12 @@ impl Twin {
         cut(found, within)
     }
 
+    pub fn deeds(&self, within: &Within) -> Vec<Done> {
+        let decided =
+            self.decisions.iter().filter(|decided| decided.is_in(within) && decided.has_policy(within));
+        decided.map(Decided::done).collect()
+    }
+
     pub fn refused(&self, reason: Option<&str>, within: &Within) -> Cut<u64> {
         self.select(within, |decided| {
             let reasons = decided.reasons();
@@ -265,6 +278,47 @@ impl Decided {
         }
     }
 
+    fn done(&self) -> Done {
+        let mut exercised = BTreeSet::new();
+        for access in self.groups("access").filter(|access| self.is_observed() || access["effect"] == "allow")
+        {
+            exercised.insert((text(access, "action").to_owned(), text(access, "type").to_owned()));
+        }
+        exercised.retain(|(action, _)| action != "writeField");
+        let write = &self.lines[0]["write"];
+        let refused = if self.is_observed() { vec![] } else { texts(write, "refused") };
+        for field in texts(write, "asked").into_iter().filter(|field| !refused.contains(field)) {
+            exercised.insert(("writeField".to_owned(), field.to_owned()));
+        }
+        let names = |group: &Value, member: &str| -> Vec<String> {
+            texts(group, member).into_iter().map(str::to_owned).collect()
+        };
+        let sets = self.groups("sets").map(|group| {
+            let type_name = text(group, "type").to_owned();
+            (type_name, names(group, "shown"), names(group, "masked"), names(group, "hidden"), false)
+        });
+        let left_out = self.groups("rows_hidden").filter(|_| self.is_observed());
+        let left_out = left_out.map(|group| (text(group, "type").to_owned(), vec![], vec![], vec![], true));
+        let is_moved = self
+            .lines
+            .iter()
+            .filter(|line| line["kind"] == "outcome")
+            .take(1)
+            .any(|end| end.get("stage").is_some());
+        let is_change = self.has_done_anything_but_reads();
+        let is_effective = match is_change {
+            true => is_moved || !matches!(self.change(), Change::Refused | Change::Rejected),
+            false => (self.lines[0]["effect"] == "allow" || self.is_observed()) && self.leaves(),
+        };
+        let shown = sets.chain(left_out).collect();
+        (self.seq(), is_effective, self.has_done(Did::HeldBack), exercised, shown)
+    }
+
+    fn has_done_anything_but_reads(&self) -> bool {
+        let changes = |access: &Value| !matches!(text(access, "action"), "view" | "list");
+        self.lines[0].get("write").is_some() || self.groups("access").any(changes)
+    }
+
     fn has_done(&self, did: Did) -> bool {
         let has = |group: &Value, member: &str| !texts(group, member).is_empty();
         let rows = || self.groups("rows_hidden").next().is_some();
@@ -278,9 +332,8 @@ impl Decided {
                 self.leaves() && (self.groups("sets").any(sees) || (self.is_observed() && rows()))
             }
             Did::Changed => {
-                let changes = |access: &Value| !matches!(text(access, "action"), "view" | "list");
-                let is_change = self.lines[0].get("write").is_some() || self.groups("access").any(changes);
-                is_change && !matches!(self.change(), Change::Refused | Change::Rejected)
+                self.has_done_anything_but_reads()
+                    && !matches!(self.change(), Change::Refused | Change::Rejected)
             }
             Did::Refused => !self.reasons().is_empty(),
             Did::HeldBack => self.groups("sets").any(|group| has(group, "hidden")) || rows(),
@@ -334,6 +387,23 @@ pub fn sightings(found: Answer<Sighting>) -> Cut<Seen> {
     let seqs: Vec<u64> = found.rows.iter().map(|row| row.act.seq).collect();
     assert!(seqs.is_sorted(), "{seqs:?}");
     ordered((found.rows.into_iter().map(row).collect(), found.has_more))
+}
+
+pub fn deeds(index: &Index, within: &Within) -> Vec<Done> {
+    let mut found = Vec::new();
+    let visited = index.deeds(within, |deed| {
+        let exercised =
+            deed.exercised.iter().map(|(action, subject)| (action.to_string(), subject.to_string()));
+        let shown = deed.shown.iter().map(|shape| {
+            let Spelled { type_name, shown, masked, hidden, is_whole, .. } = &**shape;
+            (type_name.clone(), shown.clone(), masked.clone(), hidden.clone(), *is_whole)
+        });
+        let is_effective = deed.is_effective();
+        found.push((deed.act.seq, is_effective, deed.held_back, exercised.collect(), shown.collect()));
+        Ok(())
+    });
+    visited.unwrap();
+    found
 }
 
 pub fn seqs(found: Answer<Act>) -> Cut<u64> {
