@@ -8,12 +8,14 @@ pub mod item;
 pub mod collect;
 pub mod text;
 pub mod when;
+pub mod csv;
 pub mod evidence;
 pub mod joined;
 pub mod ocsf;
 pub mod signed;
 pub mod draft;
 pub mod index;
+pub mod report;
 pub mod sinks;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::export::{self, ExportArgs};
 use super::forget::{self, ForgetArgs};
 use super::query::{self, QueryArgs};
+use super::report::{self, ReportArgs};
 use super::serve::runtime;
 use super::store::{self, CompareArgs, StoreArgs};
 use super::verify::{self, VerifyArgs};
@@ -46,6 +47,8 @@ enum AuditCommand {
     VerifyProof(VerifyProofArgs),
     /// Ask who saw, changed, moved or was refused what
     Query(QueryArgs),
+    /// Make an access review: who can see and move what, who did, what is unusual
+    Report(ReportArgs),
     /// Write decisions in a form that other systems know
     Export(ExportArgs),
     /// Erase a person from the table of handles; entries and proofs stay
@@ -67,6 +70,13 @@ pub(super) struct StateArgs {
     /// The configuration file that names the state folder
     #[arg(long, short, default_value = "lockkeeper.toml")]
     config: PathBuf,
+}
+
+impl StateArgs {
+    /// The configuration file, where no state folder is named in its place.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.state.is_none().then_some(self.config.as_path())
+    }
 }
 
 /// The arguments of `tail`.
@@ -147,6 +157,7 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::Prove(args) => on(&args.state, &|whose| evidence::prove(args, &whose.state)),
         AuditCommand::VerifyProof(args) => evidence::verify_proof(args),
         AuditCommand::Query(args) => on(args.state(), &|whose| query::run(args, whose)),
+        AuditCommand::Report(args) => on(&args.state, &|whose| report::run(args, whose)),
         AuditCommand::Export(args) => on(&args.state, &|whose| export::run(args, &whose.state)),
         AuditCommand::Forget(args) => on(&args.state, &|whose| forget::run(args, whose)),
         AuditCommand::Compare(args) => store::run_compare(args),

@@ -98,7 +98,8 @@ pub fn run(args: &ExplainArgs) -> Exit {
 }
 
 fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
-    let (snapshot, limits) = what_serves(args, problems)?;
+    let named = args.bundle.as_deref().zip(args.directory.as_deref());
+    let (snapshot, limits) = what_serves(named, Some(&args.config), problems)?;
     let json_limits = JsonLimits {
         bytes_max: limits.answer_bytes_max,
         depth_max: limits.json_depth_max,
@@ -126,14 +127,19 @@ fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
     Some(dry_run(&dry))
 }
 
-/// Bundle and directory, with the limits that apply to them. Keys are neither needed nor read.
-fn what_serves(args: &ExplainArgs, problems: &mut Problems) -> Option<(Arc<Snapshot>, Limits)> {
-    let (bundle, directory, limits) = match (&args.bundle, &args.directory) {
-        (Some(bundle), Some(directory)) => {
-            (load_bundle(bundle, problems)?, directory.clone(), Limits::default())
+/// Bundle and directory that are named, or those of a configuration, with the limits that apply to them. Keys are neither needed nor
+/// read.
+pub(super) fn what_serves(
+    named: Option<(&Path, &Path)>,
+    config: Option<&Path>,
+    problems: &mut Problems,
+) -> Option<(Arc<Snapshot>, Limits)> {
+    let (bundle, directory, limits) = match named {
+        Some((bundle, directory)) => {
+            (load_bundle(bundle, problems)?, directory.to_path_buf(), Limits::default())
         }
-        _ => {
-            let config = load::load(&args.config, problems)?;
+        None => {
+            let config = load::load(config?, problems)?;
             let bundle = load_configured(&config, problems)?;
             (bundle, config.directory.file, limits(&config.limits))
         }

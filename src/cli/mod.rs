@@ -9,6 +9,7 @@ mod forget;
 mod admin_post;
 mod export;
 mod query;
+mod report;
 mod reading;
 mod store;
 pub mod exit;

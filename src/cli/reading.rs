@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::admin_post::post;
 use super::audit::Whose;
 use crate::admin::readings::PATH;
+use crate::audit::index::Index;
+use crate::audit::index::error::IndexError;
+use crate::audit::index::question::Within;
 use crate::ledger::read::has_writer;
 
 /// Whether a reading is in the ledger.
@@ -19,6 +22,27 @@ pub(super) enum Recorded {
     Offline,
     /// It need not be.
     Waived,
+}
+
+impl Recorded {
+    /// In words.
+    pub(super) fn told(self) -> String {
+        match self {
+            Self::As(seq) => format!("this reading is entry {seq} of the ledger"),
+            Self::Offline => "the ledger does not record this reading: no service writes it now".to_owned(),
+            Self::Waived => "the ledger does not record this reading: --unrecorded".to_owned(),
+        }
+    }
+}
+
+/// Whether the service recorded the reading in this ledger; the inner error says that it was another one.
+pub(super) fn is_in(index: &Index, seq: u64, command: &str) -> Result<Result<(), String>, IndexError> {
+    let only = Within { after: seq.saturating_sub(1), limit: 1, ..Within::everything() };
+    let found = index.readings(&only)?;
+    let is_it = found.rows.first().is_some_and(|reading| reading.seq == seq && reading.command == command);
+    Ok(is_it.then_some(()).ok_or_else(|| {
+        format!("entry {seq} is not this reading: the configuration names another service's admin listener")
+    }))
 }
 
 /// Whether a reading must be recorded.

@@ -17,5 +17,6 @@ mod help;
 mod operations;
 mod probe;
 mod query;
+mod report;
 mod tail;
 mod verify;

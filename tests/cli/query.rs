@@ -300,7 +300,7 @@ fn texts_of(value: &Value, names: &[&str], found: &mut Vec<String>) {
 const TOKEN: &str = "admin-token-canary-90ab";
 
 /// A running service with an admin listener, and a configuration that leads to it.
-async fn a_service() -> (TestSidecar, String) {
+pub async fn a_service() -> (TestSidecar, String) {
     let with_admin = |options: Options| {
         options
             .set("admin", "address", "\"127.0.0.1:0\"")

@@ -113,6 +113,11 @@ impl Index {
         self.people.get(&number).copied()
     }
 
+    /// Everybody, in the order of the file.
+    pub fn people(&self) -> impl Iterator<Item = EntityRef> + '_ {
+        self.people.keys().map(|number| self.reference(*number))
+    }
+
     /// How many people there are.
     pub fn people_count(&self) -> usize {
         self.people.len()

@@ -172,6 +172,11 @@ impl Directory {
         self.index.knows_type(type_name)
     }
 
+    /// Everybody, in the order of the file.
+    pub fn people(&self) -> impl Iterator<Item = EntityRef> + '_ {
+        self.index.people()
+    }
+
     /// How many people there are.
     pub fn people_count(&self) -> usize {
         self.index.people_count()

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::audit::index::question::{Change, Did, Record, Stages, Within};
+use crate::audit::when::exact;
 use crate::cli::audit::{StateArgs, WhenNames};
 use crate::cli::explain::principal;
 use crate::model::principal::EntityRef;
@@ -290,7 +291,7 @@ impl Common {
     }
 
     fn tell(&self, command: &mut Command) {
-        let time = |at: Option<Moment>| at.map(|at| super::text::exact_time(at.0));
+        let time = |at: Option<Moment>| at.map(|at| exact(at.0));
         command.flag("from", time(self.from).as_deref());
         command.flag("to", time(self.to).as_deref());
         command.flag("policy", self.policy.as_deref());
@@ -355,11 +356,13 @@ fn revision(text: &str) -> Result<String, String> {
     is_begin.then(|| text.to_owned()).ok_or_else(|| "write at least 8 hex digits of the hash".to_owned())
 }
 
-fn first_moment(text: &str) -> Result<Moment, String> {
+/// The time at which a period begins.
+pub fn first_moment(text: &str) -> Result<Moment, String> {
     moment(text, 0)
 }
 
-fn end_moment(text: &str) -> Result<Moment, String> {
+/// The time before which a period ends.
+pub fn end_moment(text: &str) -> Result<Moment, String> {
     moment(text, 1)
 }
 

@@ -1,12 +1,12 @@
-//! Rows of an answer as a table (RFC 4180) that a spreadsheet can open without running anything in it.
-//!
-//! Promises: every cell is quoted, and one that a spreadsheet would take for a formula begins with an apostrophe.
+//! Rows of an answer as a table for spreadsheets.
 
 use super::args::Question;
-use super::text::{Name, end, exact_time, principal};
+use super::text::{Name, end, principal};
 use super::told::{Row, Rows, change, fields, policies, records, rows_hidden, texts_of};
+use crate::audit::csv::line;
 use crate::audit::index::question::{Act, Sighting};
 use crate::audit::item::Item;
+use crate::audit::when::exact;
 
 /// The table with its head, lines ending as RFC 4180 has it, the last without its end.
 pub fn table(question: &Question, rows: &Rows, name: Name<'_>) -> String {
@@ -15,20 +15,6 @@ pub fn table(question: &Question, rows: &Rows, name: Name<'_>) -> String {
     let lines: Vec<String> = lines.map(|cells| line(&cells)).collect();
     lines.join("\r\n") + "\r"
 }
-
-fn line(cells: &[String]) -> String {
-    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
-    cells.join(",")
-}
-
-/// A quoted cell.
-fn cell(text: &str) -> String {
-    let guard = if text.starts_with(FORMULA) { "'" } else { "" };
-    format!("\"{guard}{}\"", text.replace('"', "\"\""))
-}
-
-/// What makes spreadsheets take a cell for a formula, in either width.
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 fn columns(question: &Question) -> Vec<&'static str> {
     let more: &[&str] = match question {
@@ -94,7 +80,7 @@ fn cells(row: &Row, name: Name<'_>) -> Vec<String> {
             of_act(&found.act, name).chain([records_of(item)]).chain(sides).chain(more).collect()
         }
         Row::Read(reading) => {
-            vec![exact_time(reading.t), reading.seq.to_string(), reading.command.clone(), reading.by.clone()]
+            vec![exact(reading.t), reading.seq.to_string(), reading.command.clone(), reading.by.clone()]
         }
     }
 }
@@ -103,7 +89,7 @@ fn of_act(act: &Act, name: Name<'_>) -> impl Iterator<Item = String> {
     let acted_for = act.on_behalf_of.as_ref().map(|other| principal(Some(other), name));
     let released = act.end.as_ref().map(|end| end.released.clone());
     let cells = [
-        exact_time(act.t),
+        exact(act.t),
         act.seq.to_string(),
         act.id.clone(),
         principal(act.who.as_ref(), name),
@@ -144,30 +130,3 @@ fn yes(is: bool) -> String {
 
 /// Records in one cell: spreadsheets cut cells at 32,767 characters.
 const RECORDS_MAX: usize = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        #[track_caller]
-        fn check(text: &str, expected: &str) {
-            assert_eq!(cell(text), expected);
-        }
-        check("42", "\"42\"");
-        check("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\"");
-        check("+1", "\"'+1\"");
-        check("-1", "\"'-1\"");
-        check("@a", "\"'@a\"");
-        check("\t=1", "\"'\t=1\"");
-        check("＝1", "\"'＝1\"");
-        check("a=1", "\"a=1\"");
-        check("", "\"\"");
-    }
-
-    #[test]
-    fn a_line_has_a_cell_for_each_column() {
-        assert_eq!(line(&["a,b".to_owned(), "c".to_owned()]), "\"a,b\",\"c\"");
-    }
-}

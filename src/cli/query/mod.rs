@@ -14,31 +14,37 @@ use serde_json::{Value, json};
 
 use super::audit::{WhenNames, Whose, failed, has_ledger, names};
 use super::exit::Exit;
-use super::reading::{Demand, Recorded, record};
+use super::reading::{Demand, Recorded, is_in, record};
 use super::render;
 use crate::audit::index::Index;
 use crate::audit::index::ask::{Named, Unknown};
 use crate::audit::index::error::IndexError;
 use crate::audit::index::question::{Record, Searched, Within};
+use crate::audit::when::{exact, plain};
 use crate::ledger::handles::Names;
 use crate::model::principal::EntityRef;
-pub(super) use args::QueryArgs;
 use args::{Asked, Common, Question, TableFormat};
+pub(super) use args::{Moment, QueryArgs, end_moment, first_moment};
 use told::Rows;
 
 /// Runs the command.
 pub(super) fn run(args: &QueryArgs, whose: &Whose) -> Exit {
     match query(args, whose) {
         Ok(exit) => exit,
-        Err(IndexError::Ledger(error)) => failed(&error),
-        Err(error) => {
-            render::failure(&error);
-            if let Some(help) = error.help() {
-                render::message(format!("  help: {help}"));
-            }
-            Exit::Failure
-        }
+        Err(error) => unanswered(&error),
     }
+}
+
+/// Says why the index cannot be asked.
+pub(super) fn unanswered(error: &IndexError) -> Exit {
+    if let IndexError::Ledger(error) = error {
+        return failed(error);
+    }
+    render::failure(error);
+    if let Some(help) = error.help() {
+        render::message(format!("  help: {help}"));
+    }
+    Exit::Failure
 }
 
 fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
@@ -56,14 +62,10 @@ fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
             return Ok(Exit::Failure);
         }
     };
-    let file = common.index.clone().unwrap_or_else(|| whose.state.join(INDEX_FILE));
-    let index = open(file, whose)?;
+    let index = open_index(index_file(common.index.as_ref(), whose), whose)?;
     if let Recorded::As(seq) = recorded
-        && !is_reading(&index, seq, &asked.command)?
+        && let Err(why) = is_in(&index, seq, &asked.command)?
     {
-        let why = format!(
-            "entry {seq} is not this reading: the configuration names another service's admin listener"
-        );
         render::failure(&why);
         return Ok(Exit::Failure);
     }
@@ -81,7 +83,13 @@ fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
     Ok(Exit::Success)
 }
 
-fn open(file: PathBuf, whose: &Whose) -> Result<Index, IndexError> {
+/// Where the index is: in a file that is named, or beside the ledger.
+pub(super) fn index_file(named: Option<&PathBuf>, whose: &Whose) -> PathBuf {
+    named.cloned().unwrap_or_else(|| whose.state.join(INDEX_FILE))
+}
+
+/// Opens an index, and brings it up to date.
+pub(super) fn open_index(file: PathBuf, whose: &Whose) -> Result<Index, IndexError> {
     let mut progress = render::Progress::new("bringing the index up to date:");
     let index = Index::open(&file, &whose.state, &mut |done, all| progress.tell(done, all));
     progress.end();
@@ -91,13 +99,6 @@ fn open(file: PathBuf, whose: &Whose) -> Result<Index, IndexError> {
 /// The principal's handle. A handle may be given for itself, as for somebody who was erased.
 fn handle(table: Option<&Names>, principal: &EntityRef) -> Option<String> {
     table?.handle(&principal.type_name, &principal.id).map(str::to_owned)
-}
-
-/// Whether the service recorded the reading in this ledger.
-fn is_reading(index: &Index, seq: u64, command: &str) -> Result<bool, IndexError> {
-    let only = Within { after: seq.saturating_sub(1), limit: 1, ..Within::everything() };
-    let found = index.readings(&only)?;
-    Ok(found.rows.first().is_some_and(|reading| reading.seq == seq && reading.command == command))
 }
 
 fn ask(index: &Index, asked: &Asked, within: &Within) -> Result<Rows, IndexError> {
@@ -147,7 +148,7 @@ impl Answer {
             }
             TableFormat::Json => render::line(self.json(&name).to_string()),
         }
-        render::message(self.reading());
+        render::message(self.recorded.told());
     }
 
     fn name(&self, handle: &str) -> Option<String> {
@@ -168,11 +169,10 @@ impl Answer {
         if last == 0 {
             return format!("{found}: the ledger has no entries");
         }
-        let mut text =
-            format!("{found} in entries {first}–{last}, written {} to {}", text::time(from), text::time(to));
+        let mut text = format!("{found} in entries {first}–{last}, written {} to {}", plain(from), plain(to));
         let asked = [("--from", common.from.map(|at| at.0)), ("--to", common.to.map(|at| at.0))];
         for (flag, at) in asked {
-            text.push_str(&at.map(|at| format!(", {flag} {}", text::time(at))).unwrap_or_default());
+            text.push_str(&at.map(|at| format!(", {flag} {}", plain(at))).unwrap_or_default());
         }
         if gaps > 0 {
             text.push_str(&format!("; {gaps} gaps: {lost} entries could not be recorded"));
@@ -181,16 +181,6 @@ impl Answer {
             text.push_str(&format!("; of {blind} observed requests no entry says what they showed"));
         }
         text
-    }
-
-    fn reading(&self) -> String {
-        match self.recorded {
-            Recorded::As(seq) => format!("this reading is entry {seq} of the ledger"),
-            Recorded::Offline => {
-                "the ledger does not record this reading: no service writes it now".to_owned()
-            }
-            Recorded::Waived => "the ledger does not record this reading: --unrecorded".to_owned(),
-        }
     }
 
     fn json(&self, name: text::Name<'_>) -> Value {
@@ -203,7 +193,7 @@ impl Answer {
         let mut answer = json!({
             "question": self.asked.command,
             "recorded": recorded,
-            "searched": {"first": first, "last": last, "from": text::exact_time(from), "to": text::exact_time(to), "gaps": gaps, "unrecorded": lost, "blind": blind},
+            "searched": {"first": first, "last": last, "from": exact(from), "to": exact(to), "gaps": gaps, "unrecorded": lost, "blind": blind},
             "rows": rows,
             "next": self.rows.next,
         });

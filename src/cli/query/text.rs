@@ -1,11 +1,10 @@
 //! Rows of an answer as text for people.
 
-use jiff::Timestamp;
-
 use super::told::{Row, records, texts_of};
 use crate::audit::index::question::{Act, Counted, Move, Principal, Reading, Sighting};
 use crate::audit::item::Item;
 use crate::audit::text::{item, labelled};
+use crate::audit::when::plain;
 
 /// How a principal's handle is shown; `None` where the handle itself is.
 pub type Name<'n> = &'n dyn Fn(&str) -> Option<String>;
@@ -17,7 +16,7 @@ pub fn row(row: &Row, name: Name<'_>) -> String {
         Row::Act(_, found) => item(found, name),
         Row::Move(found, item) => moved(found, item, name),
         Row::Read(Reading { seq, t, command, by }) => {
-            format!("{}  READ     {command}, by {by}, entry {seq}", time(*t))
+            format!("{}  READ     {command}, by {by}, entry {seq}", plain(*t))
         }
     };
     text.trim_end().to_owned()
@@ -30,18 +29,6 @@ pub fn counted(counted: &Counted) -> String {
     format!("before anyone was identified: {number} × {reason} from {sources}")
 }
 
-/// A time as people read it, UTC.
-pub fn time(t: i64) -> String {
-    let exact = exact_time(t);
-    format!("{}Z", exact.get(..23).unwrap_or(&exact).replace('T', " "))
-}
-
-/// A time as the ledger spells it (RFC 3339).
-pub fn exact_time(t: i64) -> String {
-    let at = Timestamp::from_nanosecond(i128::from(t)).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{at:.9}")
-}
-
 /// A principal by name, or by type and handle.
 pub fn principal(who: Option<&Principal>, name: Name<'_>) -> String {
     who.map_or("nobody".to_owned(), |who| {
@@ -51,7 +38,7 @@ pub fn principal(who: Option<&Principal>, name: Name<'_>) -> String {
 }
 
 fn head(act: &Act, word: &str, rest: &str, name: Name<'_>) -> String {
-    let mut text = format!("{}  {word:<8} {}  {rest}", time(act.t), principal(act.who.as_ref(), name));
+    let mut text = format!("{}  {word:<8} {}  {rest}", plain(act.t), principal(act.who.as_ref(), name));
     if let Some(other) = &act.on_behalf_of {
         text.push_str(&format!("  (for {})", principal(Some(other), name)));
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::text::{Name, exact_time};
+use super::text::Name;
 use crate::audit::index::Index;
 use crate::audit::index::error::IndexError;
 use crate::audit::index::question::{Act, Counted, Found, Move, Reading, Sighting};
 use crate::audit::item::{Item, list, text, texts};
+use crate::audit::when::exact;
 
 /// An answer's rows.
 #[derive(Default)]
@@ -98,7 +99,7 @@ pub fn json(row: &Row, name: Name<'_>) -> Value {
             joined(of_act(&found.act, name), more)
         }
         Row::Read(reading) => {
-            json!({"entry": reading.seq, "t": exact_time(reading.t), "command": reading.command, "by": reading.by})
+            json!({"entry": reading.seq, "t": exact(reading.t), "command": reading.command, "by": reading.by})
         }
     }
 }
@@ -112,7 +113,7 @@ fn of_act(act: &Act, name: Name<'_>) -> Value {
         })
     });
     json!({
-        "entry": act.seq, "decision": act.id, "t": exact_time(act.t), "who": act.who.as_ref().map(who),
+        "entry": act.seq, "decision": act.id, "t": exact(act.t), "who": act.who.as_ref().map(who),
         "on_behalf_of": act.on_behalf_of.as_ref().map(who), "asserted": act.is_asserted, "method": act.method,
         "route": act.route, "effect": act.effect, "reason": act.reason, "bundle": act.bundle, "directory": act.directory,
         "observed": act.is_observed, "outcome": end,
