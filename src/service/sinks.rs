@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::audit::sinks::https::{HttpsOptions, HttpsSink};
+use crate::audit::sinks::https::HttpsSink;
+use crate::audit::sinks::post::{Post, PostOptions};
 use crate::audit::sinks::postgres::PostgresSink;
 use crate::audit::sinks::postgres::connect::{PostgresOptions, Security};
 use crate::audit::sinks::running::{Sinks, Watched};
@@ -58,13 +59,13 @@ pub fn start(
                     spawn(PostgresSink::new(options, clock), sink, &config.path, watch, &shared)
                 }
                 SinkPlace::Https { url, token_file } => {
-                    let options = HttpsOptions {
+                    let options = PostOptions {
                         url: url.clone(),
                         token_file: token_file.clone(),
                         tls: tls_options(sink),
                         timeout_ms: sink.timeout_ms,
                     };
-                    spawn(HttpsSink::new(options, clock), sink, &config.path, watch, &shared)
+                    spawn(HttpsSink::new(Post::new(options, clock)), sink, &config.path, watch, &shared)
                 }
             });
         }

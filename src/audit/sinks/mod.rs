@@ -4,12 +4,13 @@
 //! what a sink does, or does not, costs no request anything: it is told in metrics, status, log and ledger. Memory is bounded
 //! by one batch for each sink. Never sends names of people: they are not in the ledger.
 //!
-//! Reading order: `tailer` (the task), `target` (what it asks of a sink), `https`, `postgres`, `watch` (what is told of it).
+//! Reading order: `tailer` (the task), `target` (what it asks of a sink), `https` and the `post` below it, `postgres`, `watch` (what is told of it).
 
 pub mod fault;
 pub mod target;
 pub mod watch;
 pub mod tailer;
+pub mod post;
 pub mod https;
 pub mod postgres;
 pub mod running;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::fault::{SinkError, SinkFault};
-use super::target::{Log, Position, Target, blocking};
+use super::target::{Log, Position, Target, blocking, within};
 use super::watch::SinkWatch;
 use crate::ledger::append::Ledger;
 use crate::ledger::batches::{Batch, BatchError, BatchLimits, Batches};
@@ -330,14 +330,6 @@ fn compare(log: &Log, state: &Path, mark: &Mark, durable_seq: u64) -> Result<(),
             "its entry {seq} of log {log} is not this ledger's: do two ledgers share the id in `ledger/log-id`?"
         )),
     }
-}
-
-async fn within<V>(
-    limit_ms: u64,
-    exchange: impl Future<Output = Result<V, SinkError>>,
-) -> Result<V, SinkError> {
-    let late = |_| SinkError::new(SinkFault::Timeout, format!("no answer within {limit_ms} ms"));
-    timeout(Duration::from_millis(limit_ms), exchange).await.map_err(late)?
 }
 
 /// The time of a line in milliseconds since 1970.

@@ -1,5 +1,9 @@
 //! What the tailer asks of a sink, whatever its kind.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::fault::{SinkError, SinkFault};
 use crate::ledger::batches::Batch;
 use crate::ledger::cursor::Mark;
@@ -49,4 +53,16 @@ pub(super) async fn blocking<V: Send + 'static>(
 ) -> Result<V, SinkError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| SinkError::new(SinkFault::Ledger, error.to_string()))
+}
+
+/// Gives an exchange up after so many milliseconds.
+///
+/// # Errors
+/// Its own, or [`SinkFault::Timeout`].
+pub async fn within<V>(
+    limit_ms: u64,
+    exchange: impl Future<Output = Result<V, SinkError>>,
+) -> Result<V, SinkError> {
+    let late = |_| SinkError::new(SinkFault::Timeout, format!("no answer within {limit_ms} ms"));
+    timeout(Duration::from_millis(limit_ms), exchange).await.map_err(late)?
 }

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, Connection, NoTls};
 
 use super::tls::PostgresTls;
 use crate::audit::sinks::fault::{SinkError, SinkFault};
-use crate::audit::sinks::https::{secret, unusable};
+use crate::audit::sinks::post::{secret, unusable};
 use crate::audit::sinks::target::blocking;
 use crate::net::connector::{explain, rustls_error};
 use crate::net::remote::causes;
