@@ -120,7 +120,7 @@ impl Admin {
             generation: self.sidecar.current.snapshot().generation,
             observe_until: self.sidecar.observing.seconds_left(self.sidecar.clock.now_ms()),
             checkpoint_entries: sealed.signed,
-            checkpoint_exported: sealed.exported.unwrap_or(0),
+            checkpoint_exported: sealed.exported().map_or(0, |(entries, _)| entries),
             checkpoint_failing: u64::try_from(failing).unwrap_or(u64::MAX),
             sinks: self.copies.sinks.readings(),
             is_ready: self.sidecar.readiness.is_ready(),
@@ -166,11 +166,12 @@ impl Admin {
         let Some(sealed) = self.copies.sealed() else {
             return json!({"signed": null, "why": "[ledger.checkpoints] is not configured: entries are provable only against heads noted elsewhere"});
         };
+        let (exported, exported_ms) = sealed.exported().unzip();
         json!({
             "signed": sealed.signed,
-            "exported": sealed.exported,
-            "exportedMs": sealed.exported_ms,
-            "unprovable": last_seq.saturating_sub(sealed.exported.unwrap_or(0)),
+            "exported": exported,
+            "exportedMs": exported_ms,
+            "unprovable": last_seq.saturating_sub(exported.unwrap_or(0)),
             "failures": sealed.failures(self.sidecar.clock.now_ms()),
         })
     }

@@ -159,8 +159,8 @@ fn announce(running: &Running, config: &ServiceConfig) {
         None => tracing::warn!(
             "no checkpoints are signed: the ledger is provable only against heads that were noted elsewhere; see [ledger.checkpoints]"
         ),
-        Some(checkpoints) if checkpoints.folder.is_none() && !checkpoints.stdout => tracing::warn!(
-            "checkpoints are signed and go nowhere: the ledger is provable only against this host's own files; set `folder` or `stdout` in [ledger.checkpoints]"
+        Some(checkpoints) if !checkpoints.has_exports() => tracing::warn!(
+            "checkpoints are signed and go nowhere: the ledger is provable only against this host's own files; set `folder`, `stdout` or `https` in [ledger.checkpoints]"
         ),
         Some(_) => {}
     }

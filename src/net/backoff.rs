@@ -36,6 +36,11 @@ impl Backoff {
     }
 }
 
+/// A random number for [`Backoff::failed`]. Without any, all instances come at once, which is a nuisance and no danger.
+pub fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
 const DOUBLINGS_MAX: u32 = 32;
 
 #[cfg(test)]

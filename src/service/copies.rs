@@ -2,9 +2,10 @@
 //!
 //! Promises: both get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use super::checkpoints::{Checkpoints, Sealed, SealedNow, Signing};
+use super::checkpoints::sealed::{Sealed, SealedNow};
+use super::checkpoints::{Checkpoints, Signing};
 use super::sinks;
 use super::start::StartError;
 use crate::audit::sinks::running::{Sinks, Watched};
@@ -30,8 +31,7 @@ pub struct CopiesNow {
 impl CopiesNow {
     /// How far the checkpoints are, if somebody signs.
     pub fn sealed(&self) -> Option<Sealed> {
-        let sealed = self.sealed.as_ref()?;
-        Some(sealed.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.sealed.as_ref().map(SealedNow::read)
     }
 }
 
@@ -55,13 +55,13 @@ impl Copies {
 
     /// How far they are.
     pub fn now(&self) -> CopiesNow {
-        let sealed = self.signing.as_ref().map(|signing| Arc::clone(&signing.now));
+        let sealed = self.signing.as_ref().map(|signing| signing.now.clone());
         CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()) }
     }
 
     /// Whether every part still works.
     pub fn is_whole(&self) -> bool {
-        self.sinks.is_whole()
+        self.sinks.is_whole() && self.signing.as_ref().is_none_or(Signing::is_whole)
     }
 
     /// Brings a ledger that was closed to its end; `last_seq` is `None` where it could not be closed.

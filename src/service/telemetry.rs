@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::checkpoints;
 use super::sinks;
 use super::start::StartError;
 use super::tokens::Tokens;
@@ -46,8 +47,8 @@ pub fn start_traces(
     Ok(Some((Traces::new(sampling, queue), exporting)))
 }
 
-/// Reads what only operators need, the admin tokens, the collector's headers and the sinks' secrets, to say in time what is wrong
-/// with it.
+/// Reads what only operators need, the admin tokens, the collector's headers, the sinks' secrets and what checkpoints need, to say in
+/// time what is wrong with it.
 pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(admin) = &config.admin {
         Tokens::read(admin, problems);
@@ -56,6 +57,9 @@ pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
         collector_headers(headers, problems);
     }
     sinks::check_secrets(&config.ledger, problems);
+    if let Some(config) = &config.ledger.checkpoints {
+        checkpoints::check(config, problems);
+    }
 }
 
 /// The headers of a file, one `name: value` a line; empty lines count for nothing.

@@ -153,6 +153,40 @@ fn the_files_of_operators_are_checked_too() {
 }
 
 #[test]
+fn whatever_checkpoints_need_is_looked_at_in_one_run() {
+    let folder = folder();
+    let section = "\n[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\nprevious_key_file = \"old.pem\"\nfolder = \"out\"\n\
+                   [ledger.checkpoints.https]\nurl = \"https://log.example/in\"\ntoken_file = \"log.token\"\n";
+    folder.edit("lockkeeper.toml", |text| text + section);
+    folder.write("old.pem", "no key");
+    std::fs::set_permissions(folder.path().join("old.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    for command in ["check", "serve"] {
+        let ran = run(folder.path(), &[command]);
+        assert_ne!(ran.code, 0, "{command}");
+        let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        for message in [
+            "ledger.pem` cannot be used",
+            "old.pem` cannot be used",
+            "out`: No such file",
+            "log.token` cannot be read",
+        ] {
+            assert!(told.contains(message), "{command}: {message}: {told}");
+        }
+    }
+    folder.edit("lockkeeper.toml", |text| text.replace("old.pem", "older.pem"));
+    for file in ["ledger.pem", "older.pem"] {
+        let made = run(folder.path(), &["audit", "keygen", "--origin", "crm/ledger", "--out", file]);
+        assert_eq!(made.code, 0, "{}", made.stderr);
+    }
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    folder.write("log.token", "canary");
+    std::fs::set_permissions(folder.path().join("log.token"), std::fs::Permissions::from_mode(0o600))
+        .unwrap();
+    let ran = run(folder.path(), &["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
 fn a_draft_asks_no_crm() {
     let ran = run(folder().path(), &["check", "--from-ledger", "state", "--probe"]);
     assert_eq!(ran.code, 64);

@@ -32,6 +32,36 @@ pub fn signing(options: Options) -> Options {
         .set("ledger.checkpoints", "idle_interval_ms", 1000)
 }
 
+/// With an admin listener.
+pub fn with_admin(options: Options) -> Options {
+    let options = options.file("admin.token", TOKEN.into());
+    options.set("admin", "address", "\"127.0.0.1:0\"").set("admin", "token_file", "\"admin.token\"")
+}
+
+/// Whoever asks that.
+pub fn admin(sidecar: &TestSidecar) -> Caller {
+    let caller = Caller::new(sidecar.running().admin_address.unwrap());
+    caller.with_header(&format!("Authorization: Bearer {TOKEN}"))
+}
+
+/// What the status says of checkpoints, once something holds that must come about by itself.
+pub async fn told(admin: &Caller, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    let found = timeout(PATIENCE, async {
+        loop {
+            let status: Value = serde_json::from_str(admin.get("/status").await.text()).unwrap();
+            last = status["checkpoints"].clone();
+            if holds(&last) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(found.is_ok(), "{what} did not come about: {last}");
+    last
+}
+
 /// All checkpoints that were exported to a folder, each signed by the key that the ledger's starts name.
 pub fn exported(folder: &TestFolder) -> Vec<Checkpoint> {
     let entries = lockkeeper::testkit::ledger::Entries::read(&folder.state());
@@ -141,33 +171,9 @@ async fn what_cannot_sign_does_not_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_fails_is_told_and_catches_up() {
-    let sidecar = TestSidecar::with(|options| {
-        let options = options.file("admin.token", TOKEN.into());
-        signing(options).set("admin", "address", "\"127.0.0.1:0\"").set(
-            "admin",
-            "token_file",
-            "\"admin.token\"",
-        )
-    })
-    .await;
-    let admin = Caller::new(sidecar.running().admin_address.unwrap())
-        .with_header(&format!("Authorization: Bearer {TOKEN}"));
-    let told = async |what: &str, holds: &(dyn Fn(&Value) -> bool + Sync)| {
-        let mut last = Value::Null;
-        let found = timeout(PATIENCE, async {
-            loop {
-                let status: Value = serde_json::from_str(admin.get("/status").await.text()).unwrap();
-                last = status["checkpoints"].clone();
-                if holds(&last) {
-                    return last.clone();
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
-        found.unwrap_or_else(|_| panic!("{what} did not come about: {last}"))
-    };
-    let whole = told("an export of all", &|status| {
+    let sidecar = TestSidecar::with(|options| with_admin(signing(options))).await;
+    let admin = admin(&sidecar);
+    let whole = told(&admin, "an export of all", |status| {
         status["unprovable"] == 0 && status["exported"].as_u64().is_some_and(|exported| exported > 0)
     });
     let whole = whole.await;
@@ -175,17 +181,15 @@ async fn an_export_that_fails_is_told_and_catches_up() {
     let out = sidecar.folder().path().join("out");
     std::fs::rename(&out, sidecar.folder().path().join("gone")).unwrap();
     assert_eq!(sidecar.as_person("admin").get("/api/deals/42").await.status, 200);
-    let failing = told("a failure", &|status| {
-        status["failures"].as_array().is_some_and(|failures| !failures.is_empty())
-    });
-    let failing = failing.await;
+    let failing = told(&admin, "a failure", |status| status["failures"] != json!([])).await;
     assert!(failing["unprovable"].as_u64() > Some(0), "{failing}");
     assert_eq!(failing["exported"], whole["exported"]);
     let metrics = admin.get("/metrics").await;
     let metrics = metrics.text();
     assert!(metrics.contains("lockkeeper_checkpoint_failing 1\n"), "{metrics}");
     std::fs::rename(sidecar.folder().path().join("gone"), &out).unwrap();
-    told("a catching up", &|status| status["unprovable"] == 0 && status["failures"] == json!([])).await;
+    told(&admin, "a catching up", |status| status["unprovable"] == 0 && status["failures"] == json!([]))
+        .await;
     let folder = sidecar.stop_keeping_files().await;
     all_hold(&folder.state(), &exported(&folder));
 }

@@ -38,6 +38,7 @@ mod pool;
 mod framing;
 mod certificates;
 mod checkpoints;
+mod checkpoints_https;
 mod tokens;
 mod tls;
 mod http2;

@@ -2,7 +2,7 @@
 
 mod listen;
 mod tls;
-mod client_tls;
+mod client;
 mod http2;
 mod admin;
 mod upstream;
@@ -28,7 +28,7 @@ use super::settings::Section;
 pub use admin::AdminConfig;
 pub use browsers::BrowsersConfig;
 pub use bundle::{BundleConfig, BundleOrigin, SigningConfig};
-pub use checkpoints::CheckpointsConfig;
+pub use checkpoints::{CheckpointsConfig, CheckpointsHttpsConfig};
 pub use http2::Http2Config;
 pub use identity::{
     Carrier, CertificateConfig, ClaimConfig, GatewayConfig, IdentityConfig, IntrospectionConfig, JwtConfig,
@@ -142,6 +142,7 @@ pub const SECTIONS: &[&Section] = &[
     &observe::SECTION,
     &ledger::SECTION,
     &checkpoints::SECTION,
+    &checkpoints::HTTPS,
     &sinks::SECTION,
     &browsers::SECTION,
     &limits::SECTION,

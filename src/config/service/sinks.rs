@@ -7,7 +7,7 @@ use http::Uri;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-use super::client_tls::{pair, refuse_in_the_clear};
+use super::client::{https_url, pair, refuse_in_the_clear, refuse_url};
 use crate::config::reader::Text;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 use crate::net::pair::PairFiles;
@@ -74,7 +74,7 @@ pub fn read(ledger: &Settings<'_>) -> Vec<SinkConfig> {
         let url = settings.text(&URL)?;
         if !urls.insert(url.value.clone()) {
             let help = "Name each place once: two sinks would move one cursor.";
-            refuse(settings, &url, "two sinks go to the same `url`", help);
+            refuse_url(settings, &url, "two sinks go to the same `url`", help);
             return None;
         }
         Some(sink)
@@ -145,7 +145,7 @@ fn read_place(settings: &Settings<'_>) -> Option<SinkPlace> {
     }
     let url = url?;
     if kind == "https" {
-        return Some(SinkPlace::Https { url: https_url(settings, &url)?, token_file });
+        return Some(SinkPlace::Https { url: https_url(settings, &url, "sink")?, token_file });
     }
     let config = postgres_url(settings, &url)?;
     let is_near = config.get_hosts().iter().all(|host| match host {
@@ -160,35 +160,11 @@ fn read_place(settings: &Settings<'_>) -> Option<SinkPlace> {
     Some(SinkPlace::Postgres { config: Box::new(config), password_file, is_protected })
 }
 
-/// A URL that cannot be used. One that may hold a secret is not shown with its line.
-fn refuse(settings: &Settings<'_>, url: &Text, message: &str, help: &str) {
-    let span = if url.value.contains(['?', '@', '#']) { settings.span() } else { url.span.clone() };
-    settings.error(span, message, help);
-}
-
-fn https_url(settings: &Settings<'_>, url: &Text) -> Option<Uri> {
-    let refused = |message: &str| {
-        refuse(settings, url, message, "Write `url = \"https://host/path\"`; secrets come by file.");
-        None
-    };
-    let Ok(uri) = url.value.parse::<Uri>() else { return refused("the sink's `url` is not a URL") };
-    let Some(authority) = uri.authority() else { return refused("the sink's `url` has no host") };
-    if authority.as_str().contains('@') || uri.query().is_some() {
-        return refused("a URL here has no credentials and no query");
-    }
-    match uri.scheme_str() {
-        Some("https") => Some(uri),
-        Some("http") if is_loopback(authority.host()) => Some(uri),
-        Some("http") => refused("only https leaves this machine"),
-        _ => refused("the scheme of a sink of kind `https` is https"),
-    }
-}
-
 fn postgres_url(settings: &Settings<'_>, url: &Text) -> Option<Config> {
     let help = "Write `url = \"postgres://user@host:5432/database\"`, or `postgres://user@%2Frun%2Fpostgresql/database` \
                 for a socket; the password comes by `password_file`.";
     let refused = |message: &str| {
-        refuse(settings, url, message, help);
+        refuse_url(settings, url, message, help);
         None
     };
     let is_ours = ["postgres://", "postgresql://"].iter().any(|scheme| url.value.starts_with(scheme));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::ServerName;
 
-use super::client_tls::{pair, refuse_in_the_clear};
+use super::client::{pair, refuse_in_the_clear};
 use crate::config::reader::{Table, Text};
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
 use crate::net::connector::Target;

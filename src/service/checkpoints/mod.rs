@@ -1,30 +1,36 @@
-//! Signs checkpoints of the ledger and brings them out of its reach. [edge]
+//! Signs checkpoints of the ledger and brings them out of its reach [edge].
 //!
-//! Promises: a thread of its own, so that no request waits for it; an export that fails is told in status and metrics, and gets the
-//! next checkpoint like all others. Never signs for what is not durable.
-#![expect(clippy::disallowed_methods, reason = "edge: the export folder, standard output and the interval")]
+//! Promises: a thread of its own, so that no request waits for it; an export that fails is told in status, metrics and log, and gets
+//! the newest checkpoint later. Never signs for what is not durable.
+#![expect(clippy::disallowed_methods, reason = "edge: the interval between checkpoints")]
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod courier;
+mod export;
+pub mod sealed;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::service::CheckpointsConfig;
-use crate::disk::{self, Readers};
+use crate::config::author::{AuthorProblem, Problems};
+use crate::config::load::secret;
+use crate::config::service::{CheckpointsConfig, CheckpointsHttpsConfig};
+use crate::disk;
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::Signer;
 use crate::ledger::seal::Sealer;
 use crate::model::keys::{KeyError, SigningKey};
 use crate::telemetry::clock::Clock;
+use courier::{Courier, Parcel};
+use export::Export;
+use sealed::{ExportWatch, SealedNow};
 
 /// Why checkpoints cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -58,44 +64,24 @@ pub enum CheckpointsError {
     Ledger(#[from] LedgerError),
 }
 
-/// How far the ledger is signed for and exported.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sealed {
-    /// How many entries the last checkpoint stands for.
-    pub signed: u64,
-    /// Why the last attempt to sign failed, if it did.
-    pub failed: Option<String>,
-    /// How many entries the last checkpoint stands for that every export has; `None` where there are no exports.
-    pub exported: Option<u64>,
-    /// When that was, in milliseconds since 1970.
-    pub exported_ms: Option<i64>,
-    /// What exports failed at the last time.
-    pub export_failures: Vec<String>,
-    /// Since when an export is under way, in milliseconds since 1970.
-    pub export_began_ms: Option<i64>,
-}
-
-impl Sealed {
-    /// All that fails now, an export that hangs among it.
-    #[must_use]
-    pub fn failures(&self, now_ms: i64) -> Vec<String> {
-        let hangs = self.export_began_ms.filter(|began_ms| now_ms - began_ms > EXPORT_LIMIT_MS);
-        let hangs = hangs.map(|began_ms| format!("an export hangs since {} ms", now_ms - began_ms));
-        self.failed.iter().chain(&self.export_failures).cloned().chain(hangs).collect()
+impl CheckpointsError {
+    /// What to do about it.
+    fn help(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::Key { .. } => "`lockkeeper audit keygen` makes a key.",
+            Self::Folder { .. } => "Make the folder, or mount it; the service does not.",
+            Self::Ledger(_) => "`lockkeeper audit verify` says what is wrong.",
+        }
     }
 }
 
-/// What is known of the checkpoints; shared by the thread and whoever asks.
-pub type SealedNow = Arc<Mutex<Sealed>>;
-
-/// A thread that signs.
+/// What will sign.
 pub struct Checkpoints {
-    /// How far it is.
-    pub now: SealedNow,
     /// The public keys, as verifiers take them.
     pub keys: Vec<String>,
     sealer: Sealer,
-    exports: Vec<Export>,
+    exports: Vec<(Export, ExportWatch)>,
+    https: Option<CheckpointsHttpsConfig>,
     interval: Duration,
     idle_interval: Duration,
 }
@@ -106,15 +92,18 @@ pub struct Signing {
     pub now: SealedNow,
     stop: Sender<u64>,
     ended: oneshot::Receiver<()>,
+    courier: Option<JoinHandle<()>>,
+    clock: Clock,
 }
 
-/// Where checkpoints go.
-#[derive(Clone, Debug)]
-enum Export {
-    /// Files in a folder.
-    Folder(PathBuf),
-    /// Lines of JSON.
-    Stdout,
+/// What the thread works with.
+struct Work {
+    checkpoints: Checkpoints,
+    now: SealedNow,
+    /// To the courier; the task ends when this is dropped.
+    parcels: Option<watch::Sender<Parcel>>,
+    ledger: Ledger,
+    clock: Clock,
 }
 
 impl Checkpoints {
@@ -123,197 +112,163 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointsError`].
     pub fn open(config: &CheckpointsConfig, state: &Path) -> Result<Self, CheckpointsError> {
-        let files = [Some(&config.key_file), config.previous_key_file.as_ref()];
-        let signer = |path: &PathBuf| {
-            let text =
-                disk::read_private(path).map_err(|why| CheckpointsError::File { path: path.clone(), why })?;
-            let unusable = |why| CheckpointsError::Key { path: path.clone(), why };
-            let key = SigningKey::parse(&text).map_err(unusable)?;
-            Signer::new(config.origin.clone(), key).ok_or_else(|| unusable(KeyError::None))
-        };
-        let signers = files.into_iter().flatten().map(signer).collect::<Result<Vec<_>, _>>()?;
-        let exports = config.folder.clone().map(Export::Folder).into_iter();
-        let exports: Vec<Export> = exports.chain(config.stdout.then_some(Export::Stdout)).collect();
+        let signers = key_files(config).map(|path| signer(config, path)).collect::<Result<Vec<_>, _>>()?;
+        let exports = exports(config);
         exports.iter().try_for_each(Export::check)?;
-        let exported = config.folder.as_ref().map(|folder| folder.join(LATEST));
+        let exported = config.folder.as_deref().map(export::latest);
         let sealer = Sealer::open(state, exported.as_deref(), config.origin.clone(), signers)?;
-        let sealed = Sealed { signed: sealer.signed().map_or(0, |head| head.size), ..Sealed::default() };
+        let watched = |export: Export| {
+            let watch = ExportWatch::new(export.name());
+            (export, watch)
+        };
         Ok(Self {
-            now: Arc::new(Mutex::new(sealed)),
             keys: sealer.keys().map(ToString::to_string).collect(),
             sealer,
-            exports,
+            exports: exports.into_iter().map(watched).collect(),
+            https: config.https.clone(),
             interval: Duration::from_millis(config.interval_ms),
             idle_interval: Duration::from_millis(config.idle_interval_ms),
         })
     }
 
-    /// Starts the thread.
+    /// Starts the thread, and the task that brings checkpoints to an endpoint.
     ///
     /// # Errors
     /// The system starts no thread.
     pub fn start(self, ledger: Ledger, clock: Clock) -> io::Result<Signing> {
+        let mut watches: Vec<ExportWatch> = self.exports.iter().map(|(_, watch)| watch.clone()).collect();
+        let (parcels, courier) = match &self.https {
+            None => (None, None),
+            Some(https) => {
+                let watch = ExportWatch::new("https");
+                watches.push(watch.clone());
+                let (parcels, coming) = watch::channel(Parcel::default());
+                let courier = Courier::new(https, watch, clock.clone());
+                (Some(parcels), Some(tokio::spawn(courier.run(coming))))
+            }
+        };
+        let signed = self.sealer.signed().map_or(0, |head| head.size);
+        let now = SealedNow::new(signed, watches);
         let ((stop, stopped), (end, ended)) = (mpsc::channel(), oneshot::channel());
-        let now = Arc::clone(&self.now);
-        let thread = thread::Builder::new().name("checkpoints".to_owned());
-        thread.spawn(move || {
-            self.run(&ledger, &clock, &stopped);
+        let work = Work { checkpoints: self, now: now.clone(), parcels, ledger, clock: clock.clone() };
+        thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
+            work.run(&stopped);
             drop::<oneshot::Sender<()>>(end);
         })?;
-        Ok(Signing { now, stop, ended })
+        Ok(Signing { now, stop, ended, courier, clock })
     }
+}
 
-    fn run(mut self, ledger: &Ledger, clock: &Clock, stopped: &Receiver<u64>) {
+impl Work {
+    fn run(mut self, stopped: &Receiver<u64>) {
         let mut last = Instant::now();
-        self.seal(ledger.health().last_seq, clock);
+        self.seal(self.ledger.health().last_seq);
         loop {
-            match stopped.recv_timeout(self.interval) {
-                Ok(last_seq) => return self.seal(last_seq, clock),
+            match stopped.recv_timeout(self.checkpoints.interval) {
+                Ok(last_seq) => return self.seal(last_seq),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let durable = ledger.health().last_seq;
-            let has_grown = self.sealer.signed().is_none_or(|head| head.size < durable);
-            if has_grown || last.elapsed() >= self.idle_interval {
-                self.seal(durable, clock);
+            let durable = self.ledger.health().last_seq;
+            let has_grown = self.checkpoints.sealer.signed().is_none_or(|head| head.size < durable);
+            if has_grown || last.elapsed() >= self.checkpoints.idle_interval {
+                self.seal(durable);
                 last = Instant::now();
             }
         }
     }
 
     /// Signs for what is durable, and exports that.
-    fn seal(&mut self, durable: u64, clock: &Clock) {
-        let note = match self.sealer.seal(durable) {
-            Ok(note) => note,
-            Err(error) => return self.failed(&error),
-        };
-        let signed = self.sealer.signed().map_or(0, |head| head.size);
-        let failed = self.update(|sealed| {
-            sealed.signed = signed;
-            sealed.failed.take()
-        });
-        if failed.is_some() {
-            tracing::info!(signed, "checkpoints are signed again");
-        }
-        self.export(&note, signed, clock);
-    }
-
-    /// Brings a checkpoint to all exports, and notes how that went.
-    fn export(&self, note: &str, signed: u64, clock: &Clock) {
-        self.update(|sealed| sealed.export_began_ms = Some(clock.now_ms()));
-        let second = clock.second();
-        let day: String = second.chars().take(DAY_CHARS).collect();
-        let line = json!({"t": second, "checkpoint": note}).to_string();
-        let failure = |export: &Export| {
-            let failed = export.send(note, &line, &day).err()?;
-            Some(format!("{}: {failed}", export.name()))
-        };
-        let failures: Vec<String> = self.exports.iter().filter_map(failure).collect();
-        let is_news = self.update(|sealed| {
-            sealed.export_began_ms = None;
-            if failures.is_empty() && !self.exports.is_empty() {
-                sealed.exported = Some(signed);
-                sealed.exported_ms = Some(clock.now_ms());
+    fn seal(&mut self, durable: u64) {
+        match self.checkpoints.sealer.seal(durable) {
+            Ok(note) => {
+                let entries = self.checkpoints.sealer.signed().map_or(0, |head| head.size);
+                self.now.signed(entries);
+                self.export(note, entries);
             }
-            let before = std::mem::replace(&mut sealed.export_failures, failures.clone());
-            before != failures
-        });
-        match failures.as_slice() {
-            [] if is_news => tracing::info!(signed, "checkpoints are exported again"),
-            [] => {}
-            failures if is_news => {
-                tracing::error!(failures = failures.join("; "), "a checkpoint could not be exported");
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+                self.now.failed(format!("{error}{}", cause.unwrap_or_default()));
             }
-            _ => {}
         }
     }
 
-    fn failed(&self, error: &LedgerError) {
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-        let error = format!("{error}{}", cause.unwrap_or_default());
-        if self.update(|sealed| sealed.failed.replace(error.clone())).as_ref() != Some(&error) {
-            tracing::error!(error, "no checkpoint can be signed");
+    /// Brings a checkpoint to all exports.
+    fn export(&self, note: String, entries: u64) {
+        let second = self.clock.second();
+        // First, because it waits for nothing.
+        if let Some(parcels) = &self.parcels {
+            parcels.send_replace(Parcel { note: note.clone(), entries });
         }
-    }
-
-    fn update<T>(&self, change: impl FnOnce(&mut Sealed) -> T) -> T {
-        change(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
+        for (export, watch) in &self.checkpoints.exports {
+            watch.begins(self.clock.now_ms());
+            match export.send(&note, &second) {
+                Ok(()) => watch.took(entries, self.clock.now_ms()),
+                Err(error) => watch.failed(error.to_string()),
+            }
+        }
     }
 }
 
 impl Signing {
+    /// Whether what sends to the endpoint still works.
+    pub fn is_whole(&self) -> bool {
+        self.courier.as_ref().is_none_or(|courier| !courier.is_finished())
+    }
+
     /// Signs for the whole of a ledger that was closed with this entry, and ends; an export that hangs is left behind.
     pub async fn end(self, last_seq: u64) {
         // A thread that is gone has said why.
         let _ = self.stop.send(last_seq);
-        if timeout(END_TIMEOUT, self.ended).await.is_err() {
-            tracing::error!("the last checkpoint is not exported: an export hangs");
-        }
-    }
-}
-
-impl Export {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Folder(_) => "folder",
-            Self::Stdout => "stdout",
-        }
-    }
-
-    fn check(&self) -> Result<(), CheckpointsError> {
-        match self {
-            Self::Stdout => Ok(()),
-            // A mount that is not there must not become a folder on this host.
-            Self::Folder(path) => match std::fs::metadata(path) {
-                Ok(found) if found.is_dir() => Ok(()),
-                Ok(_) => Err(CheckpointsError::Folder {
-                    path: path.clone(),
-                    why: io::ErrorKind::NotADirectory.into(),
-                }),
-                Err(why) => Err(CheckpointsError::Folder { path: path.clone(), why }),
-            },
-        }
-    }
-
-    fn send(&self, note: &str, line: &str, day: &str) -> io::Result<()> {
-        match self {
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                writeln!(out, "{line}")?;
-                out.flush()
+        let stop = self.courier.as_ref().map(JoinHandle::abort_handle);
+        let ends = async {
+            let _ = self.ended.await;
+            if let Some(courier) = self.courier {
+                let _ = courier.await;
             }
-            Self::Folder(path) => {
-                let history = path.join(format!("checkpoints-{day}.jsonl"));
-                // Whoever may write there must not lead us to a file elsewhere.
-                let mut options = OpenOptions::new();
-                options.read(true).append(true).create(true).custom_flags(libc::O_NOFOLLOW);
-                let mut file = options.open(history)?;
-                // The line before may have been cut short by a full disk.
-                let glue = if ends_a_line(&mut file)? { "" } else { "\n" };
-                file.write_all(format!("{glue}{line}\n").as_bytes())?;
-                file.sync_data()?;
-                disk::replace(&path.join(LATEST), note.as_bytes(), Readers::All)
-            }
+        };
+        let is_late = timeout(END_TIMEOUT, ends).await.is_err();
+        stop.iter().for_each(tokio::task::AbortHandle::abort);
+        let sealed = self.now.read();
+        if is_late || sealed.is_behind() {
+            let failures = sealed.failures(self.clock.now_ms());
+            tracing::error!(failures = failures.join("; "), "the last checkpoint is not exported");
         }
     }
 }
 
-/// Whether a file is empty or ends with a line feed.
-fn ends_a_line(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(true);
+/// Looks at the keys, the folder and the endpoint's token, to say in time what is wrong with them.
+pub fn check(config: &CheckpointsConfig, problems: &mut Problems) {
+    let keys = key_files(config).filter_map(|path| signer(config, path).err());
+    let folders = exports(config).into_iter().filter_map(|export| export.check().err());
+    for error in keys.chain(folders) {
+        problems.push(AuthorProblem::error(error.to_string()).help(error.help()));
     }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+    let token_file = config.https.as_ref().and_then(|https| https.token_file.as_deref());
+    token_file.map(|file| secret(file, problems));
 }
 
-/// How long an export may take before it counts as failing.
-const EXPORT_LIMIT_MS: i64 = 10_000;
-/// The letters of a date: `2026-11-21`.
-const DAY_CHARS: usize = 10;
-/// The last checkpoint in an export's folder.
-const LATEST: &str = "checkpoint";
+/// The files of the keys that sign, the present one first.
+fn key_files(config: &CheckpointsConfig) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&config.key_file).chain(&config.previous_key_file)
+}
+
+fn signer(config: &CheckpointsConfig, path: &Path) -> Result<Signer, CheckpointsError> {
+    let path = path.to_path_buf();
+    let text = match disk::read_private(&path) {
+        Ok(text) => text,
+        Err(why) => return Err(CheckpointsError::File { path, why }),
+    };
+    let key = SigningKey::parse(&text)
+        .and_then(|key| Signer::new(config.origin.clone(), key).ok_or(KeyError::None));
+    key.map_err(|why| CheckpointsError::Key { path, why })
+}
+
+/// The exports that the thread itself does.
+fn exports(config: &CheckpointsConfig) -> Vec<Export> {
+    let folder = config.folder.clone().map(Export::Folder).into_iter();
+    folder.chain(config.stdout.then_some(Export::Stdout)).collect()
+}
+
 /// How long an end waits for the last checkpoint.
 const END_TIMEOUT: Duration = Duration::from_secs(10);

@@ -14,7 +14,7 @@ use super::fetched::Note;
 use crate::bundle::revision;
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::service::BundleOrigin;
-use crate::net::backoff::Backoff;
+use crate::net::backoff::{Backoff, random};
 use crate::net::remote::{Fetched, Remote};
 use crate::service::reload::Reloader;
 use crate::telemetry::clock::Clock;
@@ -213,13 +213,6 @@ impl Supply {
 fn jittered(poll_ms: u64) -> Duration {
     let tenth = poll_ms / 10;
     Duration::from_millis(poll_ms - tenth + random() % (2 * tenth + 1))
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    // Without random bytes all instances ask at once, which is a nuisance and no danger.
-    let _ = getrandom::fill(&mut bytes);
-    u64::from_le_bytes(bytes)
 }
 
 const BACKOFF_MS_MAX: u64 = 15 * 60 * 1000;

@@ -1,7 +1,7 @@
 //! Copies of the ledger: a receiver over HTTPS, and a real PostgreSQL.
 
 mod rig;
-mod receiver;
+pub mod receiver;
 mod cluster;
 mod relay;
 mod https;

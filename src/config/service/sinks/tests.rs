@@ -71,7 +71,10 @@ fn what_cannot_be_used_is_refused() {
         "kind = \"https\"\nurl = \"https://siem.example/in?key=canary\"",
         "no credentials and no query",
     );
-    is_refused("kind = \"https\"\nurl = \"ftp://siem.example/in\"", "the scheme of a sink");
+    is_refused(
+        "kind = \"https\"\nurl = \"ftp://siem.example/in\"",
+        "the scheme of the sink's `url` is not https",
+    );
     is_refused("kind = \"postgres\"\nurl = \"postgres://w:canary@db.example/audit\"", "has no password");
     is_refused(
         "kind = \"postgres\"\nurl = \"postgres://w@db.example/audit?sslmode=disable\"",

@@ -11,7 +11,7 @@ use super::key_set::KeySet;
 use super::keyring::Keyring;
 use crate::config::service::KeySetPlace;
 use crate::model::signature::Algorithm;
-use crate::net::backoff::Backoff;
+use crate::net::backoff::{Backoff, random};
 use crate::net::remote::{Fetched, Remote, RemoteError, RemoteOptions};
 use crate::telemetry::clock::Clock;
 
@@ -86,10 +86,6 @@ impl Refresher {
         }
         Ok(())
     }
-}
-
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_default()
 }
 
 const BACKOFF_FIRST_MS: u64 = 1_000;
