@@ -192,6 +192,7 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
         checkpoints: None,
         path: state.to_owned(),
         segment_bytes_max: 256 << 20,
+        segment_ms_max: 86_400_000,
         queue_entries_max: 8_192,
         write_timeout_ms: 5_000,
         log_label: None,

@@ -30,6 +30,8 @@ pub struct LedgerOptions {
     pub boot: String,
     /// A segment over this size is followed by a new one.
     pub segment_bytes_max: u64,
+    /// A segment that began longer ago is followed by a new one.
+    pub segment_ms_max: u64,
     /// How many entries may wait for the writer; at least 1.
     pub queue_entries_max: usize,
     /// How many lines a batch may have, dictionary lines not counted. A single entry of more lines is a
@@ -53,6 +55,7 @@ impl LedgerOptions {
             dir: dir.into(),
             boot: boot.into(),
             segment_bytes_max: 256 << 20,
+            segment_ms_max: 24 * 60 * 60 * 1000,
             queue_entries_max: 4096,
             batch_entries_max: 256,
             batch_bytes_max: 1 << 20,

@@ -20,18 +20,30 @@ use crate::model::hex::hex;
 /// The journal at its end, ready for the next batch.
 pub(super) struct Journal {
     folder: Folder,
-    clock: Clock,
-    boot: String,
-    segment_bytes_max: u64,
+    life: JournalLife,
     segment: Option<Segment>,
     next_seq: u64,
     open: BTreeSet<String>,
     sets: HashSet<String>,
 }
 
+/// What holds for all that one process writes.
+pub(super) struct JournalLife {
+    /// What lines are stamped with.
+    pub(super) clock: Clock,
+    /// The process, as segment heads name it.
+    pub(super) boot: String,
+    /// A segment over this size is followed by a new one.
+    pub(super) segment_bytes_max: u64,
+    /// One that began longer ago, too.
+    pub(super) segment_ms_max: u64,
+}
+
 /// The segment that holds the last durable line.
 struct Segment {
     first_seq: u64,
+    /// When it began, in nanoseconds since 1970.
+    began_ns: i128,
     /// How many bytes are durable.
     bytes: u64,
     /// The digest of these bytes.
@@ -42,16 +54,9 @@ struct Segment {
 
 impl Journal {
     /// A journal whose first segment begins with entry `next_seq`, already durable with its head.
-    pub(super) fn begin(
-        folder: Folder,
-        clock: Clock,
-        boot: String,
-        segment_bytes_max: u64,
-        next_seq: u64,
-    ) -> Result<Self, Fault> {
+    pub(super) fn begin(folder: Folder, life: JournalLife, next_seq: u64) -> Result<Self, Fault> {
         let (open, sets) = (BTreeSet::new(), HashSet::new());
-        let mut journal =
-            Self { folder, clock, boot, segment_bytes_max, segment: None, next_seq, open, sets };
+        let mut journal = Self { folder, life, segment: None, next_seq, open, sets };
         journal.begin_segment(None)?;
         Ok(journal)
     }
@@ -59,17 +64,15 @@ impl Journal {
     /// A journal that goes on behind the intact lines of its last segment.
     pub(super) fn resume(
         folder: Folder,
-        clock: Clock,
-        boot: String,
-        segment_bytes_max: u64,
+        life: JournalLife,
         first_seq: u64,
         scan: Scan,
     ) -> Result<Self, LedgerError> {
         let next_seq = scan.last.map_or(first_seq, |last| last.seq.saturating_add(1));
         let file = Some(folder.resume(first_seq)?);
-        let segment = Some(Segment { first_seq, bytes: scan.bytes, digest: scan.digest, file });
-        let Scan { open, sets, .. } = scan;
-        Ok(Self { folder, clock, boot, segment_bytes_max, segment, next_seq, open, sets })
+        let Scan { bytes, began_ns, digest, open, sets, .. } = scan;
+        let segment = Some(Segment { first_seq, began_ns, bytes, digest, file });
+        Ok(Self { folder, life, segment, next_seq, open, sets })
     }
 
     /// The number of the last durable entry; 0 before the first.
@@ -80,7 +83,7 @@ impl Journal {
     /// Lands the entries as one batch. Returns the number of each entry's last line.
     /// After an error the journal takes nothing more until [`Journal::reopen`].
     pub(super) fn commit(&mut self, entries: &[Prepared]) -> Result<Vec<u64>, Fault> {
-        if self.segment.as_ref().is_none_or(|segment| segment.bytes > self.segment_bytes_max) {
+        if self.segment.as_ref().is_none_or(|segment| segment.is_over(&self.life)) {
             self.begin_segment(None)?;
         }
         let mut batch = self.batch();
@@ -141,8 +144,9 @@ impl Journal {
 
     /// Begins a segment with its head, and a gap's entry if there was one, as a batch of its own.
     fn begin_segment(&mut self, gap: Option<&Prepared>) -> Result<(), Fault> {
+        let began_ns = (self.life.clock)();
         let head = SegmentHead {
-            boot: self.boot.clone(),
+            boot: self.life.boot.clone(),
             previous: self.segment.as_ref().map(Segment::seal),
             open: self.open.iter().cloned().collect(),
             part: None,
@@ -156,8 +160,13 @@ impl Journal {
         let created = self.folder.create(batch.first_seq).map_err(Fault::at(FaultStep::Create));
         let mut file = created.inspect_err(|_| self.fail())?;
         write_and_sync(file.as_mut(), &batch.bytes).inspect_err(|_| self.fail())?;
-        let mut segment =
-            Segment { first_seq: batch.first_seq, bytes: 0, digest: Sha256::new(), file: Some(file) };
+        let mut segment = Segment {
+            first_seq: batch.first_seq,
+            began_ns,
+            bytes: 0,
+            digest: Sha256::new(),
+            file: Some(file),
+        };
         segment.grow(&batch);
         self.segment = Some(segment);
         self.sets.clear();
@@ -187,11 +196,18 @@ impl Journal {
 
     fn batch(&self) -> Batch {
         let (first_seq, next_seq) = (self.next_seq, self.next_seq);
-        Batch { clock: self.clock.clone(), first_seq, next_seq, bytes: Vec::new() }
+        Batch { clock: self.life.clock.clone(), first_seq, next_seq, bytes: Vec::new() }
     }
 }
 
 impl Segment {
+    /// Whether the next batch belongs into a new one. A clock that was put back must not keep one open for as long as that.
+    fn is_over(&self, life: &JournalLife) -> bool {
+        let age_ns = (life.clock)() - self.began_ns;
+        let age_ns_max = i128::from(life.segment_ms_max) * NS_PER_MS;
+        self.bytes > life.segment_bytes_max || !(0..=age_ns_max).contains(&age_ns)
+    }
+
     fn grow(&mut self, batch: &Batch) {
         self.bytes += batch.bytes.len() as u64;
         self.digest.update(&batch.bytes);
@@ -228,3 +244,6 @@ fn write_and_sync(file: &mut dyn SegmentFile, bytes: &[u8]) -> Result<(), Fault>
 fn closed() -> Fault {
     Fault { what: FaultStep::Recover, detail: "the segment was closed after a fault".to_owned() }
 }
+
+/// Nanoseconds in a millisecond.
+const NS_PER_MS: i128 = 1_000_000;

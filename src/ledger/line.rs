@@ -161,6 +161,11 @@ fn number(text: &str) -> Option<(u64, &str)> {
     digits.parse().ok().filter(|_| canonical).map(|number| (number, rest))
 }
 
+/// The time of a line whose head was checked, in nanoseconds since 1970.
+pub(super) fn unix_ns(t: &str) -> i128 {
+    t.parse::<Timestamp>().map(Timestamp::as_nanosecond).unwrap_or_default()
+}
+
 /// The instant, moved into the years that RFC 3339 can spell with four digits.
 pub(super) fn timestamp(unix_ns: i128) -> Timestamp {
     let latest = Timestamp::MAX.as_nanosecond();

@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::entry::{Delivered, Entry, Outcome, Release};
 use super::error::LedgerError;
 use super::folder::{Folder, Wrap, segment_name};
-use super::journal::Journal;
+use super::journal::{Journal, JournalLife};
 use super::own::{Previous, Recovered};
 use super::prepare::Prepared;
 use super::recover::{End, Scan};
@@ -43,18 +43,23 @@ pub(super) fn open(
         folder.remove(*headless)?;
     }
     report.oldest_seq = folder.segments()?.first().copied().unwrap_or_default();
-    let (boot, bytes_max) = (options.boot.clone(), options.segment_bytes_max);
+    let life = JournalLife {
+        clock,
+        boot: options.boot.clone(),
+        segment_bytes_max: options.segment_bytes_max,
+        segment_ms_max: options.segment_ms_max,
+    };
     let journal = if let Some((first_seq, scan)) = found.last {
         if let End::Torn(bytes, _) = scan.end {
             folder.cut(first_seq, scan.bytes)?;
             note_cut(&mut report, first_seq, bytes);
         }
         let open: Vec<String> = scan.open.iter().cloned().collect();
-        let journal = Journal::resume(folder, clock, boot, bytes_max, first_seq, scan)?;
+        let journal = Journal::resume(folder, life, first_seq, scan)?;
         finish(journal, first_seq, &open, &mut report)?
     } else {
         let next_seq = found.headless.last().copied().unwrap_or(1);
-        Journal::begin(folder, clock, boot, bytes_max, next_seq).map_err(LedgerError::Unwritable)?
+        Journal::begin(folder, life, next_seq).map_err(LedgerError::Unwritable)?
     };
     report.last_seq = journal.last_seq();
     Ok((journal, report))

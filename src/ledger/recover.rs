@@ -26,6 +26,8 @@ pub(super) struct Scan {
     pub(super) lines: u64,
     /// The last of them.
     pub(super) last: Option<Place>,
+    /// When the first of them was written, in nanoseconds since 1970.
+    pub(super) began_ns: i128,
     /// Whether the `segment` entry at the start is there with all its parts.
     pub(super) head_complete: bool,
     /// The segment before, as the head names it.
@@ -104,6 +106,7 @@ impl Scan {
             bytes: 0,
             lines: 0,
             last: None,
+            began_ns: 0,
             head_complete: false,
             previous: None,
             open: BTreeSet::new(),
@@ -122,6 +125,9 @@ impl Scan {
     fn take(&mut self, line: &[u8], first_seq: u64) -> Result<(), Flaw> {
         let head = line::check(line)?;
         follows(head.place, self.last, self.expected(first_seq))?;
+        if self.lines == 0 {
+            self.began_ns = line::unix_ns(head.t);
+        }
         self.note(head, line)?;
         self.bytes += line.len() as u64 + 1;
         self.lines += 1;

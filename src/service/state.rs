@@ -48,6 +48,7 @@ impl State {
 fn options(config: &LedgerConfig, boot: &str) -> LedgerOptions {
     let mut options = LedgerOptions::new(&config.path, boot);
     options.segment_bytes_max = config.segment_bytes_max;
+    options.segment_ms_max = config.segment_ms_max;
     options.queue_entries_max = config.queue_entries_max;
     options.write_timeout_ms = config.write_timeout_ms;
     options

@@ -14,6 +14,8 @@ pub struct LedgerConfig {
     pub path: PathBuf,
     /// Bytes of a segment.
     pub segment_bytes_max: u64,
+    /// Milliseconds of a segment.
+    pub segment_ms_max: u64,
     /// Entries that wait to be written.
     pub queue_entries_max: usize,
     /// Milliseconds for an entry to become durable.
@@ -33,6 +35,7 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
     let config = LedgerConfig {
         path: path.clone().unwrap_or_default(),
         segment_bytes_max: settings.integer(&SEGMENT_BYTES),
+        segment_ms_max: settings.integer(&SEGMENT_MS),
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
         checkpoints: checkpoints::read(settings.table(), folder).flatten(),
@@ -60,7 +63,7 @@ pub const SECTION: Section = Section {
     name: "ledger",
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
-    keys: &[&PATH, &SEGMENT_BYTES, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &LOG_LABEL],
+    keys: &[&PATH, &SEGMENT_BYTES, &SEGMENT_MS, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &LOG_LABEL],
     inner: &["checkpoints", "sinks"],
 };
 const PATH: Key = Key::required(
@@ -71,6 +74,13 @@ const PATH: Key = Key::required(
 );
 const SEGMENT_BYTES: Key =
     Key::integer("segment_bytes", 256 << 20, 1 << 16, 1 << 40, "of a segment, after which a new one starts");
+const SEGMENT_MS: Key = Key::integer(
+    "segment_ms",
+    86_400_000,
+    1_000,
+    366 * 86_400_000,
+    "of a segment, after which the next entry starts a new one",
+);
 const QUEUE_ENTRIES: Key = Key::integer(
     "queue_entries",
     8_192,

@@ -128,6 +128,32 @@ fn segments_name_the_one_before() {
 }
 
 #[test]
+fn a_segment_ends_by_its_age_over_starts() {
+    let dir = temp();
+    let standing = Standing::default();
+    let options = crate::ledger::append::LedgerOptions { segment_ms_max: 1000, ..options(dir.path()) };
+    let open = || open::open(&options, standing.clock(), plain()).unwrap().0;
+    let commit = |journal: &mut crate::ledger::journal::Journal| {
+        journal.commit(&[Prepared::stop()]).unwrap();
+        segments(dir.path())
+    };
+    let mut journal = open();
+    assert_eq!(commit(&mut journal), [1]);
+    standing.pass_ms(1000);
+    assert_eq!(commit(&mut journal), [1], "as old as it may be");
+    drop(journal);
+    // It began when its head was written, not with this start.
+    let mut journal = open();
+    standing.pass_ms(1);
+    assert_eq!(commit(&mut journal), [1, 4]);
+    // The clock was put back: the segment would else stay open until it comes there again.
+    standing.pass_ms(-3_600_000);
+    assert_eq!(commit(&mut journal), [1, 4, 6]);
+    assert_eq!(commit(&mut journal), [1, 4, 6], "once");
+    assert_eq!(all(dir.path()).len(), 8);
+}
+
+#[test]
 fn each_segment_spells_its_field_sets_once() {
     let dir = temp();
     let options = crate::ledger::append::LedgerOptions { segment_bytes_max: 1200, ..options(dir.path()) };

@@ -56,6 +56,7 @@ impl Feed {
             checkpoints: None,
             path: dir.path().to_owned(),
             segment_bytes_max: 60_000,
+            segment_ms_max: 86_400_000,
             queue_entries_max: 4096,
             write_timeout_ms: 10_000,
             log_label: Some("a test".to_owned()),
