@@ -181,6 +181,7 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
     let sink = SinkConfig {
         name: "store".to_owned(),
         place,
+        is_required: true,
         ca_file: None,
         pair: None,
         timeout_ms: 60_000,
@@ -190,6 +191,7 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
     };
     let config = LedgerConfig {
         checkpoints: None,
+        retention: None,
         path: state.to_owned(),
         segment_bytes_max: 256 << 20,
         segment_ms_max: 86_400_000,

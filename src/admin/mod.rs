@@ -123,6 +123,7 @@ impl Admin {
             checkpoint_exported: sealed.exported().map_or(0, |(entries, _)| entries),
             checkpoint_failing: u64::try_from(failing).unwrap_or(u64::MAX),
             sinks: self.copies.sinks.readings(),
+            is_removal_overdue: self.copies.retained().is_some_and(|retained| retained.waits_for.is_some()),
             is_ready: self.sidecar.readiness.is_ready(),
         })
     }
@@ -157,6 +158,11 @@ impl Admin {
             "sinks": self.copies.sinks.statuses().iter().map(sink).collect::<Vec<_>>(),
             "tls": self.tls(),
             "checkpoints": self.checkpoints(health.last_seq),
+            "retention": self.copies.retained().map(|retained| json!({
+                "keepDays": retained.keep_days,
+                "removed": retained.removed,
+                "waitsFor": retained.waits_for,
+            })),
         })
         .to_string()
     }

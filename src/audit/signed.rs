@@ -39,6 +39,8 @@ pub enum Broken {
     Changed,
     /// The ledger has fewer entries.
     Cut,
+    /// The entries were removed, and so were their hashes.
+    Unknown,
     /// Its signatures.
     Untrusted(CheckpointError),
 }
@@ -97,6 +99,7 @@ impl Kept {
                 (_, Err(error)) => Broken::Untrusted(error),
                 (Noted::Changed, Ok(_)) => Broken::Changed,
                 (Noted::Cut, Ok(_)) => Broken::Cut,
+                (Noted::Unknown, Ok(_)) => Broken::Unknown,
             };
             judged.broken.push((head.size, broken));
         }

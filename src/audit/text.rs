@@ -283,15 +283,22 @@ fn other(kind: &str, entry: &Value) -> String {
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
         "read" => format!("{}, by {}", text(entry, "command"), text(entry, "by")),
         "sink" => sink(entry),
+        "removal" => removal(entry),
         "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),
-        "recovered" => format!(
-            "{}: {} bytes cut, {} decisions closed as unknown",
-            text(entry, "file"),
-            number("cut_bytes"),
-            number("closed")
-        ),
+        "recovered" => {
+            let (file, cut_bytes, closed) = (text(entry, "file"), number("cut_bytes"), number("closed"));
+            format!("{file}: {cut_bytes} bytes cut, {closed} decisions closed as unknown")
+        }
         _ => members(entry),
     }
+}
+
+/// Which entries are removed, and why.
+fn removal(entry: &Value) -> String {
+    let number = |member: &str| entry.get(member).and_then(Value::as_u64).unwrap_or(0);
+    let (first, last, keep_days) = (number("first"), number("last"), number("keep_days"));
+    let (until, file, bytes) = (text(entry, "until"), text(entry, "file"), number("bytes"));
+    format!("the entries {first} to {last}, until {until}, after {keep_days} days: {file}, {bytes} bytes")
 }
 
 /// What was counted, by one of its members.

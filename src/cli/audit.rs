@@ -123,6 +123,7 @@ enum Kind {
     Erasure,
     Read,
     Sink,
+    Removal,
     Gap,
     Recovered,
 }

@@ -126,6 +126,12 @@ fn announce(running: &Running, config: &ServiceConfig) {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
     }
+    if running.recovery.removed > 0 {
+        tracing::info!(
+            segments = running.recovery.removed,
+            "removals that were recorded before this start were carried out"
+        );
+    }
     if snapshot.bundle.provenance.pin == Pin::Pinned {
         tracing::warn!(bundle = %snapshot.bundle.revision, "this bundle was chosen by its hash: reloads leave it until the next start without `--revision`");
     }

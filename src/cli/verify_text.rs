@@ -3,16 +3,20 @@
 use super::render;
 use super::verify::Found;
 use crate::audit::signed::{Broken, Judged};
+use crate::ledger::removal::{Removal, Removed};
 use crate::ledger::tree::TreeHead;
 use crate::ledger::verify::{Noted, Verified};
 
 /// Prints what was found, but for what is broken.
 pub(super) fn print(found: &Found) {
     let Found { verified, heads, judged, missing } = found;
-    let Verified { head, segments, bytes, open, life, unfinished_bytes, noted } = verified;
+    let Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted } =
+        verified;
     let segments = render::count(*segments, "segment");
     render::line("integrity: is what is there what was written?");
-    render::line(format!("  every checksum holds: {} entries, {segments}, {bytes} bytes", head.size));
+    let gone = removed.as_ref().map_or(0, |removed| removed.removal.last);
+    let entries = head.size - gone;
+    render::line(format!("  every checksum holds: {entries} entries, {segments}, {bytes} bytes"));
     for (head, _) in heads.iter().zip(noted).filter(|(_, noted)| **noted == Noted::Kept) {
         render::line(format!("  still begins with the {} entries of the noted head", head.size));
     }
@@ -21,6 +25,16 @@ pub(super) fn print(found: &Found) {
         None => render::line("  no key was given: nothing that is signed was looked at"),
     }
     render::line("completeness: is something not there?");
+    if let Some(Removed { seq, removal, .. }) = removed {
+        let Removal { last, until, keep_days, .. } = removal;
+        render::line(format!(
+            "  removed after {keep_days} days, as entry {seq} says: the entries 1 to {last}, until {until}; their hashes are kept"
+        ));
+    }
+    if *remaining > 0 {
+        let segments = render::count(*remaining, "segment");
+        render::line(format!("  still there although an entry says that it was removed: {segments}"));
+    }
     render::line(format!("  decisions without outcome: {open}"));
     render::line(format!("  gaps: {}, in which {} entries were not recorded", life.gaps, life.refused));
     if *unfinished_bytes > 0 {
@@ -95,6 +109,7 @@ fn broken_head(head: &TreeHead, noted: Noted, found: u64) -> Option<String> {
         Noted::Cut => {
             Some(format!("the ledger has {found} entries and had {size}: those at its end are gone"))
         }
+        Noted::Unknown => Some(format!("the noted head of {size} entries: {UNKNOWN}")),
     }
 }
 
@@ -107,6 +122,7 @@ pub(super) fn why(broken: &Broken, size: u64, found: u64) -> String {
             )
         }
         Broken::Cut => format!("the ledger has {found} entries and had {size}: those at its end are gone"),
+        Broken::Unknown => UNKNOWN.to_owned(),
         Broken::Untrusted(error) => error.to_string(),
     }
 }
@@ -117,8 +133,13 @@ pub(super) fn word(noted: Noted) -> &'static str {
         Noted::Kept => "kept",
         Noted::Changed => "changed",
         Noted::Cut => "cut",
+        Noted::Unknown => "unknown",
     }
 }
+
+/// What is said of entries that were removed, with their hashes.
+const UNKNOWN: &str =
+    "these entries were removed, and the tiles with their hashes are missing or not what they were";
 
 /// How many checkpoints that do not hold are told one by one.
 const BROKEN_SHOWN: usize = 10;

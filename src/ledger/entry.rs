@@ -15,6 +15,7 @@ use self::revision::Revision;
 use self::sink::SinkChange;
 use super::counts::{Passes, Refusals};
 use super::field_set::FieldSet;
+use super::removal::Removal;
 use super::who::Who;
 
 /// One thing to record.
@@ -48,6 +49,8 @@ pub enum Entry {
     Read(Read),
     /// A copy of the ledger went down or is back.
     Sink(SinkChange),
+    /// The oldest segment is removed.
+    Removal(Removal),
 }
 
 /// The service started; everything after it was decided by this process.

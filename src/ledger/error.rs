@@ -133,6 +133,23 @@ pub enum LedgerError {
         /// The full tile.
         path: PathBuf,
     },
+    /// The hashes of removed entries are only in tiles, and these are not there or not what they were.
+    #[error(
+        "the hashes of the {removed} entries that were removed are not whole in `{}`: put the folder back from a backup",
+        path.display()
+    )]
+    LeavesGone {
+        /// The folder of the tree.
+        path: PathBuf,
+        /// How many entries were removed.
+        removed: u64,
+    },
+    /// A segment that was there is not there any more.
+    #[error("`{}` went away while the ledger was read, as when it is removed for its age: try again", path.display())]
+    Vanished {
+        /// The segment.
+        path: PathBuf,
+    },
     /// The system has no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
@@ -154,7 +171,8 @@ impl LedgerError {
             Self::Name { .. } | Self::RevisionTooLarge { .. } => "revision-unfit",
             Self::RolledBack { .. } | Self::Rewritten { .. } => "ledger-rewritten",
             Self::Checkpoint { .. } => "checkpoint-foreign",
-            Self::NoTile { .. } => "tile-missing",
+            Self::NoTile { .. } | Self::LeavesGone { .. } => "tile-missing",
+            Self::Vanished { .. } => "segment-vanished",
             Self::Random(_) => "random-missing",
         }
     }

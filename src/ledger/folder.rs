@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::durable;
 use super::error::LedgerError;
 use super::recover::{self, Scan};
+use super::removal::{self, Removal};
 
 /// A segment that is being written. Tests put one in its place that fails.
 pub(super) trait SegmentFile: Send {
@@ -102,6 +103,11 @@ impl Folder {
         durable::cut(&self.file(first_seq), bytes)
     }
 
+    /// Removes the oldest segment, if it is the one that an entry names.
+    pub(super) fn carry_out(&self, removal: &Removal) -> Result<bool, LedgerError> {
+        removal::carry_out(&self.path, removal)
+    }
+
     /// Removes a segment in which nothing was ever durable.
     pub(super) fn remove(&self, first_seq: u64) -> Result<(), LedgerError> {
         let path = self.file(first_seq);
@@ -112,9 +118,16 @@ impl Folder {
 
 /// Reads a segment to its end, and tells each intact line, without its line feed.
 pub(super) fn scan(path: &Path, first_seq: u64, each: impl FnMut(&[u8])) -> Result<Scan, LedgerError> {
-    let file = File::open(path).map_err(LedgerError::io("open", path))?;
-    let mut reader = BufReader::with_capacity(READ_BYTES, file);
+    let mut reader = BufReader::with_capacity(READ_BYTES, open(path)?);
     recover::scan(&mut reader, first_seq, each).map_err(LedgerError::io("read", path))
+}
+
+/// Opens a segment that was there a moment ago.
+pub(super) fn open(path: &Path) -> Result<File, LedgerError> {
+    File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => LedgerError::Vanished { path: path.to_path_buf() },
+        _ => LedgerError::io("open", path)(error),
+    })
 }
 
 /// The size of a segment; `None` where it is missing.

@@ -1,8 +1,10 @@
 //! What a ledger's lines tell of its own life: what it could not record, what decided, and who signs for it.
 //!
-//! Promises: grows with the number of revisions and keys, not of entries. Never judges any of it.
+//! Promises: grows with the number of revisions, keys and removals, not of entries. Never judges any of it.
 
 use std::collections::BTreeSet;
+
+use super::removal::Removed;
 
 /// What a ledger's lines tell of its own life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct Life {
     pub revisions: BTreeSet<String>,
     /// The public keys that each start said would sign checkpoints, with the number of its entry, ascending.
     pub keys: Vec<(u64, Vec<String>)>,
+    /// The segments that were removed.
+    pub removals: Vec<Removed>,
 }
 
 impl Life {
@@ -31,5 +35,6 @@ impl Life {
         self.refused += later.refused;
         self.revisions.extend(later.revisions);
         self.keys.extend(later.keys);
+        self.removals.extend(later.removals);
     }
 }

@@ -86,6 +86,9 @@ pub enum Flaw {
     /// A segment between two others is not there.
     #[error("the segment before is missing")]
     Missing,
+    /// A removal that is not one of the segment that it names.
+    #[error("the removal is not that of a segment that was here")]
+    Removal,
     /// The file became shorter than what was already durable or read.
     #[error("the file became shorter")]
     Cut,

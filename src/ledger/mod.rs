@@ -6,7 +6,8 @@
 //!
 //! Reading order: `entry` (what is said), `line` (how it is written), `append` (the handle that stages use),
 //! `writer` and `journal` (the one thread that writes), `recover` and `open` (what a start makes of the
-//! files), `tree` and `verify` (what one number says about all of them), `checkpoint` and `seal` (who says so).
+//! files), `tree` and `verify` (what one number says about all of them), `checkpoint` and `seal` (who says so),
+//! `retain` and `removal` (what may go, and what stays of it).
 
 pub mod counts;
 pub mod entry;
@@ -20,6 +21,7 @@ mod prepare;
 pub mod life;
 mod recover;
 mod folder;
+pub mod removal;
 mod journal;
 pub mod open;
 mod writer;
@@ -36,6 +38,7 @@ pub mod checkpoint;
 mod tiles;
 mod tile_store;
 pub mod seal;
+pub mod retain;
 pub mod evidence;
 pub mod verify;
 pub mod handles;

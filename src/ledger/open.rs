@@ -1,5 +1,5 @@
-//! What a start makes of the files: the last segment is read, a torn tail cut, open decisions closed as
-//! unknown.
+//! What a start makes of the files: the last segment is read, a torn tail cut, removals carried out that it names, open
+//! decisions closed as unknown.
 //!
 //! Promises: a start that returns goes on behind the last intact line; damage refuses the start and changes
 //! nothing. Never reads older segments: `audit verify` does.
@@ -27,6 +27,8 @@ pub struct RecoveryReport {
     pub cut_bytes: u64,
     /// How many decisions were closed as unknown.
     pub closed: usize,
+    /// How many segments were removed that an entry says are.
+    pub removed: usize,
 }
 
 /// Opens the journal under the options' state folder.
@@ -41,6 +43,9 @@ pub(super) fn open(
     for headless in &found.headless {
         note_cut(&mut report, *headless, folder.bytes(*headless)?.unwrap_or_default());
         folder.remove(*headless)?;
+    }
+    for removed in found.last.iter().flat_map(|(_, scan)| &scan.life.removals) {
+        report.removed += usize::from(folder.carry_out(&removed.removal)?);
     }
     report.oldest_seq = folder.segments()?.first().copied().unwrap_or_default();
     let life = JournalLife {

@@ -18,6 +18,8 @@ pub(super) const DECISION: &str = "decision";
 pub(super) const START: &str = "start";
 /// The kind of what could not be recorded.
 pub(super) const GAP: &str = "gap";
+/// The kind of what was removed.
+pub(super) const REMOVAL: &str = "removal";
 /// The kind that closes a decision.
 pub(super) const OUTCOME: &str = "outcome";
 

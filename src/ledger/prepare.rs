@@ -11,7 +11,7 @@ use super::entry::{Entry, Sets};
 use super::error::LedgerError;
 use super::field_set::FieldSet;
 use super::line::OBJECT_BYTES_MAX;
-use super::own::{DECISION, OUTCOME};
+use super::own::{DECISION, OUTCOME, REMOVAL};
 use super::split;
 
 /// The most that one entry may take over all its parts, in bytes.
@@ -91,6 +91,7 @@ impl Entry {
             Self::Erasure(erasure) => Prepared::own("erasure", erasure)?,
             Self::Read(read) => Prepared::own("read", read)?,
             Self::Sink(sink) => Prepared::own("sink", sink)?,
+            Self::Removal(removal) => Prepared::own(REMOVAL, removal)?,
         };
         within_limits(prepared)
     }

@@ -244,7 +244,8 @@ impl Tail {
     /// Goes on to the segment after the one that seems to be at its end.
     fn next_segment<T>(&mut self, read: fn(RawLine) -> Result<T, Flaw>) -> Result<Step<T>, LedgerError> {
         let Some(segment) = &mut self.segment else { return Ok(Step::End) };
-        let later = folder::segments(&self.folder)?.into_iter().find(|later| *later > segment.first_seq);
+        let segments = folder::segments(&self.folder)?;
+        let later = segments.iter().copied().find(|later| *later > segment.first_seq);
         let Some(later) = later else { return Ok(Step::End) };
         // Lines may have come since the last look, but no more will: its successor exists.
         if let Some(line) = segment.next_line(read)? {
@@ -252,6 +253,10 @@ impl Tail {
         }
         if segment.bytes()? != segment.offset {
             return Err(segment.damaged(Flaw::NoLineFeed));
+        }
+        if later != segment.expected() && segments.first() == Some(&later) {
+            // All that stood before it went away, this one among it; whether that was right is for others to say.
+            return Err(LedgerError::Vanished { path: segment.path.clone() });
         }
         if later != segment.expected() {
             return Err(segment.damaged(Flaw::Sequence { expected: segment.expected(), found: later }));
@@ -271,7 +276,7 @@ enum Step<T> {
 impl Segment {
     fn open(folder: &Path, first_seq: u64) -> Result<Self, LedgerError> {
         let path = folder.join(folder::segment_name(first_seq));
-        let file = File::open(&path).map_err(LedgerError::io("open", &path))?;
+        let file = folder::open(&path)?;
         Ok(Self { path, first_seq, reader: BufReader::new(file), offset: 0, lines: 0, last: None })
     }
 

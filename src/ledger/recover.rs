@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::entry::Part;
 use super::life::Life;
 use super::line::{self, Flaw, Head, LINE_BYTES_MAX, LINE_MARK, Place};
-use super::own::{DECISION, FIELDS, GAP, OUTCOME, Previous, SEGMENT, START};
+use super::own::{DECISION, FIELDS, GAP, OUTCOME, Previous, REMOVAL, SEGMENT, START};
+use super::removal::Removed;
 
 /// What one segment holds.
 #[derive(Debug)]
@@ -165,6 +166,10 @@ impl Scan {
                 // A ledger that nobody signs for names no keys, however often it starts.
                 let is_news = self.life.keys.last().map_or(&[][..], |(_, last)| last) != keys;
                 self.life.keys.extend(is_news.then_some((head.place.seq, keys)));
+            }
+            REMOVAL => {
+                let (seq, offset) = (head.place.seq, self.bytes);
+                self.life.removals.push(Removed { seq, offset, removal: parse(line)? });
             }
             OUTCOME => {
                 let OutcomeFacts { of, part } = parse(line)?;

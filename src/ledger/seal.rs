@@ -1,19 +1,21 @@
 //! Seals the ledger: follows what is durable, keeps the tree's tiles, and signs a checkpoint over them.
 //!
 //! Promises: a checkpoint stands for durable lines only, and is itself durable before it is given out; no two that were signed here
-//! contradict each other, over any number of starts: a ledger that is not the one of the last checkpoint is an error. Never writes
-//! to the ledger.
+//! contradict each other, over any number of starts: a ledger that is not the one of the last checkpoint is an error. Entries that were
+//! removed stay in the tree by the hashes of their leaves. Never writes to the ledger.
 
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, CheckpointError};
 use super::durable;
 use super::error::LedgerError;
+use super::folder::path_under;
 use super::line::Flaw;
 use super::note::{KeyName, Signer, VerifierKey};
-use super::read::Tail;
+use super::read::{Tail, segment_starts};
+use super::removal;
 use super::tile_store::TileStore;
-use super::tiles::{Tile, TileTree};
+use super::tiles::{TILE_HEIGHT, TILE_WIDTH, Tile, TileTree};
 use super::tree::TreeHead;
 
 /// Follows a ledger and signs for it.
@@ -53,15 +55,18 @@ impl Sealer {
         let (tree, tail) = (TileTree::default(), Tail::new(state, 0));
         let (state, full) = (state.to_path_buf(), Vec::new());
         let mut sealer = Self { state, origin, signers, store, tree, tail, full, signed: None };
-        let from_tiles = sealer.store.edge(size).filter(|tree| tree.size() > 0);
+        let removed = removal::removed(&segment_starts(&sealer.state)?);
+        // Only full tiles stay as they were written; what was removed is in full ones.
+        let full = size - size % TILE_WIDTH as u64;
+        let from_tiles = sealer.store.edge(full).filter(|tree| tree.size() > 0 && tree.size() >= removed);
         if let Some(tree) = from_tiles {
             sealer.start_at(tree);
             sealer.take_up(size)?;
         }
-        if signed.is_some_and(|signed| signed != sealer.tree.head()) {
+        let is_whole = sealer.tree.size() >= removed;
+        if !is_whole || signed.is_some_and(|signed| signed != sealer.tree.head()) {
             // Tiles are not synced: after a crash of the machine they may not be what was written.
-            sealer.store.clear()?;
-            sealer.start_at(TileTree::default());
+            sealer.start_anew(removed)?;
             sealer.take_up(size)?;
         }
         match signed {
@@ -107,6 +112,30 @@ impl Sealer {
         self.full.clear();
     }
 
+    /// Makes all tiles anew: from the entries, and of those that were removed from the hashes of their leaves.
+    fn start_anew(&mut self, removed: u64) -> Result<(), LedgerError> {
+        if removed == 0 {
+            self.store.clear()?;
+            self.start_at(TileTree::default());
+            return Ok(());
+        }
+        self.store.clear_above_leaves()?;
+        let gone = || LedgerError::LeavesGone { path: folder(&self.state), removed };
+        let (mut tree, mut full) = (TileTree::default(), Vec::new());
+        while tree.size() < removed {
+            let width = usize::try_from(removed - tree.size()).unwrap_or(TILE_WIDTH).min(TILE_WIDTH);
+            let leaves = self.store.leaves(tree.size() >> TILE_HEIGHT, width).ok_or_else(gone)?;
+            leaves.into_iter().for_each(|leaf| tree.push(leaf, &mut full));
+            full.drain(..).try_for_each(|tile: Tile| self.store.write(&tile))?;
+        }
+        let said = removal::of_beginning(&path_under(&self.state), &segment_starts(&self.state)?)?;
+        if said.is_some_and(|said| said.removal.subtrees != tree.peaks()) {
+            return Err(gone());
+        }
+        self.start_at(tree);
+        Ok(())
+    }
+
     /// Takes the entries that a checkpoint of `signed` entries stands for.
     fn take_up(&mut self, signed: u64) -> Result<(), LedgerError> {
         self.follow(signed)?;
@@ -128,7 +157,7 @@ impl Sealer {
                 Some((seq, leaf)) if seq == expected => self.tree.push(leaf, &mut self.full),
                 None => return Ok(()),
                 Some((found, _)) => {
-                    let path = super::folder::path_under(&self.state);
+                    let path = path_under(&self.state);
                     let flaw = Flaw::Sequence { expected, found };
                     return Err(LedgerError::Damaged { path, offset: 0, line: 1, flaw });
                 }

@@ -9,6 +9,7 @@ mod open;
 mod proof;
 mod read;
 mod recover;
+mod retain;
 mod revisions;
 mod seal;
 mod split;

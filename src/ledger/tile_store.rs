@@ -27,9 +27,13 @@ impl TileStore {
         Self { folder }
     }
 
-    /// Puts a full tile, or one of the right edge, in its place.
+    /// Puts a full tile, or one of the right edge, in its place. One that is there already stays: it may be durable, as those of
+    /// removed entries are.
     pub(super) fn write(&self, tile: &Tile) -> Result<(), LedgerError> {
         let full = self.full(tile.place);
+        if tile.is_full() && fs::read(&full).is_ok_and(|bytes| bytes == tile.bytes()) {
+            return Ok(());
+        }
         let path = if tile.is_full() { full.clone() } else { partial(&full, tile.hashes.len()) };
         if let Some(parent) = path.parent() {
             durable::make_folder(parent)?;
@@ -62,10 +66,47 @@ impl TileStore {
         remove_folder(&self.folder.join("tile"))
     }
 
-    /// The edge of the tree over the first full tiles of leaves, at most `size` leaves; `None` where a tile is missing or is none.
+    /// Removes those of a ledger whose first entries were removed: all but the hashes of leaves, which are nowhere else.
+    pub(super) fn clear_above_leaves(&self) -> Result<(), LedgerError> {
+        (1..LEVELS_MAX).try_for_each(|level| remove_folder(&self.folder.join(format!("tile/{level}"))))
+    }
+
+    /// The hashes of a tile's worth of leaves, of which there are `width`.
+    pub(super) fn leaves(&self, index: u64, width: usize) -> Option<Vec<Hash>> {
+        self.read(TilePlace { level: 0, index }, width)
+    }
+
+    /// Makes the tiles durable that hold the leaves from `start` up to `end`, all of them full.
+    pub(super) fn sync_leaves(&self, start: u64, end: u64) -> Result<(), LedgerError> {
+        let mut folder = None;
+        for index in (start >> TILE_HEIGHT)..end.div_ceil(TILE_WIDTH as u64) {
+            let path = self.full(TilePlace { level: 0, index });
+            let synced = fs::File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(LedgerError::io("sync", &path))?;
+            let parent = path.parent().map(Path::to_path_buf);
+            if parent != folder {
+                let above = parent.iter().flat_map(|parent| parent.ancestors());
+                above
+                    .take_while(|above| above.starts_with(&self.folder))
+                    .try_for_each(durable::sync_folder)?;
+                folder = parent;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is missing of the tiles that a tree of `size` leaves needs.
+    pub(super) fn no_tile(&self, size: u64) -> LedgerError {
+        LedgerError::NoTile { path: self.full(TilePlace { level: 0, index: size >> TILE_HEIGHT }) }
+    }
+
+    /// The edge of the tree over the first `size` leaves; `None` where a tile is missing or is none.
     pub(super) fn edge(&self, size: u64) -> Option<TileTree> {
-        let size = size >> TILE_HEIGHT << TILE_HEIGHT;
-        let mut edge = vec![Vec::new()];
+        let width = usize::try_from(size % TILE_WIDTH as u64).ok()?;
+        let mut edge = vec![match width {
+            0 => Vec::new(),
+            width => self.leaves(size >> TILE_HEIGHT, width)?,
+        }];
         for level in 1.. {
             let count = size.checked_shr(TILE_HEIGHT * level).unwrap_or_default();
             if count == 0 {
@@ -91,6 +132,30 @@ impl TileStore {
 
     fn full(&self, place: TilePlace) -> PathBuf {
         self.folder.join(place.path())
+    }
+}
+
+/// Compares leaves with their tiles, one after the other.
+pub(super) struct Leaves<'s> {
+    store: &'s TileStore,
+    tile: Option<(u64, Vec<Hash>)>,
+}
+
+impl<'s> Leaves<'s> {
+    /// Those of a store.
+    pub(super) fn new(store: &'s TileStore) -> Self {
+        Self { store, tile: None }
+    }
+
+    /// Whether this is the leaf that a full tile has.
+    pub(super) fn holds(&mut self, index: u64, leaf: Hash) -> Result<bool, LedgerError> {
+        let tile = index >> TILE_HEIGHT;
+        if self.tile.as_ref().is_none_or(|(read, _)| *read != tile) {
+            let hashes = self.store.leaves(tile, TILE_WIDTH).ok_or_else(|| self.store.no_tile(index))?;
+            self.tile = Some((tile, hashes));
+        }
+        let at = usize::try_from(index % TILE_WIDTH as u64).unwrap_or(usize::MAX);
+        Ok(self.tile.as_ref().and_then(|(_, hashes)| hashes.get(at)) == Some(&leaf))
     }
 }
 
@@ -134,6 +199,9 @@ impl Subtrees for TileReader<'_> {
         hashes.map(root).ok_or(LedgerError::NoTile { path })
     }
 }
+
+/// Levels of tiles that a tree of 2^64 leaves has.
+const LEVELS_MAX: u32 = 64 / TILE_HEIGHT;
 
 fn partials(full: &Path) -> PathBuf {
     full.with_extension("p")

@@ -64,6 +64,11 @@ impl TileTree {
 
     /// What stands for all leaves.
     pub(super) fn head(&self) -> TreeHead {
+        TreeHead { size: self.size, root: Hash::of_peaks(&self.peaks()) }
+    }
+
+    /// The roots of the full subtrees, the largest first.
+    pub(super) fn peaks(&self) -> Vec<Hash> {
         let mut peaks = Vec::new();
         for hashes in self.edge.iter().rev() {
             let mut rest = hashes.as_slice();
@@ -74,7 +79,7 @@ impl TileTree {
                 rest = after;
             }
         }
-        TreeHead { size: self.size, root: Hash::of_peaks(&peaks) }
+        peaks
     }
 
     /// The tiles at the right edge that are not full.

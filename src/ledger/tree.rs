@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
 use crate::model::hex::hex;
@@ -32,6 +33,16 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// A tree of `size` lines by the roots of its full subtrees, the largest first; `None` where there are more or fewer of them.
+    pub fn resume(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+        (peaks.len() == size.count_ones() as usize).then_some(Self { size, peaks })
+    }
+
+    /// The roots of the full subtrees, the largest first.
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// Adds a line.
     pub fn push(&mut self, line: &[u8]) {
         self.push_leaf(Hash::leaf(line));
@@ -80,6 +91,20 @@ impl Hash {
         bytes.try_into().ok().map(Self)
     }
 
+    /// The hash that 64 hex digits spell.
+    #[must_use]
+    pub fn from_hex(digits: &str) -> Option<Self> {
+        let mut bytes = [0; HASH_BYTES];
+        // Numbers may have signs elsewhere.
+        if digits.len() != 2 * bytes.len() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
     /// The root over full subtrees, the largest first.
     pub(super) fn of_peaks(peaks: &[Self]) -> Self {
         let mut peaks = peaks.iter().rev().copied();
@@ -106,6 +131,19 @@ impl fmt::Display for Hash {
     }
 }
 
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::from_hex(&digits).ok_or_else(|| de::Error::custom("expected 64 hex digits"))
+    }
+}
+
 impl fmt::Display for TreeHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.size, self.root)
@@ -122,20 +160,10 @@ impl FromStr for TreeHead {
 
     fn from_str(text: &str) -> Result<Self, NotAHead> {
         let (size, digits) = text.split_once(':').ok_or(NotAHead)?;
-        let mut root = [0; HASH_BYTES];
-        let is_whole = digits.len() == 2 * root.len() && !size.is_empty();
         // Numbers may have signs elsewhere.
-        let is_plain = size.bytes().all(|byte| byte.is_ascii_digit())
-            && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !(is_whole && is_plain) {
-            return Err(NotAHead);
-        }
-        let pairs = digits.as_bytes().chunks_exact(2);
-        for (byte, pair) in root.iter_mut().zip(pairs) {
-            let pair = std::str::from_utf8(pair).map_err(|_| NotAHead)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| NotAHead)?;
-        }
-        Ok(Self { size: size.parse().map_err(|_| NotAHead)?, root: Hash(root) })
+        let is_plain = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
+        let size = size.parse().ok().filter(|_| is_plain).ok_or(NotAHead)?;
+        Ok(Self { size, root: Hash::from_hex(digits).ok_or(NotAHead)? })
     }
 }
 

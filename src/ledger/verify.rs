@@ -2,8 +2,11 @@
 //! earlier.
 //!
 //! Promises: the first byte that is not what was written is named; a ledger that no longer begins with what a noted head stands for
-//! is told from one that was cut. Never writes or locks, so it may run beside a service.
+//! is told from one that was cut, and segments that an entry says were removed from such as are missing. Never writes or locks, so it
+//! may run beside a service.
 
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use sha2::Digest as _;
@@ -13,8 +16,12 @@ use super::folder;
 use super::life::Life;
 use super::line::Flaw;
 use super::own::Previous;
+use super::proof::{consistency, consistency_holds};
 use super::recover::{End, Scan};
-use super::tree::{Tree, TreeHead};
+use super::removal::{self, Removal, Removed};
+use super::seal;
+use super::tile_store::{TileReader, TileStore};
+use super::tree::{Hash, Tree, TreeHead};
 use crate::model::hex::hex;
 
 /// What a ledger without a flaw holds.
@@ -30,6 +37,10 @@ pub struct Verified {
     pub open: usize,
     /// What its lines tell of its own life.
     pub life: Life,
+    /// The last segment that is not there any more, as an entry says.
+    pub removed: Option<Removed>,
+    /// How many segments are still there of which an entry says that they are removed.
+    pub remaining: usize,
     /// The bytes of a commit at the end that is under way, or was interrupted.
     pub unfinished_bytes: u64,
     /// What became of the heads that were noted earlier, in their order.
@@ -45,6 +56,8 @@ pub enum Noted {
     Changed,
     /// The ledger has fewer entries: some at its end are gone.
     Cut,
+    /// It is of entries that were removed, and the tiles that have their hashes are missing or not what they were.
+    Unknown,
 }
 
 /// Checks the ledger under a state folder, and whether it begins with what each of the `heads` stands for. `progress` is told how many
@@ -64,7 +77,9 @@ pub fn verify(
     for first_seq in &segments {
         all += folder::bytes(&path(*first_seq))?.unwrap_or_default();
     }
-    let mut verifying = Verifying::new(heads, progress, all);
+    let removed = removal::of_beginning(&folder, &segments)?;
+    let store = TileStore::new(seal::folder(state));
+    let mut verifying = Verifying::new(heads, progress, all, removed, &store);
     for (place, first_seq) in segments.iter().enumerate() {
         let path = path(*first_seq);
         let damaged =
@@ -77,6 +92,9 @@ pub fn verify(
             End::Torn(_, flaw) | End::Damaged(flaw) => return Err(damaged(scan.bytes, scan.lines + 1, flaw)),
         }
         verifying.follows(&scan, *first_seq).map_err(|flaw| damaged(0, 1, flaw))?;
+        if let Some(wrong) = scan.life.removals.iter().find(|removed| !verifying.knows(&removed.removal)) {
+            return Err(damaged(wrong.offset, wrong.seq - first_seq + 1, Flaw::Removal));
+        }
         verifying.end(scan, *first_seq);
     }
     Ok(verifying.verified(segments.len()))
@@ -91,6 +109,10 @@ struct Verifying<'h> {
     progress: &'h mut dyn FnMut(u64, u64),
     /// How many bytes there are to read.
     all: u64,
+    /// Why the ledger begins where it does.
+    removed: Option<Removed>,
+    /// The segments so far as entries would name them that remove them, by their last entries.
+    ends: BTreeMap<u64, (u64, Previous, Vec<Hash>)>,
     tree: Tree,
     /// What the next segment must say of the one before.
     previous: Option<Previous>,
@@ -101,7 +123,14 @@ struct Verifying<'h> {
 }
 
 impl<'h> Verifying<'h> {
-    fn new(heads: &'h [TreeHead], progress: &'h mut dyn FnMut(u64, u64), all: u64) -> Self {
+    fn new(
+        heads: &'h [TreeHead],
+        progress: &'h mut dyn FnMut(u64, u64),
+        all: u64,
+        removed: Option<Removed>,
+        store: &TileStore,
+    ) -> Self {
+        let tree = removed.as_ref().and_then(|removed| removed.removal.tree()).unwrap_or_default();
         let size = |place: &usize| heads.get(*place).map_or(0, |head| head.size);
         let mut ahead: Vec<usize> = (0..heads.len()).collect();
         ahead.sort_by_key(|place| std::cmp::Reverse(size(place)));
@@ -112,12 +141,15 @@ impl<'h> Verifying<'h> {
             noted: vec![Noted::Cut; heads.len()],
             ahead,
             life: Life::default(),
-            tree: Tree::default(),
-            previous: None,
+            previous: removed.as_ref().map(|removed| removed.removal.segment()),
+            removed,
+            ends: BTreeMap::new(),
+            tree,
             bytes: 0,
             open: 0,
             unfinished_bytes: 0,
         };
+        verifying.compare_removed(store);
         verifying.compare();
         verifying
     }
@@ -131,6 +163,17 @@ impl<'h> Verifying<'h> {
                 (self.progress)(self.bytes, self.all);
             }
         })
+    }
+
+    /// Compares heads of entries that were removed with what the tiles say of them.
+    fn compare_removed(&mut self, store: &TileStore) {
+        let base = self.tree.head();
+        while let Some(place) = self.ahead.last().copied() {
+            let Some(head) = self.heads.get(place).filter(|head| head.size < base.size) else { return };
+            let became = by_tiles(store, head, &base);
+            self.noted.get_mut(place).into_iter().for_each(|noted| *noted = became);
+            self.ahead.pop();
+        }
     }
 
     /// Compares the tree with the heads of its size.
@@ -164,18 +207,50 @@ impl<'h> Verifying<'h> {
         Err(Flaw::PredecessorDigest)
     }
 
+    /// Whether a removal is that of a segment that stands before its entry, as far as anything is left to compare it with.
+    fn knows(&self, removal: &Removal) -> bool {
+        let gone = self.removed.as_ref().map(|removed| &removed.removal);
+        match gone.map_or(Ordering::Greater, |gone| removal.last.cmp(&gone.last)) {
+            Ordering::Less => true,
+            Ordering::Equal => gone.is_some_and(|gone| gone.agrees(removal)),
+            Ordering::Greater => self.ends.get(&removal.last).is_some_and(|(first, segment, subtrees)| {
+                (*first, segment, subtrees) == (removal.first, &removal.segment(), &removal.subtrees)
+            }),
+        }
+    }
+
     fn end(&mut self, scan: Scan, first_seq: u64) {
         if scan.head_complete {
             self.open = scan.open.len();
         }
         self.life.join(scan.life);
         let sha256 = hex(&scan.digest.finalize());
-        self.previous = Some(Previous { file: folder::segment_name(first_seq), bytes: scan.bytes, sha256 });
+        let segment = Previous { file: folder::segment_name(first_seq), bytes: scan.bytes, sha256 };
+        self.ends.insert(self.tree.size(), (first_seq, segment.clone(), self.tree.peaks().to_vec()));
+        self.previous = Some(segment);
     }
 
     fn verified(self, segments: usize) -> Verified {
-        let Self { noted, bytes, open, life, unfinished_bytes, .. } = self;
-        Verified { head: self.tree.head(), segments, bytes, open, life, unfinished_bytes, noted }
+        let Self { noted, bytes, open, life, removed, unfinished_bytes, .. } = self;
+        let said: BTreeSet<u64> = life.removals.iter().map(|removed| removed.removal.last).collect();
+        let remaining = said.iter().filter(|last| self.ends.contains_key(last)).count();
+        let head = self.tree.head();
+        Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted }
+    }
+}
+
+/// What became of a head of entries that were removed, where the tree up to the last of them is known.
+fn by_tiles(store: &TileStore, head: &TreeHead, base: &TreeHead) -> Noted {
+    let Ok(path) = consistency(&mut TileReader::new(store, base.size), head.size, base.size) else {
+        return Noted::Unknown;
+    };
+    let kept = store.edge(head.size).map(|tree| tree.head());
+    if consistency_holds(head, base, &path) {
+        Noted::Kept
+    } else if kept.is_some_and(|kept| consistency_holds(&kept, base, &path)) {
+        Noted::Changed
+    } else {
+        Noted::Unknown
     }
 }
 

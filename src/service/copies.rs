@@ -1,16 +1,18 @@
-//! What leaves the ledger for elsewhere: checkpoints and sinks, started and ended together.
+//! What leaves the ledger: checkpoints and sinks for elsewhere, and then old segments for good; started and ended together.
 //!
-//! Promises: both get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
+//! Promises: the first two get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
 
 use std::sync::Arc;
 
 use super::checkpoints::sealed::{Sealed, SealedNow};
 use super::checkpoints::{Checkpoints, Signing};
+use super::retention::{Removing, Retained, RetainedNow, Retention, lock};
 use super::sinks;
 use super::start::StartError;
 use crate::audit::sinks::running::{Sinks, Watched};
 use crate::config::service::LedgerConfig;
 use crate::ledger::append::Ledger;
+use crate::ledger::clock;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -18,6 +20,7 @@ use crate::telemetry::metrics::Metrics;
 pub struct Copies {
     signing: Option<Signing>,
     sinks: Sinks,
+    removing: Option<Removing>,
 }
 
 /// How far it is, for whoever asks.
@@ -26,6 +29,7 @@ pub struct CopiesNow {
     sealed: Option<SealedNow>,
     /// The sinks.
     pub sinks: Arc<Watched>,
+    retained: Option<RetainedNow>,
 }
 
 impl CopiesNow {
@@ -33,10 +37,15 @@ impl CopiesNow {
     pub fn sealed(&self) -> Option<Sealed> {
         self.sealed.as_ref().map(SealedNow::read)
     }
+
+    /// How far the removal of old segments is, if they are removed.
+    pub fn retained(&self) -> Option<Retained> {
+        self.retained.as_ref().map(|now| lock(now).clone())
+    }
 }
 
 impl Copies {
-    /// Starts both.
+    /// Starts all of it.
     ///
     /// # Errors
     /// The system starts no thread; a file system refuses.
@@ -50,22 +59,35 @@ impl Copies {
         let signing = checkpoints.map(|checkpoints| checkpoints.start(ledger.clone(), clock.clone()));
         let signing = signing.transpose().map_err(|error| StartError::Record(error.to_string()))?;
         let failed = |source| StartError::Ledger { path: config.path.clone(), source };
-        Ok(Self { signing, sinks: sinks::start(config, ledger, metrics, clock).map_err(failed)? })
+        let sinks = sinks::start(config, ledger, metrics, clock).map_err(failed)?;
+        let removing = config.retention.map(|retention| {
+            let sealed = signing.as_ref().map(|signing| signing.now.clone());
+            let (state, ledger) = (config.path.clone(), ledger.clone());
+            let (sinks, clock) = (Arc::clone(sinks.watched()), clock::system());
+            Retention { config: retention, state, ledger, sealed, sinks, clock }.start()
+        });
+        Ok(Self { signing, sinks, removing })
     }
 
     /// How far they are.
     pub fn now(&self) -> CopiesNow {
         let sealed = self.signing.as_ref().map(|signing| signing.now.clone());
-        CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()) }
+        let retained = self.removing.as_ref().map(|removing| Arc::clone(&removing.now));
+        CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()), retained }
     }
 
     /// Whether every part still works.
     pub fn is_whole(&self) -> bool {
-        self.sinks.is_whole() && self.signing.as_ref().is_none_or(Signing::is_whole)
+        self.sinks.is_whole()
+            && self.signing.as_ref().is_none_or(Signing::is_whole)
+            && self.removing.as_ref().is_none_or(Removing::is_whole)
     }
 
     /// Brings a ledger that was closed to its end; `last_seq` is `None` where it could not be closed.
     pub async fn end(self, last_seq: Option<u64>) {
+        if let Some(removing) = self.removing {
+            removing.end().await;
+        }
         if let Some((signing, last_seq)) = self.signing.zip(last_seq) {
             signing.end(last_seq).await;
         }

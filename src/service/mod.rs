@@ -19,5 +19,6 @@ pub mod settle;
 pub mod vigil;
 pub mod reload;
 pub mod telemetry;
+pub mod retention;
 pub mod sinks;
 pub mod probe;

@@ -43,7 +43,10 @@ pub fn start(
     clock: &Clock,
 ) -> Result<Sinks, LedgerError> {
     let (tell, phase) = watch::channel(Phase::Running);
-    let watch = |sink: &SinkConfig| Arc::new(SinkWatch::new(sink.name.clone(), sink.place.kind()));
+    let watch = |sink: &SinkConfig| {
+        let watch = SinkWatch::new(sink.name.clone(), sink.place.kind());
+        Arc::new(if sink.is_required { watch } else { watch.not_required() })
+    };
     let watches: Vec<Arc<SinkWatch>> = config.sinks.iter().map(watch).collect();
     let mut tasks = Vec::new();
     if !config.sinks.is_empty() {

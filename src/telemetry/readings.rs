@@ -47,6 +47,8 @@ pub struct Readings {
     pub checkpoint_exported: u64,
     /// What fails of signing and exporting checkpoints.
     pub checkpoint_failing: u64,
+    /// Whether a segment that is old enough cannot be removed.
+    pub is_removal_overdue: bool,
     /// Whether every condition of readiness holds.
     pub is_ready: bool,
 }
@@ -69,6 +71,7 @@ pub(super) struct Gauges {
     checkpoint_entries: Gauge,
     checkpoint_exported: Gauge,
     checkpoint_failing: Gauge,
+    removal_overdue: Gauge,
     ready: Gauge,
 }
 
@@ -121,6 +124,12 @@ impl Gauges {
                 "Exports that failed at the last time, and 1 more where no checkpoint can be signed",
                 Gauge::default(),
             ),
+            removal_overdue: add(
+                r,
+                "ledger_removal_overdue",
+                "1 while a segment that was kept for long enough cannot be removed",
+                Gauge::default(),
+            ),
             ready: add(r, "ready", "1 if every condition of readiness holds", Gauge::default()),
         }
     }
@@ -141,6 +150,7 @@ impl Gauges {
         set(&self.pool_busy, readings.pool_busy);
         set(&self.pool_waiting, readings.pool_waiting);
         self.ledger_writable.set(i64::from(readings.ledger_is_writable));
+        self.removal_overdue.set(i64::from(readings.is_removal_overdue));
         self.ready.set(i64::from(readings.is_ready));
         set(&self.checkpoint_entries, readings.checkpoint_entries);
         set(&self.checkpoint_exported, readings.checkpoint_exported);

@@ -38,6 +38,7 @@ async fn a_ledger_as_it_was_written_passes() {
     assert_eq!(told["integrity"], integrity);
     let completeness = json!({
         "open": 0, "unfinished_bytes": 0, "gaps": 0, "refused": 0, "missing_revisions": [], "unsigned": null,
+        "removed": null, "remaining": 0,
     });
     assert_eq!(told["completeness"], completeness);
 }

@@ -54,6 +54,7 @@ mod hostile_calls;
 mod reload_storm;
 mod guesses;
 mod ledger;
+mod retention;
 mod sinks;
 mod directory;
 mod observe;

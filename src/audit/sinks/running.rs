@@ -42,6 +42,13 @@ impl Watched {
         self.watches.iter().map(|watch| watch.status(durable_seq, now_ms)).collect()
     }
 
+    /// The first required sink that does not have everything up to an entry for certain.
+    #[must_use]
+    pub fn lacking(&self, seq: u64) -> Option<&str> {
+        let lacking = self.watches.iter().find(|watch| watch.is_required && !watch.has_for_certain(seq));
+        lacking.map(|watch| watch.name.as_str())
+    }
+
     /// What metrics show of them.
     #[must_use]
     pub fn readings(&self) -> Vec<SinkReading> {

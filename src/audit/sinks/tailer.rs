@@ -197,7 +197,8 @@ impl<T: Target> Tailer<T> {
         let position = within(self.options.timeout_ms, asked).await?;
         let mark = match (position, &here) {
             (Position::At(mark), _) => mark,
-            (Position::KeptHere, Some(here)) => here.clone(),
+            // Without a digest it has nothing yet, and what was removed since cannot be sent any more.
+            (Position::KeptHere, Some(here)) if !here.sha256.is_empty() => here.clone(),
             (Position::KeptHere | Position::Nothing, _) => {
                 let state = self.options.state.clone();
                 let starts = blocking(move || segment_starts(&state)).await??;
@@ -296,6 +297,7 @@ impl<T: Target> Tailer<T> {
     async fn keep(&mut self, mark: Mark) -> Result<(), SinkError> {
         let (cursor, id, kept) = (self.cursor.clone(), self.log.id.clone(), mark.clone());
         blocking(move || cursor.keep(id.as_str(), &kept)).await??;
+        self.watch.keeps(mark.seq);
         self.kept = (mark, self.clock.now_ms());
         Ok(())
     }

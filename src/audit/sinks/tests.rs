@@ -16,7 +16,7 @@ use super::watch::SinkWatch;
 use crate::ledger::append::{Ledger, LedgerOptions};
 use crate::ledger::batches::{Batch, BatchLimits};
 use crate::ledger::clock;
-use crate::ledger::cursor::Mark;
+use crate::ledger::cursor::{CursorFile, Mark};
 use crate::ledger::entry::sink::SinkState;
 use crate::ledger::entry::{Entry, Read};
 use crate::ledger::log_id::LogId;
@@ -306,4 +306,24 @@ async fn entries_that_are_gone_are_never_left_out_in_silence() {
     rig.caught_up().await;
     let (dir, memory) = rig.end().await;
     same(&memory, &written(dir.path()));
+}
+
+/// What may be removed from the ledger is what a sink has now, and what a crash would not make it ask for again.
+#[tokio::test]
+async fn a_sink_has_for_certain_what_it_says_now_and_what_is_kept() {
+    let rig = Rig::new(Keeps::Nothing, &[]);
+    rig.write(5).await;
+    let last = rig.ledger.health().last_seq;
+    assert!(!rig.watch.has_for_certain(last + 1));
+    rig.until("certain", |rig| rig.watch.has_for_certain(last)).await;
+    assert!(!rig.watch.has_for_certain(last + 1), "it was sent no more");
+    let kept = CursorFile::new(rig.dir.path(), "fake").read(LogId::open(rig.dir.path()).unwrap().as_str());
+    assert!(kept.unwrap().is_some_and(|kept| kept.seq >= last), "so far is durable here");
+    rig.memory.lock().unwrap().script = [Act::Refuse; 50].into_iter().collect();
+    rig.write(1).await;
+    rig.until("failing", |rig| !rig.watch.has_for_certain(1)).await;
+    assert!(rig.watch.acknowledged() >= Some(last), "which it may have lost");
+    rig.caught_up().await;
+    rig.until("certain again", |rig| rig.watch.has_for_certain(last)).await;
+    drop(rig.end().await);
 }

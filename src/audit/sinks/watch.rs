@@ -14,6 +14,8 @@ pub struct SinkWatch {
     pub name: String,
     /// What it is, as the configuration spells it.
     pub kind: &'static str,
+    /// Whether nothing is removed from the ledger before it has it.
+    pub is_required: bool,
     known: Mutex<Known>,
 }
 
@@ -22,6 +24,10 @@ pub struct SinkWatch {
 struct Known {
     state: SinkState,
     acknowledged: Option<u64>,
+    /// The same, where it was asked and did not fail since.
+    confirmed: Option<u64>,
+    /// The last entry that the cursor's file names, where this process wrote it.
+    kept: Option<u64>,
     behind_since_ms: Option<i64>,
     failures: u64,
     error: Option<SinkError>,
@@ -58,12 +64,20 @@ impl SinkWatch {
         let known = Known {
             state: SinkState::Up,
             acknowledged: None,
+            confirmed: None,
+            kept: None,
             behind_since_ms: None,
             failures: 0,
             error: None,
             lost: 0,
         };
-        Self { name, kind, known: Mutex::new(known) }
+        Self { name, kind, is_required: true, known: Mutex::new(known) }
+    }
+
+    /// The same of a sink that may lack what is removed from the ledger.
+    #[must_use]
+    pub fn not_required(self) -> Self {
+        Self { is_required: false, ..self }
     }
 
     /// How it stands, given the last durable entry and the time.
@@ -97,6 +111,14 @@ impl SinkWatch {
         self.known().acknowledged
     }
 
+    /// Whether it has everything up to an entry for certain: it says so now, and a crash would not make it ask again for what was
+    /// before. What a sink that fails now acknowledged once, it may have lost.
+    #[must_use]
+    pub fn has_for_certain(&self, seq: u64) -> bool {
+        let known = self.known();
+        known.confirmed.min(known.kept).is_some_and(|has| has >= seq)
+    }
+
     /// Something durable waits since then, unless something older does.
     pub(super) fn waits(&self, since_ms: i64) {
         let mut known = self.known();
@@ -107,7 +129,13 @@ impl SinkWatch {
     pub(super) fn has(&self, seq: u64, behind_since_ms: Option<i64>) {
         let mut known = self.known();
         known.acknowledged = Some(seq);
+        known.confirmed = Some(seq);
         known.behind_since_ms = behind_since_ms;
+    }
+
+    /// The cursor's file names this entry.
+    pub(super) fn keeps(&self, seq: u64) {
+        self.known().kept = Some(seq);
     }
 
     /// So far it had come when that was last known.
@@ -128,6 +156,7 @@ impl SinkWatch {
         let mut known = self.known();
         known.failures = known.failures.saturating_add(1);
         known.error = Some(error);
+        known.confirmed = None;
         if known.failures >= down_after {
             known.state = SinkState::Down;
         }

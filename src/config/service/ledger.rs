@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoints::{self, CheckpointsConfig};
+use super::retention::{self, RetentionConfig, Signed};
 use super::sinks::{self, SinkConfig};
 use crate::config::reader::Table;
 use crate::config::settings::{Key, Kind, Presence, Section, Settings};
@@ -22,6 +23,8 @@ pub struct LedgerConfig {
     pub write_timeout_ms: u64,
     /// Who signs for it, if somebody does.
     pub checkpoints: Option<CheckpointsConfig>,
+    /// For how long entries are kept; `None` for good.
+    pub retention: Option<RetentionConfig>,
     /// What sinks call the log, beside its id.
     pub log_label: Option<String>,
     /// Copies elsewhere.
@@ -32,13 +35,16 @@ pub struct LedgerConfig {
 pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
     let settings = Settings::of(root, &SECTION, folder)?;
     let path = settings.path(&PATH);
+    let checkpoints = checkpoints::read(settings.table(), folder);
+    let signed = if checkpoints.is_some() { Signed::Yes } else { Signed::No };
     let config = LedgerConfig {
         path: path.clone().unwrap_or_default(),
         segment_bytes_max: settings.integer(&SEGMENT_BYTES),
         segment_ms_max: settings.integer(&SEGMENT_MS),
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
-        checkpoints: checkpoints::read(settings.table(), folder).flatten(),
+        checkpoints: checkpoints.flatten(),
+        retention: retention::read(settings.table(), folder, signed),
         log_label: read_label(&settings),
         sinks: sinks::read(&settings),
     };
@@ -64,7 +70,7 @@ pub const SECTION: Section = Section {
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
     keys: &[&PATH, &SEGMENT_BYTES, &SEGMENT_MS, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &LOG_LABEL],
-    inner: &["checkpoints", "sinks"],
+    inner: &["checkpoints", "retention", "sinks"],
 };
 const PATH: Key = Key::required(
     "path",
@@ -79,7 +85,7 @@ const SEGMENT_MS: Key = Key::integer(
     86_400_000,
     1_000,
     366 * 86_400_000,
-    "of a segment, after which the next entry starts a new one",
+    "of a segment, after which the next entry starts a new one; whole segments are what [`[ledger.retention]`](#ledgerretention) removes",
 );
 const QUEUE_ENTRIES: Key = Key::integer(
     "queue_entries",

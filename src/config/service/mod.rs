@@ -11,6 +11,7 @@ mod sources;
 pub mod bundle;
 mod ledger;
 mod checkpoints;
+mod retention;
 pub mod sinks;
 pub mod observe;
 mod limits;
@@ -38,6 +39,7 @@ pub use ledger::LedgerConfig;
 pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, ListenTimes};
 pub use log::{LogConfig, LogFormat};
+pub use retention::RetentionConfig;
 pub use sources::DirectoryConfig;
 pub use telemetry::TracesConfig;
 pub use tls::ListenTlsConfig;
@@ -143,6 +145,7 @@ pub const SECTIONS: &[&Section] = &[
     &ledger::SECTION,
     &checkpoints::SECTION,
     &checkpoints::HTTPS,
+    &retention::SECTION,
     &sinks::SECTION,
     &browsers::SECTION,
     &limits::SECTION,

@@ -20,6 +20,8 @@ pub struct SinkConfig {
     pub name: String,
     /// Where it is.
     pub place: SinkPlace,
+    /// Whether nothing is removed from the ledger before it has it.
+    pub is_required: bool,
     /// Authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// Our own certificate.
@@ -101,6 +103,7 @@ fn read_sink(settings: &Settings<'_>, names: &mut BTreeSet<String>) -> Option<Si
             "Leave it out, or have the connection protected.",
         );
     }
+    let is_required = settings.boolean(&REQUIRED);
     let (timeout_ms, retry_max_ms) = (settings.integer(&TIMEOUT_MS), settings.integer(&RETRY_MAX_MS));
     let (batch_entries_max, batch_bytes_max) = (settings.size(&BATCH_ENTRIES), settings.size(&BATCH_BYTES));
     settings.finish();
@@ -108,6 +111,7 @@ fn read_sink(settings: &Settings<'_>, names: &mut BTreeSet<String>) -> Option<Si
     Some(SinkConfig {
         name,
         place,
+        is_required,
         ca_file,
         pair,
         timeout_ms,
@@ -193,6 +197,7 @@ pub const SECTION: Section = Section {
         &NAME,
         &KIND,
         &URL,
+        &REQUIRED,
         &PASSWORD_FILE,
         &TOKEN_FILE,
         &PROTECTION,
@@ -223,6 +228,11 @@ const URL: Key = Key::required(
     Kind::Text("required"),
     "Write `url = \"postgres://user@host:5432/database\"` or `url = \"https://host/path\"`.",
     "where it is, without a secret and without a query; several hosts of a database with a comma; `http://` to loopback alone",
+);
+const REQUIRED: Key = Key::optional(
+    "required",
+    Kind::Boolean(true),
+    "whether [`[ledger.retention]`](#ledgerretention) removes nothing before the sink has it",
 );
 const PASSWORD_FILE: Key = Key::optional(
     "password_file",

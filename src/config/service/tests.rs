@@ -297,3 +297,22 @@ fn a_level_of_the_log_is_one_that_there_is() {
         check(&log(level), &[&format!("lockkeeper.toml:14 `{wrong}` is not a level of the log | {help}")]);
     }
 }
+
+#[test]
+fn what_nobody_signs_for_is_not_removed() {
+    let retained = format!("{SMALL}[ledger.retention]\nkeep_days = 400\n");
+    check(
+        &retained,
+        &[
+            "lockkeeper.toml:13 `[ledger.retention]` needs `[ledger.checkpoints]` | Add [ledger.checkpoints]: only what was signed for can be removed and still be proved.",
+        ],
+    );
+    let signed = "[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\n";
+    let config = check(&format!("{retained}{signed}"), &[]).unwrap();
+    let retention = config.ledger.retention.unwrap();
+    assert_eq!((retention.keep_days, retention.interval_ms), (400, 60_000));
+    check(
+        &format!("{SMALL}{signed}[ledger.retention]\n"),
+        &["lockkeeper.toml:16 `keep_days` is missing | Write e.g. `keep_days = 2557` for seven years."],
+    );
+}

@@ -10,8 +10,10 @@ use crate::ledger::field_set::FieldSet;
 use crate::ledger::line::{self, Place};
 use crate::ledger::own::{Gap, Previous, Recovered, SegmentHead};
 use crate::ledger::prepare::Prepared;
+use crate::ledger::removal::Removal;
 use crate::ledger::split;
 use crate::ledger::tests::{decision, outcome, shown};
+use crate::ledger::tree::Hash;
 
 #[track_caller]
 fn check(kind: &str, object: &[u8], expected: &str) {
@@ -229,6 +231,20 @@ fn the_service() {
     let (state, reason) = (SinkState::Down, Some("sink-timeout".into()));
     let sink = SinkChange { name: "store".into(), state, reason, acknowledged: None };
     check_entry(&Entry::Sink(sink), r#","name":"store","state":"down","reason":"sink-timeout""#);
+    let removal = Removal {
+        file: "segment-00000000000000000001.jsonl".into(),
+        first: 1,
+        last: 3,
+        bytes: 9,
+        sha256: "0f".repeat(32),
+        until: "2026-11-18T16:00:00.123456789Z".into(),
+        keep_days: 400,
+        subtrees: vec![Hash::leaf(b"a"), Hash::leaf(b"b")],
+    };
+    check_entry(
+        &Entry::Removal(removal),
+        r#","file":"segment-00000000000000000001.jsonl","first":1,"last":3,"bytes":9,"sha256":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","until":"2026-11-18T16:00:00.123456789Z","keep_days":400,"subtrees":["022a6979e6dab7aa5ae4c3e5e45f7e977112a7e63593820dbec1ec738a24f93c","57eb35615d47f34ec714cacdf5fd74608a5e8e102724e80b24b287c0c27b6a31"]"#,
+    );
     check(Prepared::stop().kind, &Prepared::stop().objects[0], "");
 }
 

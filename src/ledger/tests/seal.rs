@@ -21,15 +21,15 @@ use crate::ledger::tree::{HASH_BYTES, Tree, TreeHead};
 use crate::model::keys::SigningKey;
 
 /// A ledger, its key, and what follows it.
-struct Sealed {
+pub(super) struct Sealed {
     dir: tempfile::TempDir,
     private: String,
-    key: VerifierKey,
-    journal: Journal,
+    pub(super) key: VerifierKey,
+    pub(super) journal: Journal,
 }
 
 impl Sealed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let private = SigningKey::generate().unwrap();
         let key = Self::signer(&private).verifier().clone();
@@ -38,17 +38,22 @@ impl Sealed {
         Self { dir, private, key, journal }
     }
 
+    /// Its folder and its journal by themselves.
+    pub(super) fn apart(self) -> (tempfile::TempDir, Journal) {
+        (self.dir, self.journal)
+    }
+
     fn signer(private: &str) -> crate::ledger::note::Signer {
         let key = SigningKey::parse(private).unwrap();
         crate::ledger::note::Signer::new(name("crm/ledger"), key).unwrap()
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// Adds decided requests, as one batch each.
-    fn grow(&mut self, requests: usize) {
+    pub(super) fn grow(&mut self, requests: usize) {
         for number in 0..requests {
             let id = format!("{}-{number}", self.journal.last_seq());
             let entries = [decided(&id), outcome(&id)].map(|entry| entry.prepare().unwrap());
@@ -56,7 +61,7 @@ impl Sealed {
         }
     }
 
-    fn open(&self) -> Result<Sealer, LedgerError> {
+    pub(super) fn open(&self) -> Result<Sealer, LedgerError> {
         let signers = vec![Self::signer(&self.private)];
         Sealer::open(self.path(), None, name("crm/ledger"), signers)
     }
@@ -68,12 +73,12 @@ impl Sealed {
         tree.head()
     }
 
-    fn segments(&self) -> Vec<PathBuf> {
+    pub(super) fn segments(&self) -> Vec<PathBuf> {
         let folder = self.path().join("ledger");
         segments(&folder).unwrap().into_iter().map(|first_seq| folder.join(segment_name(first_seq))).collect()
     }
 
-    fn read(&self, note: &str) -> TreeHead {
+    pub(super) fn read(&self, note: &str) -> TreeHead {
         checkpoint::open(note, std::slice::from_ref(&self.key)).unwrap().head
     }
 }

@@ -90,6 +90,8 @@ fn a_ledger_as_it_was_written() {
         bytes,
         open: 1,
         life: Life { revisions: ["b1", "d1"].map(str::to_owned).into(), ..Life::default() },
+        removed: None,
+        remaining: 0,
         unfinished_bytes: 0,
         noted: vec![Noted::Kept; heads.len()],
     };

@@ -8,3 +8,4 @@ mod https;
 mod store;
 mod away;
 mod service;
+mod retention;

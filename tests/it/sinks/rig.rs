@@ -37,6 +37,7 @@ pub fn sink(name: &str, place: SinkPlace) -> SinkConfig {
     SinkConfig {
         name: name.to_owned(),
         place,
+        is_required: true,
         ca_file: None,
         pair: None,
         timeout_ms: 20_000,
@@ -54,6 +55,7 @@ impl Feed {
     pub fn on(dir: tempfile::TempDir, sinks: Vec<SinkConfig>, clock: LedgerClock) -> Self {
         let config = LedgerConfig {
             checkpoints: None,
+            retention: None,
             path: dir.path().to_owned(),
             segment_bytes_max: 60_000,
             segment_ms_max: 86_400_000,
