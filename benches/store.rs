@@ -192,6 +192,7 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
     let config = LedgerConfig {
         checkpoints: None,
         retention: None,
+        free_bytes_min: 0,
         path: state.to_owned(),
         segment_bytes_max: 256 << 20,
         segment_ms_max: 86_400_000,

@@ -124,6 +124,8 @@ impl Admin {
             checkpoint_failing: u64::try_from(failing).unwrap_or(u64::MAX),
             sinks: self.copies.sinks.readings(),
             is_removal_overdue: self.copies.retained().is_some_and(|retained| retained.waits_for.is_some()),
+            free_bytes: self.copies.space().free_bytes,
+            is_space_low: self.copies.space().is_low,
             is_ready: self.sidecar.readiness.is_ready(),
         })
     }
@@ -154,7 +156,13 @@ impl Admin {
             "routes": profile.routes.len(),
             "observing": self.observing(),
             "passThrough": passes.collect::<std::collections::BTreeMap<_, _>>(),
-            "ledger": {"writable": health.writable, "lastSeq": health.last_seq, "why": health.why.map(|why| why.to_string())},
+            "ledger": {
+                "writable": health.writable,
+                "lastSeq": health.last_seq,
+                "why": health.why.map(|why| why.to_string()),
+                "freeBytes": self.copies.space().free_bytes,
+                "spaceLow": self.copies.space().is_low,
+            },
             "sinks": self.copies.sinks.statuses().iter().map(sink).collect::<Vec<_>>(),
             "tls": self.tls(),
             "checkpoints": self.checkpoints(health.last_seq),

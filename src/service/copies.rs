@@ -1,4 +1,5 @@
-//! What leaves the ledger: checkpoints and sinks for elsewhere, and then old segments for good; started and ended together.
+//! What leaves the ledger: checkpoints and sinks for elsewhere, and then old segments for good; and the room that is left for it.
+//! Started and ended together.
 //!
 //! Promises: the first two get the ledger's last entry, each for as long as its own limit allows. Never keeps a request waiting.
 
@@ -8,6 +9,7 @@ use super::checkpoints::sealed::{Sealed, SealedNow};
 use super::checkpoints::{Checkpoints, Signing};
 use super::retention::{Removing, Retained, RetainedNow, Retention, lock};
 use super::sinks;
+use super::space::{Space, SpaceNow, Watching};
 use super::start::StartError;
 use crate::audit::sinks::running::{Sinks, Watched};
 use crate::config::service::LedgerConfig;
@@ -21,6 +23,7 @@ pub struct Copies {
     signing: Option<Signing>,
     sinks: Sinks,
     removing: Option<Removing>,
+    watching: Watching,
 }
 
 /// How far it is, for whoever asks.
@@ -30,6 +33,7 @@ pub struct CopiesNow {
     /// The sinks.
     pub sinks: Arc<Watched>,
     retained: Option<RetainedNow>,
+    space: SpaceNow,
 }
 
 impl CopiesNow {
@@ -41,6 +45,11 @@ impl CopiesNow {
     /// How far the removal of old segments is, if they are removed.
     pub fn retained(&self) -> Option<Retained> {
         self.retained.as_ref().map(|now| lock(now).clone())
+    }
+
+    /// The room that is left.
+    pub fn space(&self) -> Space {
+        *lock(&self.space)
     }
 }
 
@@ -66,14 +75,16 @@ impl Copies {
             let (sinks, clock) = (Arc::clone(sinks.watched()), clock::system());
             Retention { config: retention, state, ledger, sealed, sinks, clock }.start()
         });
-        Ok(Self { signing, sinks, removing })
+        let watching = Watching::start(config.path.clone(), config.free_bytes_min);
+        Ok(Self { signing, sinks, removing, watching })
     }
 
     /// How far they are.
     pub fn now(&self) -> CopiesNow {
         let sealed = self.signing.as_ref().map(|signing| signing.now.clone());
         let retained = self.removing.as_ref().map(|removing| Arc::clone(&removing.now));
-        CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()), retained }
+        let space = Arc::clone(&self.watching.now);
+        CopiesNow { sealed, sinks: Arc::clone(self.sinks.watched()), retained, space }
     }
 
     /// Whether every part still works.
@@ -81,10 +92,12 @@ impl Copies {
         self.sinks.is_whole()
             && self.signing.as_ref().is_none_or(Signing::is_whole)
             && self.removing.as_ref().is_none_or(Removing::is_whole)
+            && self.watching.is_whole()
     }
 
     /// Brings a ledger that was closed to its end; `last_seq` is `None` where it could not be closed.
     pub async fn end(self, last_seq: Option<u64>) {
+        self.watching.end();
         if let Some(removing) = self.removing {
             removing.end().await;
         }

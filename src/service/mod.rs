@@ -20,5 +20,6 @@ pub mod vigil;
 pub mod reload;
 pub mod telemetry;
 pub mod retention;
+pub mod space;
 pub mod sinks;
 pub mod probe;

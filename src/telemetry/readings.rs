@@ -47,6 +47,10 @@ pub struct Readings {
     pub checkpoint_exported: u64,
     /// What fails of signing and exporting checkpoints.
     pub checkpoint_failing: u64,
+    /// The room that is left for the ledger, in bytes, where the file system says so.
+    pub free_bytes: Option<u64>,
+    /// Whether that is little.
+    pub is_space_low: bool,
     /// Whether a segment that is old enough cannot be removed.
     pub is_removal_overdue: bool,
     /// Whether every condition of readiness holds.
@@ -72,6 +76,8 @@ pub(super) struct Gauges {
     checkpoint_exported: Gauge,
     checkpoint_failing: Gauge,
     removal_overdue: Gauge,
+    free_bytes: Gauge,
+    space_low: Gauge,
     ready: Gauge,
 }
 
@@ -130,6 +136,8 @@ impl Gauges {
                 "1 while a segment that was kept for long enough cannot be removed",
                 Gauge::default(),
             ),
+            free_bytes: add(r, "ledger_free_bytes", "Room that is left for the ledger", Gauge::default()),
+            space_low: add(r, "ledger_space_low", "1 if that is little", Gauge::default()),
             ready: add(r, "ready", "1 if every condition of readiness holds", Gauge::default()),
         }
     }
@@ -151,6 +159,8 @@ impl Gauges {
         set(&self.pool_waiting, readings.pool_waiting);
         self.ledger_writable.set(i64::from(readings.ledger_is_writable));
         self.removal_overdue.set(i64::from(readings.is_removal_overdue));
+        set(&self.free_bytes, readings.free_bytes.unwrap_or(0));
+        self.space_low.set(i64::from(readings.is_space_low));
         self.ready.set(i64::from(readings.is_ready));
         set(&self.checkpoint_entries, readings.checkpoint_entries);
         set(&self.checkpoint_exported, readings.checkpoint_exported);

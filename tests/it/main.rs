@@ -55,6 +55,7 @@ mod reload_storm;
 mod guesses;
 mod ledger;
 mod retention;
+mod disk;
 mod sinks;
 mod directory;
 mod observe;

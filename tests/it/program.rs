@@ -18,13 +18,20 @@ pub struct Program {
 impl Program {
     /// Starts it on a free port and waits until it serves.
     pub async fn start(folder: &TestFolder) -> Self {
+        Self::start_under(&[], folder).await
+    }
+
+    /// The same as the last arguments of another program, which becomes it, or starts beside it.
+    pub async fn start_under(other: &[&str], folder: &TestFolder) -> Self {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         folder.edit("lockkeeper.toml", |text| {
-            let line = text.lines().find(|line| line.starts_with("address = ")).unwrap().to_owned();
-            text.replace(&line, &format!("address = \"{address}\""))
+            let (before, listen) = text.split_once("[listen]\n").unwrap();
+            let line = listen.lines().find(|line| line.starts_with("address = ")).unwrap();
+            format!("{before}[listen]\n{}", listen.replacen(line, &format!("address = \"{address}\""), 1))
         });
-        let child = Command::new(env!("CARGO_BIN_EXE_lockkeeper"))
-            .args(["serve", "--config"])
+        let words = [other, &[env!("CARGO_BIN_EXE_lockkeeper"), "serve", "--config"]].concat();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .arg(folder.path().join("lockkeeper.toml"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -40,6 +47,11 @@ impl Program {
         .await
         .unwrap();
         program
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL on Unix.

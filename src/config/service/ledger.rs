@@ -21,6 +21,8 @@ pub struct LedgerConfig {
     pub queue_entries_max: usize,
     /// Milliseconds for an entry to become durable.
     pub write_timeout_ms: u64,
+    /// Less room than this on the file system of the state folder, in bytes, is told.
+    pub free_bytes_min: u64,
     /// Who signs for it, if somebody does.
     pub checkpoints: Option<CheckpointsConfig>,
     /// For how long entries are kept; `None` for good.
@@ -43,6 +45,7 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
         segment_ms_max: settings.integer(&SEGMENT_MS),
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
+        free_bytes_min: settings.integer(&FREE_BYTES),
         checkpoints: checkpoints.flatten(),
         retention: retention::read(settings.table(), folder, signed),
         log_label: read_label(&settings),
@@ -69,7 +72,7 @@ pub const SECTION: Section = Section {
     name: "ledger",
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
-    keys: &[&PATH, &SEGMENT_BYTES, &SEGMENT_MS, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &LOG_LABEL],
+    keys: &[&PATH, &SEGMENT_BYTES, &SEGMENT_MS, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &FREE_BYTES, &LOG_LABEL],
     inner: &["checkpoints", "retention", "sinks"],
 };
 const PATH: Key = Key::required(
@@ -96,6 +99,13 @@ const QUEUE_ENTRIES: Key = Key::integer(
 );
 const WRITE_TIMEOUT_MS: Key =
     Key::integer("write_timeout_ms", 5_000, 10, 600_000, "for an entry to become durable");
+const FREE_BYTES: Key = Key::integer(
+    "free_bytes",
+    1 << 30,
+    0,
+    1 << 50,
+    "of room on the state folder's file system, below which log, metric and status say so",
+);
 const LOG_LABEL: Key = Key::optional(
     "log_label",
     Kind::Text("none"),

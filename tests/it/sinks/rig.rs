@@ -56,6 +56,7 @@ impl Feed {
         let config = LedgerConfig {
             checkpoints: None,
             retention: None,
+            free_bytes_min: 0,
             path: dir.path().to_owned(),
             segment_bytes_max: 60_000,
             segment_ms_max: 86_400_000,
