@@ -1,7 +1,7 @@
 //! `lockkeeper audit forget`: erases a person from the table of handles. Entries and proofs stay as they are.
 //!
-//! Promises: while a service writes the ledger, the service does it, so that neither undoes what the other wrote. Never says more of a
-//! person than their handle.
+//! Promises: while a service writes the ledger, the service does it, and none starts while this does, so that neither undoes what the
+//! other wrote. Never says more of a person than their handle.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::render;
 use crate::admin::erasures::PATH;
 use crate::ledger::handles::{Handles, Names};
-use crate::ledger::read::has_writer;
+use crate::ledger::hold::Hold;
 use crate::model::principal::EntityRef;
 
 /// The arguments.
@@ -45,8 +45,8 @@ pub fn run(args: &ForgetArgs, whose: &Whose) -> Exit {
 
 fn forgotten(who: &EntityRef, whose: &Whose) -> Result<String, String> {
     let missing = || format!("`{who}` has no handle: no request of theirs is in this ledger");
-    let is_written = has_writer(&whose.state).map_err(|error| describe(&error))?;
-    if is_written {
+    let held = Hold::take(&whose.state).map_err(|error| describe(&error))?;
+    if held.is_none() {
         let help = "a service writes this ledger and must do it: name its configuration, with an `[admin]` section, with --config";
         let admin = whose.admin.as_ref().ok_or(help)?;
         let answer = post(admin, PATH, &json!({ "principal": who.to_string() }))?;

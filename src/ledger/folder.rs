@@ -55,15 +55,10 @@ impl Folder {
         durable::make_folder(&path)?;
         let lock_path = path.join(LOCK);
         let lock = durable::append_to(&lock_path)?;
-        for _ in 0..LOOKERS_MAX {
-            match lock.try_lock() {
-                Ok(()) => return Ok(Self { path, wrap, _lock: lock }),
-                // Whoever looks whether there is a writer holds the lock for a moment.
-                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOKER_WAIT),
-                Err(TryLockError::Error(error)) => return Err(LedgerError::io("lock", &lock_path)(error)),
-            }
+        match self::lock(&lock, &lock_path)? {
+            true => Ok(Self { path, wrap, _lock: lock }),
+            false => Err(LedgerError::Locked { path: lock_path }),
         }
-        Err(LedgerError::Locked { path: lock_path })
     }
 
     /// The path of a segment.
@@ -114,6 +109,19 @@ impl Folder {
         fs::remove_file(&path).map_err(LedgerError::io("remove", &path))?;
         durable::sync_folder(&self.path)
     }
+}
+
+/// Locks the ledger for this handle alone; false where somebody else has it.
+pub(super) fn lock(file: &File, path: &Path) -> Result<bool, LedgerError> {
+    for _ in 0..LOOKERS_MAX {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            // Whoever looks whether there is a writer holds the lock for a moment.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOOKER_WAIT),
+            Err(TryLockError::Error(error)) => return Err(LedgerError::io("lock", path)(error)),
+        }
+    }
+    Ok(false)
 }
 
 /// Reads a segment to its end, and tells each intact line, without its line feed.

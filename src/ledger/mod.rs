@@ -28,6 +28,7 @@ mod writer;
 pub mod append;
 pub mod clock;
 pub mod read;
+pub mod hold;
 pub mod batches;
 pub mod cursor;
 pub mod log_id;

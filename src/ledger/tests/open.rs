@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::folder::{plain, segment_name};
+use crate::ledger::hold::Hold;
 use crate::ledger::line::Flaw;
 use crate::ledger::made_up::sealed;
 use crate::ledger::open::{self, RecoveryReport};
@@ -326,4 +327,19 @@ fn a_second_writer_is_refused() {
     let second = Ledger::open(options(dir.path()), clock.clone());
     assert!(matches!(second, Err(LedgerError::Locked { .. })));
     drop(first);
+}
+
+#[test]
+fn a_ledger_that_is_held_is_opened_by_nobody() {
+    let dir = temp();
+    assert!(Hold::take(dir.path()).is_err(), "there is none yet");
+    let open = || open::open(&options(dir.path()), Standing::default().clock(), plain());
+    let (journal, _) = open().unwrap();
+    assert!(Hold::take(dir.path()).unwrap().is_none(), "it is being written");
+    drop(journal);
+    let hold = Hold::take(dir.path()).unwrap().unwrap();
+    assert!(Hold::take(dir.path()).unwrap().is_none());
+    assert!(matches!(open(), Err(LedgerError::Locked { .. })));
+    drop(hold);
+    assert!(open().is_ok());
 }
