@@ -15,8 +15,8 @@ use super::note::{KeyName, Signer, VerifierKey};
 use super::read::{Tail, segment_starts};
 use super::removal;
 use super::tile_store::TileStore;
-use super::tiles::{TILE_HEIGHT, TILE_WIDTH, Tile, TileTree};
-use super::tree::TreeHead;
+use super::tiles::{TILE_HEIGHT, TILE_WIDTH, Tile, TilePlace, TileTree};
+use super::tree::{Hash, TreeHead};
 
 /// Follows a ledger and signs for it.
 pub struct Sealer {
@@ -30,6 +30,15 @@ pub struct Sealer {
     full: Vec<Tile>,
     /// What the last checkpoint stands for.
     signed: Option<TreeHead>,
+}
+
+/// What became of full tiles that were missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// How many were made anew.
+    pub made: u64,
+    /// How many stay missing: entries that they stand for are gone.
+    pub lost: u64,
 }
 
 impl Sealer {
@@ -106,6 +115,43 @@ impl Sealer {
         Ok(note)
     }
 
+    /// Makes full tiles anew that are missing, of the entries that are still there. Opening only looks at those that the next checkpoint
+    /// needs. To be called when a checkpoint was signed: all full tiles are written then.
+    ///
+    /// # Errors
+    /// Damage in the entries, or a file system that refuses.
+    pub fn mend(&self) -> Result<Mended, LedgerError> {
+        let mut mended = Mended::default();
+        // Of tiles that follow each other each entry is read once.
+        let mut reading: Option<(u64, Tail)> = None;
+        for place in TilePlace::all_full(self.signed.map_or(0, |head| head.size)) {
+            if self.store.has(place) {
+                continue;
+            }
+            let hashes = if place.level > 0 {
+                self.store.over(place)
+            } else {
+                let behind = reading.take().filter(|(index, _)| *index == place.index);
+                let mut tail = behind.map_or_else(|| self.tail_before(place), |(_, tail)| tail);
+                let hashes = leaves(&mut tail, place)?;
+                reading = hashes.is_some().then_some((place.index + 1, tail));
+                hashes
+            };
+            match hashes {
+                Some(hashes) => {
+                    self.store.write(&Tile { place, hashes })?;
+                    mended.made += 1;
+                }
+                None => mended.lost += 1,
+            }
+        }
+        Ok(mended)
+    }
+
+    fn tail_before(&self, place: TilePlace) -> Tail {
+        Tail::new(&self.state, (place.index << TILE_HEIGHT) + 1)
+    }
+
     fn start_at(&mut self, tree: TileTree) {
         self.tail = Tail::new(&self.state, tree.size() + 1);
         self.tree = tree;
@@ -165,6 +211,19 @@ impl Sealer {
         }
         Ok(())
     }
+}
+
+/// The hashes of a tile of leaves, from its first entry on; `None` where these are gone.
+fn leaves(tail: &mut Tail, place: TilePlace) -> Result<Option<Vec<Hash>>, LedgerError> {
+    let first = (place.index << TILE_HEIGHT) + 1;
+    let mut hashes = Vec::new();
+    for expected in first..first + TILE_WIDTH as u64 {
+        match tail.next_leaf()? {
+            Some((seq, hash)) if seq == expected => hashes.push(hash),
+            Some(_) | None => return Ok(None),
+        }
+    }
+    Ok(Some(hashes))
 }
 
 /// What the last checkpoint in a file stands for, if there is one. One of our keys must have signed it: who verifies could else not

@@ -13,7 +13,7 @@ use super::durable;
 use super::error::LedgerError;
 use super::proof::Subtrees;
 use super::tiles::{TILE_HEIGHT, TILE_WIDTH, Tile, TilePlace, TileTree, hashes, root};
-use super::tree::Hash;
+use super::tree::{HASH_BYTES, Hash};
 
 /// The folder of tiles.
 #[derive(Clone, Debug)]
@@ -117,6 +117,18 @@ impl TileStore {
             edge.push((first..count).map(read).collect::<Option<Vec<Hash>>>()?);
         }
         Some(TileTree::resume(size, edge))
+    }
+
+    /// Whether a full tile is there; what is in it is not looked at.
+    pub(super) fn has(&self, place: TilePlace) -> bool {
+        fs::metadata(self.full(place)).is_ok_and(|found| found.len() == (TILE_WIDTH * HASH_BYTES) as u64)
+    }
+
+    /// The hashes of the tile that the roots of 256 full ones make; `None` where one of them is missing or is none.
+    pub(super) fn over(&self, place: TilePlace) -> Option<Vec<Hash>> {
+        let first = place.index << TILE_HEIGHT;
+        let below = |index| self.read(TilePlace { level: place.level.checked_sub(1)?, index }, TILE_WIDTH);
+        (first..first + TILE_WIDTH as u64).map(|index| below(index).map(|hashes| root(&hashes))).collect()
     }
 
     /// The first `width` hashes of a tile, from the full one or from one of the right edge that is wide enough.

@@ -105,6 +105,13 @@ impl Tile {
 }
 
 impl TilePlace {
+    /// Every full tile of a tree of so many leaves, those below first.
+    pub(super) fn all_full(size: u64) -> impl Iterator<Item = Self> {
+        let full = move |level: u32| size.checked_shr(TILE_HEIGHT * (level + 1)).unwrap_or_default();
+        let levels = (0..).take_while(move |level| full(*level) > 0);
+        levels.flat_map(move |level| (0..full(level)).map(move |index| Self { level, index }))
+    }
+
     /// The path of the full tile: `tile/LEVEL/x001/x234/067` for number 1234067.
     pub(super) fn path(self) -> String {
         let (mut groups, mut rest) = (vec![format!("{:03}", self.index % 1000)], self.index / 1000);

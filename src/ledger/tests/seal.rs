@@ -16,7 +16,7 @@ use crate::ledger::folder::{plain, segment_name, segments};
 use crate::ledger::journal::Journal;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::open;
-use crate::ledger::seal::{Sealer, checkpoint_file, folder};
+use crate::ledger::seal::{Mended, Sealer, checkpoint_file, folder};
 use crate::ledger::tree::{HASH_BYTES, Tree, TreeHead};
 use crate::model::keys::SigningKey;
 
@@ -239,6 +239,47 @@ fn tiles_that_are_gone_or_wrong_are_made_anew() {
         assert_eq!(sealed.read(&note), sealed.head());
         assert_eq!(fs::read(&tile).unwrap(), before);
     }
+}
+
+/// Those that opening does not look at: 65,536 entries make a full tile of the second level.
+#[test]
+fn full_tiles_that_are_gone_are_made_anew_of_their_entries() {
+    let mut sealed = Sealed::new();
+    for batch in 0..66 {
+        let id = |number| format!("{batch}-{number}");
+        let entries: Vec<_> = (0..1_000).map(|number| outcome(&id(number)).prepare().unwrap()).collect();
+        sealed.journal.commit(&entries).unwrap();
+    }
+    sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    let tree = folder(sealed.path());
+    let names = ["tile/0/003", "tile/0/004", "tile/0/100", "tile/1/000"];
+    let read = || names.map(|name| fs::read(tree.join(name)).unwrap());
+    let before = read();
+    assert!(before.iter().all(|tile| tile.len() == 256 * HASH_BYTES));
+    for name in &names[..2] {
+        fs::remove_file(tree.join(name)).unwrap();
+    }
+    fs::write(tree.join(names[2]), &before[2][..100]).unwrap();
+    let sealer = sealed.open().unwrap();
+    fs::remove_file(tree.join(names[3])).unwrap();
+    let line = &all(sealed.path())[800].bytes;
+    let prove = || Prover::open(sealed.path()).unwrap().unwrap().prove(801, line);
+    assert!(matches!(prove(), Err(LedgerError::NoTile { .. })));
+    assert_eq!(sealer.mend().unwrap(), Mended { made: 4, lost: 0 });
+    assert_eq!(read(), before);
+    assert!(prove().unwrap().is_some());
+    assert_eq!(sealer.mend().unwrap(), Mended::default());
+    // Of entries that are gone nothing can be made; others still can.
+    let first_kept = sealed.segments().into_iter().position(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        name.as_str() > segment_name(1_025).as_str()
+    });
+    sealed.segments()[..first_kept.unwrap()].iter().for_each(|path| fs::remove_file(path).unwrap());
+    for name in &names[1..3] {
+        fs::remove_file(tree.join(name)).unwrap();
+    }
+    assert_eq!(sealer.mend().unwrap(), Mended { made: 1, lost: 1 });
+    assert_eq!(fs::read(tree.join(names[2])).unwrap(), before[2]);
 }
 
 #[test]

@@ -25,8 +25,9 @@ use crate::disk;
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::Signer;
-use crate::ledger::seal::Sealer;
+use crate::ledger::seal::{Mended, Sealer};
 use crate::model::keys::{KeyError, SigningKey};
+use crate::net::remote::causes;
 use crate::telemetry::clock::Clock;
 use courier::{Courier, Parcel};
 use export::Export;
@@ -163,6 +164,7 @@ impl Work {
     fn run(mut self, stopped: &Receiver<u64>) {
         let mut last = Instant::now();
         self.seal(self.ledger.health().last_seq);
+        self.mend();
         loop {
             match stopped.recv_timeout(self.checkpoints.interval) {
                 Ok(last_seq) => return self.seal(last_seq),
@@ -186,10 +188,18 @@ impl Work {
                 self.now.signed(entries);
                 self.export(note, entries);
             }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                self.now.failed(format!("{error}{}", cause.unwrap_or_default()));
+            Err(error) => self.now.failed(causes(&error)),
+        }
+    }
+
+    /// Makes tiles anew that a crash of the machine lost.
+    fn mend(&self) {
+        match self.checkpoints.sealer.mend() {
+            Ok(Mended { made: 0, lost: 0 }) => {}
+            Ok(Mended { made, lost }) => {
+                tracing::warn!(made, lost, "tiles of the ledger's tree were missing")
             }
+            Err(error) => tracing::error!(error = causes(&error), "missing tiles cannot be made anew"),
         }
     }
 
