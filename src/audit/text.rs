@@ -224,16 +224,14 @@ fn sink(entry: &Value) -> String {
 }
 
 fn other(kind: &str, entry: &Value) -> String {
-    let short = |member: &str| text(entry, member).get(..12).unwrap_or(text(entry, member)).to_owned();
-    let number = |member: &str| entry.get(member).and_then(Value::as_u64).unwrap_or(0);
     match kind {
         "start" => {
             let mut line = format!(
                 "lockkeeper {} on {}, bundle {}, directory {}",
                 text(entry, "version"),
                 text(entry, "listen"),
-                short("bundle"),
-                short("directory")
+                short(entry, "bundle"),
+                short(entry, "directory")
             );
             for group in list(entry, "observe") {
                 let _ = write!(line, ", observing {} until {}", text(group, "name"), text(group, "until"));
@@ -241,41 +239,14 @@ fn other(kind: &str, entry: &Value) -> String {
             line
         }
         "stop" => "in order".to_owned(),
-        "revision" => {
-            let mut line = format!("{} {} is {}", text(entry, "what"), short("hash"), text(entry, "result"));
-            if !text(entry, "previous").is_empty() {
-                let _ = write!(line, ", before it {}", short("previous"));
-            }
-            if number("problems") > 0 {
-                let _ = write!(line, ", {} problems", number("problems"));
-            }
-            let _ = write!(line, ", author {}", text(entry, "author"));
-            for (word, member) in [("approved by", "approver"), ("ticket", "ticket")] {
-                if !text(entry, member).is_empty() {
-                    let _ = write!(line, ", {word} {}", text(entry, member));
-                }
-            }
-            if number("version") > 0 {
-                let _ = write!(line, ", version {}", number("version"));
-            }
-            if entry.get("pinned").is_some() {
-                line.push_str(", chosen by its hash");
-            }
-            for (word, member) in [("added", "added"), ("removed", "removed"), ("changed", "changed")] {
-                let ids = entry.get("policies").map(|policies| texts(policies, member)).unwrap_or_default();
-                if !ids.is_empty() {
-                    let _ = write!(line, ", {} policies {word}", ids.len());
-                    if text(entry, "previous").is_empty() {
-                        continue;
-                    }
-                    let _ = write!(line, ": {}", ids.join(", "));
-                }
-            }
-            line
-        }
+        "revision" => revision(entry),
         "refusals" => format!("before anyone was identified: {}", counts(entry, "reason")),
         "passes" => format!("for which nobody is identified: {}", counts(entry, "route")),
         "erasure" => format!("{} belongs to nobody from here on", text(entry, "handle")),
+        "config" => {
+            let settings = texts(entry, "settings").join(", ");
+            format!("configuration {}, which sets {settings}", short(entry, "hash"))
+        }
         "clock" => {
             let step_ms = entry.get("step_ms").and_then(Value::as_i64).unwrap_or(0);
             format!("the clock went {step_ms} ms beside the time that passed")
@@ -284,21 +255,69 @@ fn other(kind: &str, entry: &Value) -> String {
         "read" => format!("{}, by {}", text(entry, "command"), text(entry, "by")),
         "sink" => sink(entry),
         "removal" => removal(entry),
-        "gap" => format!("{} entries could not be recorded: {}", number("refused"), text(entry, "reason")),
-        "recovered" => {
-            let (file, cut_bytes, closed) = (text(entry, "file"), number("cut_bytes"), number("closed"));
-            format!("{file}: {cut_bytes} bytes cut, {closed} decisions closed as unknown")
+        "gap" => {
+            format!("{} entries could not be recorded: {}", number(entry, "refused"), text(entry, "reason"))
         }
+        "recovered" => format!(
+            "{}: {} bytes cut, {} decisions closed as unknown",
+            text(entry, "file"),
+            number(entry, "cut_bytes"),
+            number(entry, "closed")
+        ),
         _ => members(entry),
     }
 }
 
 /// Which entries are removed, and why.
 fn removal(entry: &Value) -> String {
-    let number = |member: &str| entry.get(member).and_then(Value::as_u64).unwrap_or(0);
-    let (first, last, keep_days) = (number("first"), number("last"), number("keep_days"));
-    let (until, file, bytes) = (text(entry, "until"), text(entry, "file"), number("bytes"));
+    let (first, last, keep_days) =
+        (number(entry, "first"), number(entry, "last"), number(entry, "keep_days"));
+    let (until, file, bytes) = (text(entry, "until"), text(entry, "file"), number(entry, "bytes"));
     format!("the entries {first} to {last}, until {until}, after {keep_days} days: {file}, {bytes} bytes")
+}
+
+/// A bundle, a directory or keys were offered.
+fn revision(entry: &Value) -> String {
+    let mut line = format!("{} {} is {}", text(entry, "what"), short(entry, "hash"), text(entry, "result"));
+    if !text(entry, "previous").is_empty() {
+        let _ = write!(line, ", before it {}", short(entry, "previous"));
+    }
+    if number(entry, "problems") > 0 {
+        let _ = write!(line, ", {} problems", number(entry, "problems"));
+    }
+    let _ = write!(line, ", author {}", text(entry, "author"));
+    for (word, member) in [("approved by", "approver"), ("ticket", "ticket")] {
+        if !text(entry, member).is_empty() {
+            let _ = write!(line, ", {word} {}", text(entry, member));
+        }
+    }
+    if number(entry, "version") > 0 {
+        let _ = write!(line, ", version {}", number(entry, "version"));
+    }
+    if entry.get("pinned").is_some() {
+        line.push_str(", chosen by its hash");
+    }
+    for (word, member) in [("added", "added"), ("removed", "removed"), ("changed", "changed")] {
+        let ids = entry.get("policies").map(|policies| texts(policies, member)).unwrap_or_default();
+        if !ids.is_empty() {
+            let _ = write!(line, ", {} policies {word}", ids.len());
+            if text(entry, "previous").is_empty() {
+                continue;
+            }
+            let _ = write!(line, ": {}", ids.join(", "));
+        }
+    }
+    line
+}
+
+/// The beginning of a hash.
+fn short<'e>(entry: &'e Value, member: &str) -> &'e str {
+    let hash = text(entry, member);
+    hash.get(..12).unwrap_or(hash)
+}
+
+fn number(entry: &Value, member: &str) -> u64 {
+    entry.get(member).and_then(Value::as_u64).unwrap_or(0)
 }
 
 /// What was counted, by one of its members.

@@ -116,6 +116,7 @@ enum Kind {
     Decision,
     Start,
     Stop,
+    Config,
     Revision,
     Refusals,
     Alarm,

@@ -5,6 +5,7 @@
 pub mod author;
 pub mod reader;
 pub mod settings;
+pub mod stated;
 pub mod service;
 pub mod load;
 pub mod reference;

@@ -23,6 +23,8 @@ use super::who::Who;
 pub enum Entry {
     /// The service started.
     Start(Start),
+    /// The configuration that the service started with.
+    Config(Configured),
     /// A request was decided. It stays open until an outcome names it.
     Decision(Box<Decision>),
     /// What a part of a long answer showed; durable before that part leaves.
@@ -72,6 +74,16 @@ pub struct Start {
     /// The public keys that sign checkpoints, as `NAME+ID+BASE64`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+}
+
+/// The configuration that the service started with; another one takes another start. Names of settings, never their values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Configured {
+    /// The SHA-256 of the file, in hex.
+    pub hash: String,
+    /// The settings that the file states and that are not the defaults, as `section.key`, ascending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
 }
 
 /// A group of routes that is not enforced until a date.

@@ -88,6 +88,7 @@ impl Entry {
             Self::Revision(revision) => plain("revision", split::encode("revision", revision)?),
             Self::Alarm(alarm) => Prepared::own("alarm", alarm)?,
             Self::Clock(step) => Prepared::own("clock", step)?,
+            Self::Config(configured) => Prepared::own("config", configured)?,
             Self::Erasure(erasure) => Prepared::own("erasure", erasure)?,
             Self::Read(read) => Prepared::own("read", read)?,
             Self::Sink(sink) => Prepared::own("sink", sink)?,

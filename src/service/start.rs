@@ -31,10 +31,11 @@ use crate::bundle::directory::Directory;
 use crate::config::author::Problems;
 use crate::config::service::observe;
 use crate::config::service::{AdminConfig, BrowsersConfig, LimitsConfig, ServiceConfig};
+use crate::config::stated::Stated;
 use crate::ledger::append::Ledger;
 use crate::ledger::clock;
 use crate::ledger::entry::revision::{RevisionOf, RevisionResult};
-use crate::ledger::entry::{Entry, ObserveGroup, Start};
+use crate::ledger::entry::{Configured, Entry, ObserveGroup, Start};
 use crate::ledger::error::LedgerError;
 use crate::ledger::open::RecoveryReport;
 use crate::ledger::revisions::Revisions;
@@ -172,7 +173,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     keep(&supply, &revisions, &snapshot.bundle, &snapshot.directory)?;
     let listens = listener.local_address().map_or(config.listen.address.clone(), ListenAddress::Tcp);
     let keys = checkpoints.as_ref().map(|checkpoints| checkpoints.keys.clone()).unwrap_or_default();
-    record_start(&sidecar, &boot, &listens.to_string(), keys).await?;
+    let Stated { hash, settings } = config.stated.clone();
+    record_start(&sidecar, &boot, &listens.to_string(), keys, Configured { hash, settings }).await?;
     let copies = Copies::start(&config.ledger, checkpoints, &ledger, &sidecar.metrics, &sidecar.clock)?;
 
     let (shutdown, is_over) = watch::channel(false);
@@ -346,6 +348,7 @@ async fn record_start(
     boot: &str,
     listens: &str,
     keys: Vec<String>,
+    configured: Configured,
 ) -> Result<(), StartError> {
     let serving = sidecar.current.serving();
     let snapshot = &serving.snapshot;
@@ -362,6 +365,7 @@ async fn record_start(
         keys,
     };
     record(Entry::Start(start)).await.map_err(failed)?;
+    record(Entry::Config(configured)).await.map_err(failed)?;
     for what in PARTS {
         let mut revision = revision(what, revision_of(&serving, what).to_owned(), RevisionResult::Active);
         if what == RevisionOf::Bundle {

@@ -63,10 +63,10 @@ async fn requests_and_what_they_cost_are_measured() {
     ] {
         assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
     }
-    // The start, three revisions and the decision.
+    // The start, its configuration, three revisions and the decision.
     let appended =
         text.lines().find_map(|line| line.strip_prefix("lockkeeper_ledger_append_duration_seconds_count "));
-    assert_eq!(appended, Some("5"));
+    assert_eq!(appended, Some("6"));
     sidecar.reload_with("bundle/profile.toml", |text| text).await;
     sidecar.reload_with("bundle/profile.toml", |_| "broken".to_owned()).await;
     let text = metrics(&sidecar);

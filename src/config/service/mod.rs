@@ -25,6 +25,7 @@ use std::sync::Arc;
 use super::author::{Problems, SourceFile};
 use super::reader::{Reading, Table};
 use super::settings::Section;
+use super::stated::Stated;
 
 pub use admin::AdminConfig;
 pub use browsers::BrowsersConfig;
@@ -72,6 +73,8 @@ pub struct ServiceConfig {
     pub log: LogConfig,
     /// Traces, if they are on.
     pub traces: Option<TracesConfig>,
+    /// What the file states, by name.
+    pub stated: Stated,
 }
 
 /// Reads a configuration; relative paths are taken from `folder`. `None` comes with at least one error.
@@ -80,7 +83,7 @@ pub fn read(source: &Arc<SourceFile>, folder: &Path, problems: &mut Problems) ->
     let parsed = reading.parse(&source.text);
     let config = parsed.as_ref().and_then(|parsed| {
         let root = reading.table(parsed);
-        let config = read_root(&root, folder);
+        let config = read_root(&root, folder, Stated::of(&source.text, SECTIONS));
         root.finish();
         config
     });
@@ -91,7 +94,7 @@ pub fn read(source: &Arc<SourceFile>, folder: &Path, problems: &mut Problems) ->
 }
 
 /// Every section is read before any is missed, so that all problems are found in one run.
-fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
+fn read_root(root: &Table<'_>, folder: &Path, stated: Stated) -> Option<ServiceConfig> {
     let listen = listen::read(root, folder);
     let admin = admin::read(root, folder);
     let upstream = upstream::read(root, folder);
@@ -117,6 +120,7 @@ fn read_root(root: &Table<'_>, folder: &Path) -> Option<ServiceConfig> {
         limits,
         log,
         traces,
+        stated,
     })
 }
 

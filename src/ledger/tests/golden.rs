@@ -221,6 +221,10 @@ fn the_service() {
         &Entry::Erasure(Erasure { handle: "p_1".into(), by: "admin-token".into() }),
         r#","handle":"p_1","by":"admin-token""#,
     );
+    check_entry(
+        &Entry::Config(Configured { hash: "h1".into(), settings: vec!["ledger.path".into()] }),
+        r#","hash":"h1","settings":["ledger.path"]"#,
+    );
     check_entry(&Entry::Clock(ClockStep { step_ms: -61_000 }), r#","step_ms":-61000"#);
     check_entry(
         &Entry::Read(Read { command: "audit query by p_1".into(), by: "admin-token".into() }),
