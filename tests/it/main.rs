@@ -36,6 +36,7 @@ mod codings;
 mod conditional;
 mod pool;
 mod framing;
+mod canaries;
 mod certificates;
 mod checkpoints;
 mod checkpoints_https;

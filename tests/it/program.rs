@@ -23,6 +23,15 @@ impl Program {
 
     /// The same as the last arguments of another program, which becomes it, or starts beside it.
     pub async fn start_under(other: &[&str], folder: &TestFolder) -> Self {
+        Self::begin(other, folder, [Stdio::null(), Stdio::null()]).await
+    }
+
+    /// The same with its standard output and standard error.
+    pub async fn start_into(folder: &TestFolder, out: Stdio, error: Stdio) -> Self {
+        Self::begin(&[], folder, [out, error]).await
+    }
+
+    async fn begin(other: &[&str], folder: &TestFolder, [out, error]: [Stdio; 2]) -> Self {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         folder.edit("lockkeeper.toml", |text| {
             let (before, listen) = text.split_once("[listen]\n").unwrap();
@@ -33,8 +42,8 @@ impl Program {
         let child = Command::new(words[0])
             .args(&words[1..])
             .arg(folder.path().join("lockkeeper.toml"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(out)
+            .stderr(error)
             .spawn()
             .unwrap();
         let mut program = Self { child, address };
@@ -52,6 +61,13 @@ impl Program {
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it as a supervisor does.
+    pub fn end(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// SIGKILL on Unix.

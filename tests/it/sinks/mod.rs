@@ -2,7 +2,7 @@
 
 mod rig;
 pub mod receiver;
-mod cluster;
+pub mod cluster;
 mod relay;
 mod https;
 mod store;
