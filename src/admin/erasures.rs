@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, JSON, body, reply};
+use super::body::{self, refused};
+use super::{Admin, JSON, reply};
 use crate::ledger::entry::{Entry, Erasure};
 use crate::model::principal::EntityRef;
 
@@ -29,17 +30,13 @@ struct Asked {
 impl Admin {
     /// Erases a principal and answers with its handle and the number of the entry.
     pub(super) async fn erase(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
-        let body = match body::read(request, BODY_BYTES_MAX).await {
-            Ok(body) => body,
-            Err((status, error)) => return refused(status, &error),
+        let Asked { principal } = match body::json(request, FORM).await {
+            Ok(asked) => asked,
+            Err(refusal) => return refusal,
         };
-        let asked: Option<Asked> = serde_json::from_slice(&body).ok();
-        let principal =
-            asked.and_then(|asked| EntityRef::parse(&asked.principal)).filter(EntityRef::is_person);
+        let principal = EntityRef::parse(&principal).filter(EntityRef::is_person);
         let Some(principal) = principal else {
-            let error =
-                "the body must be {\"principal\": \"User::\\\"ID\\\"\"}; there are User, Service and Agent";
+            let error = "a principal is written User::\"ID\"; there are User, Service and Agent";
             return refused(StatusCode::BAD_REQUEST, error);
         };
         let (recorder, sidecar) = (&self.sidecar.recorder, Arc::clone(&self.sidecar));
@@ -70,5 +67,4 @@ impl Admin {
     }
 }
 
-/// Bytes of a body.
-const BODY_BYTES_MAX: usize = 8_192;
+const FORM: &str = "{\"principal\": \"User::\\\"ID\\\"\"}";

@@ -7,6 +7,7 @@ pub mod health;
 pub mod authzen;
 pub mod readings;
 pub mod erasures;
+pub mod reviews;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,14 +78,15 @@ impl Admin {
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::POST, readings::PATH) => self.reading(request).await,
             (&Method::POST, erasures::PATH) => self.erase(request).await,
-            (_, "/metrics" | "/status" | "/reload" | readings::PATH | erasures::PATH) => reply(
+            (&Method::POST, reviews::PATH) => self.sign_off(request).await,
+            (_, "/metrics" | "/status" | "/reload" | readings::PATH | erasures::PATH | reviews::PATH) => reply(
                 StatusCode::METHOD_NOT_ALLOWED,
                 JSON,
                 json!({"error": "method not allowed"}).to_string(),
             ),
             _ => self.authzen(request).await.unwrap_or_else(|| {
                 let there =
-                    "there are /metrics, /status, /reload, /v1/ledger/readings, /v1/ledger/erasures, /access/v1/evaluation and /access/v1/evaluations";
+                    "there are /metrics, /status, /reload, /v1/ledger/readings, /v1/ledger/erasures, /v1/ledger/reviews, /access/v1/evaluation and /access/v1/evaluations";
                 reply(StatusCode::NOT_FOUND, JSON, json!({ "error": there }).to_string())
             }),
         }

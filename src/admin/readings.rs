@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Admin, JSON, body, reply};
+use super::body::{self, refused};
+use super::{Admin, JSON, reply};
 use crate::ledger::entry::{Entry, Read};
 
 /// Where a reading is announced.
@@ -26,13 +27,9 @@ struct Announced {
 impl Admin {
     /// Records a reading and answers with its number.
     pub(super) async fn reading(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let refused = |status, error: &str| reply(status, JSON, json!({ "error": error }).to_string());
-        let body = match body::read(request, BODY_BYTES_MAX).await {
-            Ok(body) => body,
-            Err((status, error)) => return refused(status, &error),
-        };
-        let Ok(Announced { command }) = serde_json::from_slice(&body) else {
-            return refused(StatusCode::BAD_REQUEST, "the body must be {\"command\": \"audit …\"}");
+        let Announced { command } = match body::json(request, "{\"command\": \"audit …\"}").await {
+            Ok(announced) => announced,
+            Err(refusal) => return refusal,
         };
         if !is_question(&command) {
             let error = "a command begins with `audit `, has at most 2000 bytes and no control characters";
@@ -58,9 +55,6 @@ fn is_question(command: &str) -> bool {
 
 /// Bytes of a question: types, ids and names of fields are short.
 const COMMAND_BYTES_MAX: usize = 2_000;
-
-/// Bytes of a body: each character may be escaped.
-const BODY_BYTES_MAX: usize = 8_192;
 
 #[cfg(test)]
 mod tests {

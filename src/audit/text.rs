@@ -247,12 +247,10 @@ fn other(kind: &str, entry: &Value) -> String {
             let settings = texts(entry, "settings").join(", ");
             format!("configuration {}, which sets {settings}", short(entry, "hash"))
         }
-        "clock" => {
-            let step_ms = entry.get("step_ms").and_then(Value::as_i64).unwrap_or(0);
-            format!("the clock went {step_ms} ms beside the time that passed")
-        }
+        "clock" => format!("the clock went {} ms beside the time that passed", step_ms(entry)),
         "alarm" => format!("{} {}", text(entry, "reason"), text(entry, "of")),
         "read" => format!("{}, by {}", text(entry, "command"), text(entry, "by")),
+        "review" => review(entry),
         "sink" => sink(entry),
         "removal" => removal(entry),
         "gap" => {
@@ -318,6 +316,17 @@ fn short<'e>(entry: &'e Value, member: &str) -> &'e str {
 
 fn number(entry: &Value, member: &str) -> u64 {
     entry.get(member).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn step_ms(entry: &Value) -> i64 {
+    entry.get("step_ms").and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// What somebody signed off.
+fn review(entry: &Value) -> String {
+    let [verdict, report, by, note] = ["verdict", "report", "by", "note"].map(|member| text(entry, member));
+    let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+    format!("{verdict} of report {report}, by {by}{note}")
 }
 
 /// What was counted, by one of its members.

@@ -16,6 +16,7 @@ use super::forget::{self, ForgetArgs};
 use super::query::{self, QueryArgs};
 use super::report::{self, ReportArgs};
 use super::serve::runtime;
+use super::sign_off::{self, SignOffArgs};
 use super::store::{self, CompareArgs, StoreArgs};
 use super::verify::{self, VerifyArgs};
 use super::{Format, configured, render};
@@ -49,6 +50,8 @@ enum AuditCommand {
     Query(QueryArgs),
     /// Make an access review: who can see and move what, who did, what is unusual
     Report(ReportArgs),
+    /// Close an access review with an entry of the ledger
+    SignOff(SignOffArgs),
     /// Write decisions in a form that other systems know
     Export(ExportArgs),
     /// Erase a person from the table of handles; entries and proofs stay
@@ -123,6 +126,7 @@ enum Kind {
     Clock,
     Erasure,
     Read,
+    Review,
     Sink,
     Removal,
     Gap,
@@ -160,6 +164,7 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::VerifyProof(args) => evidence::verify_proof(args),
         AuditCommand::Query(args) => on(args.state(), &|whose| query::run(args, whose)),
         AuditCommand::Report(args) => on(&args.state, &|whose| report::run(args, whose)),
+        AuditCommand::SignOff(args) => on(&args.state, &|whose| sign_off::run(args, whose)),
         AuditCommand::Export(args) => on(&args.state, &|whose| export::run(args, &whose.state)),
         AuditCommand::Forget(args) => on(&args.state, &|whose| forget::run(args, whose)),
         AuditCommand::Compare(args) => store::run_compare(args),

@@ -6,6 +6,7 @@ mod verify_text;
 mod evidence;
 mod key_pair;
 mod forget;
+mod sign_off;
 mod admin_post;
 mod export;
 mod query;

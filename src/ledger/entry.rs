@@ -4,6 +4,7 @@
 //! Promises: absent and empty members are omitted; a member's name and meaning never change once released.
 //! Never has a place for a field's value, a token, a raw query, or a person's name or address.
 
+pub mod review;
 pub mod revision;
 pub mod sink;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::review::Review;
 use self::revision::Revision;
 use self::sink::SinkChange;
 use super::counts::{Passes, Refusals};
@@ -49,6 +51,8 @@ pub enum Entry {
     Erasure(Erasure),
     /// Someone looked at the ledger.
     Read(Read),
+    /// Somebody signed off an access review.
+    Review(Review),
     /// A copy of the ledger went down or is back.
     Sink(SinkChange),
     /// The oldest segment is removed.

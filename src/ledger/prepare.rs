@@ -91,6 +91,7 @@ impl Entry {
             Self::Config(configured) => Prepared::own("config", configured)?,
             Self::Erasure(erasure) => Prepared::own("erasure", erasure)?,
             Self::Read(read) => Prepared::own("read", read)?,
+            Self::Review(review) => Prepared::own("review", review)?,
             Self::Sink(sink) => Prepared::own("sink", sink)?,
             Self::Removal(removal) => Prepared::own(REMOVAL, removal)?,
         };

@@ -18,5 +18,6 @@ mod operations;
 mod probe;
 mod query;
 mod report;
+mod sign_off;
 mod tail;
 mod verify;

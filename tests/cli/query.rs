@@ -297,7 +297,7 @@ fn texts_of(value: &Value, names: &[&str], found: &mut Vec<String>) {
     }
 }
 
-const TOKEN: &str = "admin-token-canary-90ab";
+pub const TOKEN: &str = "admin-token-canary-90ab";
 
 /// A running service with an admin listener, and a configuration that leads to it.
 pub async fn a_service() -> (TestSidecar, String) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::counts::*;
+use crate::ledger::entry::review::{Review, ReviewVerdict};
 use crate::ledger::entry::revision::*;
 use crate::ledger::entry::sink::{SinkChange, SinkState};
 use crate::ledger::entry::*;
@@ -229,6 +230,21 @@ fn the_service() {
     check_entry(
         &Entry::Read(Read { command: "audit query by p_1".into(), by: "admin-token".into() }),
         r#","command":"audit query by p_1","by":"admin-token""#,
+    );
+    let report = "0f".repeat(32);
+    let review = Review {
+        report,
+        verdict: ReviewVerdict::Findings,
+        note: Some("CR-12".into()),
+        by: "admin-token".into(),
+    };
+    check_entry(
+        &Entry::Review(review.clone()),
+        r#","report":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","verdict":"findings","note":"CR-12","by":"admin-token""#,
+    );
+    check_entry(
+        &Entry::Review(Review { verdict: ReviewVerdict::Accepted, note: None, ..review }),
+        r#","report":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","verdict":"accepted","by":"admin-token""#,
     );
     let sink = SinkChange { name: "store".into(), state: SinkState::Up, reason: None, acknowledged: Some(7) };
     check_entry(&Entry::Sink(sink), r#","name":"store","state":"up","acknowledged":7"#);
