@@ -1,8 +1,9 @@
-//! Finds the lines that tell of one decision, for evidence: its own, what it showed, its outcome, and the field sets that they name.
+//! Finds the lines that tell of decisions, for evidence: their own, what they showed, their outcomes, and the field sets that they name.
 //!
-//! Promises: what is found explains itself; memory is bounded by one decision and one segment's field sets. Never writes.
+//! Promises: what is found explains itself; memory is bounded by one segment's field sets, and by one decision where that is collected.
+//! Never writes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::Value;
@@ -26,24 +27,45 @@ pub struct Entries {
 /// # Errors
 /// The first flaw of the files.
 pub fn entries_of(state: &Path, id: &str) -> Result<Entries, LedgerError> {
-    let (mut tail, mut found) = (Tail::new(state, 0), Entries::default());
+    let (mut found, mut is_closed) = (BTreeMap::new(), false);
+    visit(
+        state,
+        |line| tells_of(line, id),
+        |seq, bytes, line| {
+            is_closed |= line.kind == "outcome";
+            found.insert(seq, bytes.to_vec());
+            Ok::<(), LedgerError>(())
+        },
+    )?;
+    Ok(Entries { lines: found.into_iter().collect(), is_closed })
+}
+
+/// Visits the lines that are asked for, each behind the field sets that it names, with their numbers and the line itself. A field set
+/// that several lines name is visited with each.
+///
+/// # Errors
+/// The first flaw of the files, or the visitor's own.
+pub fn visit<E: From<LedgerError>>(
+    state: &Path,
+    is_asked: impl Fn(&Line) -> bool,
+    mut take: impl FnMut(u64, &[u8], &Line) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut tail = Tail::new(state, 0);
     let mut sets: HashMap<String, (u64, Vec<u8>)> = HashMap::new();
     while let Some(line) = tail.next_available()? {
         match line.kind.as_str() {
             "segment" => sets.clear(),
             "fields" => drop(sets.insert(text(&line.value, "set").to_owned(), (line.place.seq, line.bytes))),
-            _ if tells_of(&line, id) => {
-                for set in named(&line.value) {
-                    found.lines.extend(sets.remove(set));
+            _ if is_asked(&line) => {
+                for (seq, bytes) in named(&line.value).filter_map(|set| sets.get(set)) {
+                    take(*seq, bytes, &line)?;
                 }
-                found.is_closed |= line.kind == "outcome";
-                found.lines.push((line.place.seq, line.bytes));
+                take(line.place.seq, &line.bytes, &line)?;
             }
             _ => {}
         }
     }
-    found.lines.sort_unstable();
-    Ok(found)
+    Ok(())
 }
 
 fn tells_of(line: &Line, id: &str) -> bool {

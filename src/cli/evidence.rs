@@ -48,53 +48,98 @@ pub struct AuditKeygenArgs {
     out: PathBuf,
 }
 
-/// Runs `prove`.
-pub fn prove(args: &ProveArgs, state: &Path) -> Exit {
-    match proved(args, state) {
-        Ok(exit) => exit,
-        Err(error) => failed(&error),
+/// The folder that proofs are put into.
+pub(super) struct Proofs<'o> {
+    prover: Prover,
+    out: &'o Path,
+}
+
+/// Why there are no proofs.
+pub(super) enum ProofError {
+    /// The ledger, or what signs for it, cannot be read.
+    Ledger(LedgerError),
+    /// Something else, in words.
+    Other(String),
+}
+
+impl From<LedgerError> for ProofError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
     }
 }
 
-fn proved(args: &ProveArgs, state: &Path) -> Result<Exit, LedgerError> {
+impl ProofError {
+    /// Says why.
+    pub(super) fn told(self) -> Exit {
+        match self {
+            Self::Ledger(error) => failed(&error),
+            Self::Other(why) => {
+                render::failure(&why);
+                Exit::Failure
+            }
+        }
+    }
+}
+
+impl<'o> Proofs<'o> {
+    /// A folder, made if it is missing.
+    pub(super) fn into_folder(state: &Path, out: &'o Path) -> Result<Self, ProofError> {
+        let none =
+            "there is no checkpoint: proofs need a service with [ledger.checkpoints], which signs them";
+        let prover = Prover::open(state)?.ok_or_else(|| ProofError::Other(none.to_owned()))?;
+        disk::make_folder(out).map_err(|error| unusable("make", out, &error))?;
+        Ok(Self { prover, out })
+    }
+
+    /// The name of the file with an entry's proof.
+    pub(super) fn file_name(seq: u64) -> String {
+        format!("{seq:020}.tlog-proof")
+    }
+
+    /// Writes the proof of an entry's line; `None` where the last checkpoint is older.
+    pub(super) fn put(&self, seq: u64, line: &[u8]) -> Result<Option<PathBuf>, ProofError> {
+        let Some(evidence) = self.prover.prove(seq, line)? else { return Ok(None) };
+        let path = self.out.join(Self::file_name(seq));
+        let written = disk::replace(&path, evidence.to_string().as_bytes(), disk::Readers::Owner);
+        written.map_err(|error| unusable("write", &path, &error))?;
+        Ok(Some(path))
+    }
+
+    /// What to say of entries that are too young.
+    pub(super) fn told_early(&self, early: usize, all: usize) -> String {
+        let (of, size) = (render::count_of(all, "entry", "entries"), self.prover.size());
+        format!(
+            "{early} of {of} are younger than the last checkpoint, which is for {size} entries: try again in a moment"
+        )
+    }
+}
+
+/// Runs `prove`.
+pub fn prove(args: &ProveArgs, state: &Path) -> Exit {
+    proved(args, state).unwrap_or_else(ProofError::told)
+}
+
+fn proved(args: &ProveArgs, state: &Path) -> Result<Exit, ProofError> {
     if !has_ledger(state)? {
         return Ok(Exit::Failure);
     }
-    let Some(prover) = Prover::open(state)? else {
-        render::failure(
-            &"there is no checkpoint: proofs need a service with [ledger.checkpoints], which signs them",
-        );
-        return Ok(Exit::Failure);
-    };
+    let proofs = Proofs::into_folder(state, &args.out)?;
     let Entries { lines, is_closed } = evidence::entries_of(state, &args.id)?;
     if lines.is_empty() {
-        render::failure(&format!("no decision `{}` is in this ledger", args.id));
-        return Ok(Exit::Failure);
-    }
-    if let Err(error) = disk::make_folder(&args.out) {
-        return Ok(unusable("make", &args.out, &error));
+        return Err(ProofError::Other(format!("no decision `{}` is in this ledger", args.id)));
     }
     let (all, mut early) = (lines.len(), 0);
     for (seq, line) in lines {
-        let Some(evidence) = prover.prove(seq, &line)? else {
-            early += 1;
-            continue;
-        };
-        let path = args.out.join(format!("{seq:020}.tlog-proof"));
-        if let Err(error) = disk::replace(&path, evidence.to_string().as_bytes(), disk::Readers::Owner) {
-            return Ok(unusable("write", &path, &error));
+        match proofs.put(seq, &line)? {
+            Some(path) => render::line(path.display().to_string()),
+            None => early += 1,
         }
-        render::line(path.display().to_string());
     }
     if !is_closed {
         render::message("the decision has no outcome yet: prove it again when it has");
     }
     if early > 0 {
-        let of = render::count_of(all, "entry", "entries");
-        render::failure(&format!(
-            "{early} of {of} are younger than the last checkpoint, which is for {} entries: try again in a moment",
-            prover.size()
-        ));
+        render::failure(&proofs.told_early(early, all));
         return Ok(Exit::Undetermined);
     }
     Ok(Exit::Success)
@@ -151,7 +196,6 @@ fn made(args: &AuditKeygenArgs) -> Result<VerifierKey, String> {
     key_pair::make(&args.out).map(|public| VerifierKey::new(name, public))
 }
 
-fn unusable(what: &str, path: &Path, error: &std::io::Error) -> Exit {
-    render::failure(&format!("cannot {what} `{}`: {error}", path.display()));
-    Exit::Failure
+fn unusable(what: &str, path: &Path, error: &std::io::Error) -> ProofError {
+    ProofError::Other(format!("cannot {what} `{}`: {error}", path.display()))
 }

@@ -1,6 +1,7 @@
 //! `lockkeeper audit verify`: the ledger of a real service, as it was written and as somebody changed it.
 #![expect(clippy::disallowed_methods, reason = "a test changes the ledger's files")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lockkeeper::ledger::made_up::rewritten_all;
@@ -258,6 +259,71 @@ async fn a_decision_is_proved_to_whoever_has_the_key() {
     assert_eq!((ran.code, ran.stdout.as_str()), (5, ""));
     assert!(ran.stderr.contains("none of the given keys signed it"), "{}", ran.stderr);
     assert_eq!(prove("no-such-decision").code, 1);
+}
+
+/// Every row of an answer comes with proofs of all that it rests on, which need no ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_come_with_proofs() {
+    let (_kept, state) = a_day_that_is_over().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let private = elsewhere.path().join("ledger.pem");
+    let key = keygen(&private);
+    let out = elsewhere.path().join("proofs");
+    let ask = |more: &[&str]| {
+        let question = ["audit", "query", "who-saw", "--type", "Deal", "--id", "42", "--state", &state];
+        let proof = ["--format", "json", "--proof", out.to_str().unwrap()];
+        run(Path::new("/"), &[&question[..], &proof, more].concat())
+    };
+    let ran = ask(&[]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert!(ran.stderr.contains("there is no checkpoint"), "{}", ran.stderr);
+    // What the last checkpoint does not stand for yet is told.
+    let question =
+        ["audit", "query", "who-saw", "--type", "Deal", "--id", "42", "--state", &state, "--format", "json"];
+    let plain: Value = serde_json::from_str(&run(Path::new("/"), &question).stdout).unwrap();
+    seal(&state, &[&private], plain["rows"][0]["entry"].as_u64().unwrap());
+    let ran = ask(&["--limit", "1"]);
+    assert_eq!(ran.code, 4);
+    assert!(ran.stderr.contains("are younger than the last checkpoint"), "{}", ran.stderr);
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let early = answer["rows"][0]["proofs"].as_array().unwrap().len();
+    seal(&state, &[&private], size(&state));
+    let ran = ask(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    assert!(early > 0 && early < rows[0]["proofs"].as_array().unwrap().len());
+    let mut files = BTreeSet::new();
+    for row in rows {
+        let proofs: Vec<String> = row["proofs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| out.join(name.as_str().unwrap()).display().to_string())
+            .collect();
+        let named: Vec<&str> = proofs.iter().map(String::as_str).collect();
+        let ran = run(Path::new("/"), &[&["audit", "verify-proof", "--key", &key], &named[..]].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let entries: Vec<Value> =
+            ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |kind: &str| entries.iter().filter(|entry| entry["kind"] == kind).collect::<Vec<_>>();
+        assert_eq!((of("decision").len(), of("outcome").len()), (1, 1), "{entries:?}");
+        assert_eq!((&of("decision")[0]["id"], &of("decision")[0]["seq"]), (&row["decision"], &row["entry"]));
+        // The proofs explain themselves: every set of fields that they name is among them.
+        let sets: BTreeSet<&str> = entries
+            .iter()
+            .flat_map(|entry| entry["sets"].as_array().into_iter().flatten())
+            .flat_map(|set| ["shown", "hidden", "masked"].map(|member| set[member].as_str()))
+            .flatten()
+            .collect();
+        let spelled: BTreeSet<&str> =
+            of("fields").iter().map(|entry| entry["set"].as_str().unwrap()).collect();
+        assert!(!sets.is_empty() && sets == spelled, "{sets:?} {spelled:?}");
+        files.extend(proofs);
+    }
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), files.len());
+    assert!(ran.stderr.ends_with(&format!("{} proofs written\n", files.len())), "{}", ran.stderr);
 }
 
 /// Whoever trusts only the old key follows to the new one where the old one signed for the entry that names it.

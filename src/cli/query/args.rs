@@ -130,6 +130,9 @@ pub struct Common {
     /// Whether handles are resolved to names
     #[arg(long, value_enum, default_value_t, num_args = 0..=1, default_missing_value = "always", require_equals = true)]
     pub names: WhenNames,
+    /// Put the proofs of all entries that the answer tells of into this folder, made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub proof: Option<PathBuf>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: TableFormat,

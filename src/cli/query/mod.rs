@@ -7,6 +7,7 @@ mod args;
 mod told;
 mod text;
 mod csv;
+mod proofs;
 
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use crate::ledger::handles::Names;
 use crate::model::principal::EntityRef;
 use args::{Asked, Common, Question, TableFormat};
 pub(super) use args::{Moment, QueryArgs, end_moment, first_moment};
+use proofs::Attached;
 use told::Rows;
 
 /// Runs the command.
@@ -71,8 +73,14 @@ fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
     }
     let within = common.within();
     let rows = ask(&index, &asked, &within)?;
+    let proofs = common.proof.as_ref().map(|out| proofs::attach(&rows.rows, &whose.state, out)).transpose();
+    let proofs = match proofs {
+        Ok(proofs) => proofs,
+        Err(error) => return Ok(error.told()),
+    };
     let answer = Answer {
         asked,
+        proofs,
         recorded,
         searched: index.searched()?,
         rows,
@@ -80,7 +88,7 @@ fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
     };
     answer.print(common);
     hints(&index, &answer.asked, &within)?;
-    Ok(Exit::Success)
+    Ok(answer.proved())
 }
 
 /// Where the index is: in a file that is named, or beside the ledger.
@@ -129,6 +137,7 @@ struct Answer {
     searched: Searched,
     rows: Rows,
     names: Option<Names>,
+    proofs: Option<Attached>,
 }
 
 impl Answer {
@@ -149,6 +158,19 @@ impl Answer {
             TableFormat::Json => render::line(self.json(&name).to_string()),
         }
         render::message(self.recorded.told());
+    }
+
+    /// Says which proofs there are, and how the command ends.
+    fn proved(&self) -> Exit {
+        let Some(proofs) = &self.proofs else { return Exit::Success };
+        render::message(format!("{} written", render::count(proofs.count(), "proof")));
+        match &proofs.early {
+            None => Exit::Success,
+            Some(early) => {
+                render::failure(early);
+                Exit::Undetermined
+            }
+        }
     }
 
     fn name(&self, handle: &str) -> Option<String> {
@@ -185,7 +207,14 @@ impl Answer {
 
     fn json(&self, name: text::Name<'_>) -> Value {
         let Searched { first, last, from, to, gaps: (gaps, lost), blind } = self.searched;
-        let rows: Vec<Value> = self.rows.rows.iter().map(|row| told::json(row, name)).collect();
+        let told = |row: &Row| {
+            let mut told = told::json(row, name);
+            if let (Some(proofs), Some(members)) = (&self.proofs, told.as_object_mut()) {
+                members.insert("proofs".to_owned(), proofs.of(row));
+            }
+            told
+        };
+        let rows: Vec<Value> = self.rows.rows.iter().map(told).collect();
         let recorded = match self.recorded {
             Recorded::As(seq) => json!(seq),
             Recorded::Offline | Recorded::Waived => Value::Null,
