@@ -158,7 +158,7 @@ async fn an_endpoint_that_is_away_delays_neither_start_nor_end() {
     assert_eq!(sidecar.as_person("admin").get("/api/deals/42").await.status, 200);
     let began = Instant::now();
     let sidecar = sidecar.restart().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < END_LIMIT, "{:?}", began.elapsed());
     let restarted = fails(&admin(&sidecar), "").await;
     assert_eq!(restarted["exported"], Value::Null, "what was signed before was never confirmed");
     let receiver = Receiver::at(address, Mood::Takes, None).await;
@@ -166,3 +166,21 @@ async fn an_endpoint_that_is_away_delays_neither_start_nor_end() {
     let folder = sidecar.stop_keeping_files().await;
     all_hold(&folder.state(), &arrived(&folder, &receiver.kept()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_hangs_delays_the_end_by_no_more_than_the_limit() {
+    let receiver = Receiver::start(Mood::Hangs).await;
+    let sidecar = TestSidecar::with(|options| {
+        sending(options, &url(&receiver)).set("ledger.checkpoints.https", "timeout_ms", 600_000)
+    })
+    .await;
+    told(&admin(&sidecar), "a signature", |status| status["signed"].as_u64() > Some(0)).await;
+    let began = Instant::now();
+    let folder = sidecar.stop_keeping_files().await;
+    assert!((END_LIMIT..4 * END_LIMIT).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(Entries::read(&folder.state()).of_kind("stop").len(), 1);
+    assert!(receiver.kept().is_empty());
+}
+
+/// How long a service that ends waits for its last checkpoint.
+const END_LIMIT: Duration = Duration::from_secs(10);
