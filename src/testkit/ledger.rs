@@ -34,7 +34,7 @@ impl Entries {
                 if holds(&entries) {
                     return entries;
                 }
-                tokio::task::yield_now().await;
+                super::a_moment().await;
             }
         });
         match found.await {

@@ -27,6 +27,7 @@ pub mod replay;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -249,7 +250,13 @@ impl TestSidecar {
     }
 }
 
+/// Between two looks at what must come about by itself: leaves the processor to whom it is waited for.
+pub async fn a_moment() {
+    tokio::time::sleep(LOOK_EVERY).await;
+}
+
 /// The key that the demo CRM opens to.
 pub const CRM_KEY: &str = "crm-service-key-3f1d5c";
 /// Where the clock of decisions stands: 2026-06-15T12:00:00Z.
 pub const NOW_MS: i64 = 1_781_524_800_000;
+const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -46,7 +46,7 @@ async fn a_deactivated_person_is_refused_at_the_next_request_under_load() {
     };
     let reload = async {
         while sidecar.crm_saw().len() < 4 {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         let reloaded = sidecar.reload_with(DIRECTORY, |text| deactivated(&text)).await;
         is_reloaded.store(true, Ordering::SeqCst);

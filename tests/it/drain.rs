@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 /// Waits until the CRM was asked so many times.
 async fn asked(sidecar: &TestSidecar, count: usize) {
     while sidecar.crm_saw().len() < count {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
 }
 
@@ -33,7 +33,7 @@ async fn those_within_get_their_answers() {
     assert!(second.read_until(GOAWAY).await.is_some());
     // Nobody new is let in once the word is out.
     while TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     crm.set_fault(None);
     let (reply, _) = TestReply::parse(&read_to_end(first).await, false);
@@ -78,7 +78,7 @@ async fn readiness_turns_red_before_the_listener_closes() {
     let caller = sidecar.as_person("rep-east");
     let stopping = tokio::spawn(sidecar.stop());
     while health.get("/readyz").await.status != 503 {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     assert_eq!(caller.get("/api/deals/42").await.status, 200);
     assert_eq!(health.get("/livez").await.status, 200);

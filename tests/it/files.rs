@@ -341,7 +341,7 @@ async fn files_that_pass_at_once_are_bounded() {
     sidecar.crm().set_fault_on("/content", Fault::Hang);
     let held = sidecar.as_person("rep-east").open("GET", "/api/files/501/content", "").await;
     while !sidecar.crm_saw().iter().any(|line| line.ends_with("/content")) {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     assert_eq!(sidecar.as_person("rep-east").get("/api/files/501/content").await.reason(), "overloaded");
     assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);

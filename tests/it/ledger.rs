@@ -114,7 +114,7 @@ async fn a_caller_who_leaves_is_recorded() {
         let stream = sidecar.as_person("rep-east").open(method.as_str(), "/api/deals/42", body).await;
         let asked = format!("{method} /api/deals/42");
         while !sidecar.crm_saw().contains(&asked) {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         // Reset, not only closed: half-closed callers are still served.
         stream.set_zero_linger().unwrap();

@@ -202,7 +202,7 @@ async fn places_for_nobody_are_bounded() {
     sidecar.crm().set_fault(Some(Fault::Hang));
     let held = sidecar.as_nobody().open("POST", "/login", PASSWORD).await;
     while sidecar.crm_saw().is_empty() {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     assert_eq!(sidecar.as_nobody().post("/login", PASSWORD).await.reason(), "overloaded");
     sidecar.crm().set_fault(None);

@@ -51,7 +51,7 @@ impl Busy {
 /// Waits for what must come about by itself.
 async fn when_waiting(sidecar: &TestSidecar, count: usize) {
     while sidecar.running().sidecar.pool.waiting() != count {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
 }
 

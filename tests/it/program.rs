@@ -50,7 +50,7 @@ impl Program {
         timeout(PATIENCE, async {
             while tokio::net::TcpStream::connect(address).await.is_err() {
                 assert!(program.child.try_wait().unwrap().is_none(), "the program did not start");
-                tokio::task::yield_now().await;
+                lockkeeper::testkit::a_moment().await;
             }
         })
         .await

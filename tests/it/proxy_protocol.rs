@@ -87,7 +87,7 @@ async fn each_caller_behind_a_load_balancer_has_his_own_limit() {
     let request = format!("{line}GET {ONE} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\n\r\n");
     held.write_all(request.as_bytes()).await.unwrap();
     while told(&sidecar).is_empty() {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     assert_eq!(after(&sidecar, line.as_bytes(), NO_HEADER).await, None);
     let other = b"PROXY TCP4 203.0.113.10 10.0.0.1 5000 443\r\n";

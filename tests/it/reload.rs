@@ -156,7 +156,7 @@ async fn a_request_under_way_keeps_what_it_began_with() {
     let reading = rep.get("/api/deals/42");
     let meanwhile = async {
         while sidecar.crm_saw().is_empty() {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         let reloaded = sidecar.reload_with("bundle/policies/test.cedar", |_| NO_NOTES.to_owned()).await;
         sidecar.crm().set_fault(None);

@@ -147,7 +147,7 @@ async fn files_wait_for_the_crm_and_not_for_the_caller() {
         metrics.contains("connections_closed_total{cause=\"unread\"} 1")
     };
     while !closed(&large) {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     drop(unread);
 }
@@ -206,7 +206,7 @@ async fn changes_that_wait_for_each_other() {
     sidecar.crm().set_fault_for(http::Method::PATCH, Fault::Hang);
     let first = sidecar.as_person("admin").open("PATCH", "/api/deals/42", r#"{"title":"first"}"#).await;
     while sidecar.crm_writes().is_empty() {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     let second = sidecar.as_person("admin").patch("/api/deals/42", r#"{"title":"second"}"#).await;
     assert_eq!((second.status, second.reason().as_str()), (503, "record-busy"));

@@ -91,7 +91,7 @@ async fn a_token_that_changed_calls_for_reading() {
     sidecar.folder().write("authzen.token", "authzen-token-canary-next");
     let asker = holder(&sidecar, "authzen-token-canary-next");
     while asker.get("/.well-known/authzen-configuration").await.status != 200 {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     check(&statuses(&sidecar, AUTHZEN).await, SHUT, SHUT);
 }

@@ -292,7 +292,7 @@ async fn connections_to_the_crm_are_limited() {
     let caller = sidecar.as_person("rep-east");
     let held = [caller.open("GET", "/api/deals/42", "").await, caller.open("GET", "/api/deals/42", "").await];
     while sidecar.crm_saw().len() < 2 {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     let third = caller.get("/api/deals/42").await;
     assert_eq!((third.status, third.reason().as_str()), (503, "upstream-saturated"));

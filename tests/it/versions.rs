@@ -54,7 +54,7 @@ async fn in_between(
     let write = sidecar.as_person("manager-east");
     let act = async {
         while sidecar.crm_writes().is_empty() {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         act.await;
         sidecar.crm().set_fault(None);
@@ -288,7 +288,7 @@ async fn a_second_look_that_fails_is_an_alarm() {
     let write = sidecar.as_person("manager-east").with_header("X-Test: 1");
     let break_reads = async {
         while sidecar.crm_writes().is_empty() {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         sidecar.crm().set_fault_for(Method::GET, Fault::Status(500));
     };
@@ -306,7 +306,7 @@ async fn moves_of_one_record_wait_for_each_other() {
     sidecar.crm().set_fault_for(Method::POST, Fault::Hang);
     let release = async {
         while sidecar.crm_writes().is_empty() || sidecar.running().sidecar.requests_open() < 2 {
-            tokio::task::yield_now().await;
+            lockkeeper::testkit::a_moment().await;
         }
         sidecar.crm().set_fault(None);
     };

@@ -151,7 +151,7 @@ impl Rig {
     async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let waited = tokio::time::timeout(Duration::from_secs(30), async {
             while !holds(self) {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
         assert!(

@@ -27,7 +27,7 @@ use crate::model::principal::EntityRef;
 use args::{Asked, Common, Question, TableFormat};
 pub(super) use args::{Moment, QueryArgs, end_moment, first_moment};
 use proofs::Attached;
-use told::Rows;
+use told::{Row, Rows};
 
 /// Runs the command.
 pub(super) fn run(args: &QueryArgs, whose: &Whose) -> Exit {

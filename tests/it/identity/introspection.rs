@@ -133,7 +133,7 @@ async fn equal_questions_are_asked_once_and_others_only_so_many() {
         })
         .collect();
     while server.asked("/api/me").is_empty() {
-        tokio::task::yield_now().await;
+        lockkeeper::testkit::a_moment().await;
     }
     // Another credential is another question, for which there is no room.
     assert_eq!(get(&sidecar, "Authorization: Token other").await, "overloaded");

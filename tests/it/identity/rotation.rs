@@ -134,7 +134,7 @@ async fn eventually(sidecar: &TestSidecar, token: &str, expected: &str) {
     let asking = async {
         loop {
             match outcome(sidecar, token).await {
-                found if found == "issuer-keys-unavailable" => tokio::task::yield_now().await,
+                found if found == "issuer-keys-unavailable" => lockkeeper::testkit::a_moment().await,
                 found => return found,
             }
         }
