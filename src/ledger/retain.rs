@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use sha2::Digest as _;
+
 use super::checkpoint;
 use super::durable;
 use super::error::LedgerError;
@@ -20,8 +22,6 @@ use super::tile_store::{Leaves, TileReader, TileStore};
 use super::tiles::TILE_WIDTH;
 use super::tree::{Hash, TreeHead};
 use crate::model::hex::hex;
-
-use sha2::Digest as _;
 
 /// The oldest segment, of which the next one names size and digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

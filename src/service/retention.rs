@@ -81,13 +81,15 @@ impl Retention {
     }
 
     async fn run(self, now: RetainedNow) {
+        // What is recorded and not carried out yet.
+        let mut recorded = None;
         let began = (Instant::now(), (self.clock)());
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.interval_ms));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let ahead_ns = (self.clock)() - began.1 - nanoseconds(began.0.elapsed());
-            let looked = match self.look(ahead_ns).await {
+            let looked = match self.look(ahead_ns, &mut recorded).await {
                 Ok(looked) => looked,
                 Err(error) => Look::Waits(causes(&error)),
             };
@@ -95,7 +97,7 @@ impl Retention {
         }
     }
 
-    async fn look(&self, ahead_ns: i128) -> Result<Look, LedgerError> {
+    async fn look(&self, ahead_ns: i128, recorded: &mut Option<Removal>) -> Result<Look, LedgerError> {
         let state = self.state.clone();
         let Some(oldest) = blocking(move || retain::oldest(&state)).await? else { return Ok(Look::Young) };
         let keep_ns = i128::from(self.config.keep_days) * DAY_NS;
@@ -105,21 +107,24 @@ impl Retention {
         if let Some(why) = self.hindrance(&oldest, ahead_ns) {
             return Ok(Look::Waits(why));
         }
+        let removal = match recorded.take().filter(|removal| removal.first == oldest.first) {
+            Some(removal) => removal,
+            None => self.record(oldest).await?,
+        };
+        let (state, going) = (self.state.clone(), removal.clone());
+        *recorded = Some(removal);
+        blocking(move || retain::carry_out(&state, &going)).await?;
+        Ok(Look::Removed)
+    }
+
+    /// Records that a segment is removed, if it may be.
+    async fn record(&self, oldest: Oldest) -> Result<Removal, LedgerError> {
         let (state, keep_days) = (self.state.clone(), self.config.keep_days);
         let removal = blocking(move || retain::examine(&state, &oldest, keep_days)).await?;
-        let seq = self.ledger.append(Entry::Removal(removal.clone())).await?;
-        let Removal { first, last, until, file, .. } = removal.clone();
-        let state = self.state.clone();
-        blocking(move || retain::carry_out(&state, &removal)).await?;
-        tracing::info!(
-            file,
-            first,
-            last,
-            until,
-            entry = seq,
-            "a segment was removed: it was kept for long enough"
-        );
-        Ok(Look::Removed)
+        let entry = self.ledger.append(Entry::Removal(removal.clone())).await?;
+        let Removal { first, last, until, file, .. } = &removal;
+        tracing::info!(entry, file, first, last, until, "a segment is removed: it was kept for long enough");
+        Ok(removal)
     }
 
     /// What a segment that is old enough must wait for.

@@ -70,6 +70,16 @@ impl Program {
         assert!(self.child.wait().unwrap().success());
     }
 
+    /// Waits until it has ended by what was done to it.
+    pub async fn ended(&mut self) {
+        let ends = timeout(PATIENCE, async {
+            while self.child.try_wait().unwrap().is_none() {
+                lockkeeper::testkit::a_moment().await;
+            }
+        });
+        ends.await.unwrap();
+    }
+
     /// SIGKILL on Unix.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -4,7 +4,7 @@
     reason = "edge: looks at the files of the service, and runs the program"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,13 +13,16 @@ use std::time::Duration;
 use lockkeeper::ledger::append::{Ledger, LedgerOptions};
 use lockkeeper::ledger::made_up::{decided, outcome};
 use lockkeeper::ledger::read::segment_starts;
-use lockkeeper::testkit::TestSidecar;
+use lockkeeper::ledger::verify::verify;
 use lockkeeper::testkit::client::{Caller, PATIENCE};
-use lockkeeper::testkit::folder::Options;
+use lockkeeper::testkit::folder::{Options, TestFolder};
+use lockkeeper::testkit::ledger::Entries;
+use lockkeeper::testkit::{TestCrm, TestSidecar};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::checkpoints::{all_hold, exported, signing};
+use super::program::Program;
 
 /// The hashes of a tile.
 const TILE_ENTRIES: usize = 256;
@@ -137,6 +140,71 @@ async fn what_was_kept_for_long_enough_goes_and_is_proved_to_have_been_there() {
     let (code, out, err) = run(folder.path(), &["audit", "verify"]);
     assert_eq!((code, out.as_str()), (5, ""));
     assert!(err.contains("the segment before is missing"), "{err}");
+}
+
+/// The real program with a ledger of long ago, of which the first segment's removal meets what is injected.
+async fn removing(inject: &str) -> (TestCrm, TestFolder, Program, PathBuf) {
+    let options = grown_old(Options::default()).await;
+    let crm = TestCrm::start().await;
+    let folder = TestFolder::new(options, crm.address);
+    let segment = folder.state().join("ledger/segment-00000000000000000001.jsonl");
+    let path = segment.display().to_string();
+    let strace = [
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        path.as_str(),
+        "-e",
+        "trace=unlink",
+        "-e",
+        inject,
+    ];
+    let program = Program::start_under(&strace, &folder).await;
+    (crm, folder, program, segment)
+}
+
+/// How often it is recorded that the first segment is removed.
+fn recorded(folder: &TestFolder) -> usize {
+    let entries = Entries::read(&folder.state());
+    entries.of_kind("removal").iter().filter(|entry| entry["first"] == 1).count()
+}
+
+async fn gone(segment: &Path) {
+    let goes = timeout(PATIENCE, async {
+        while segment.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(goes.await.is_ok(), "it stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_fails_is_tried_again_and_recorded_once() {
+    let (_crm, folder, program, segment) = removing("inject=unlink:error=EIO:when=1..3").await;
+    gone(&segment).await;
+    drop(program);
+    assert_eq!(recorded(&folder), 1);
+    verify(&folder.state(), &[], &mut |_, _| {}).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_killed_before_a_removal_finishes_it_at_its_next_start() {
+    let (_crm, folder, mut program, segment) = removing("inject=unlink:error=EIO:signal=SIGKILL").await;
+    program.ended().await;
+    assert!(segment.exists());
+    assert_eq!(recorded(&folder), 1);
+    let verified = verify(&folder.state(), &[], &mut |_, _| {}).unwrap();
+    assert_eq!((verified.removed, verified.remaining), (None, 1));
+    let program = Program::start(&folder).await;
+    assert!(!segment.exists(), "a start carries it out before it serves");
+    drop(program);
+    assert_eq!(recorded(&folder), 1, "once");
+    let verified = verify(&folder.state(), &[], &mut |_, _| {}).unwrap();
+    assert!(verified.removed.is_some());
 }
 
 /// Every command that reads a ledger, on one that begins with entry `oldest`.
