@@ -204,6 +204,8 @@ async fn an_answer_says_what_was_searched_and_where_it_goes_on() {
         typo.stderr
     );
     assert_eq!(typo.code, 0);
+    let bare = query(&state, &["moves", "--stage", "won"]).stderr;
+    assert!(bare.contains("no entry names the stage `won`; did you mean `sales.won`?"), "{bare}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,6 +347,10 @@ async fn a_service_records_who_reads_its_ledger() {
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     let commands: Vec<&Value> = told["rows"].as_array().unwrap().iter().map(|row| &row["command"]).collect();
     assert_eq!(commands, [&json!(format!("audit query by {handle}")), &json!("audit query readings")]);
+    // An id that looks like flags is one word of the question.
+    live(&config, &["who-saw", "--type", "Deal", "--id", "42 --field x"]);
+    let read = sidecar.ledger().of_kind("read")[2]["command"].clone();
+    assert_eq!(read, "audit query who-saw --type Deal --id \"42 --field x\"");
     let everything = sidecar.folder().all_text("state/ledger");
     assert!(!everything.contains(TOKEN) && !everything.contains("rep-east"));
 }

@@ -344,9 +344,16 @@ impl Index {
             Named::Revision(begin) => name.starts_with(begin),
             _ => name == typed,
         };
-        Ok((!known.iter().any(is_typed)).then(|| Unknown {
-            nearest: nearest(typed, known.iter().map(String::as_str)).map(str::to_owned),
-        }))
+        // A stage may be named without its pipeline.
+        let is_of_pipeline = |name: &&String| {
+            let stage = name.split_once('.').map(|(_, stage)| stage);
+            matches!(named, Named::Stage(_)) && stage == Some(typed)
+        };
+        let near = || {
+            let with_pipeline = known.iter().filter(is_of_pipeline).min().map(String::as_str);
+            with_pipeline.or_else(|| nearest(typed, known.iter().map(String::as_str))).map(str::to_owned)
+        };
+        Ok((!known.iter().any(is_typed)).then(|| Unknown { nearest: near() }))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::audit::index::question::{Change, Did, Record, Stages, Within};
 use crate::audit::when::exact;
 use crate::cli::audit::{StateArgs, WhenNames};
 use crate::cli::explain::principal;
+use crate::json::token::quoted;
 use crate::model::principal::EntityRef;
 
 /// The arguments.
@@ -333,7 +334,7 @@ impl Command {
 
     fn flag(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.word(&format!("--{name} {value}"));
+            self.word(&format!("--{name} {}", as_word(value)));
         }
     }
 
@@ -341,6 +342,15 @@ impl Command {
         if is_set {
             self.word(&format!("--{name}"));
         }
+    }
+}
+
+/// A value as one word, so that none reads as a further flag: as it is where it is plain, else as a JSON string.
+fn as_word(value: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || PLAIN.contains(&c);
+    match !value.is_empty() && !value.starts_with('-') && value.chars().all(is_plain) {
+        true => value.to_owned(),
+        false => quoted(value),
     }
 }
 
@@ -387,6 +397,9 @@ fn counted(at: Timestamp) -> Moment {
     Moment(i64::try_from(at.as_nanosecond()).unwrap_or(far))
 }
 
+/// What a plain word has beside letters and digits.
+const PLAIN: [char; 10] = ['-', '_', '.', ':', '*', '/', '@', '+', '(', ')'];
+
 /// How many rows are told.
 const LIMIT: u32 = 1000;
 
@@ -399,6 +412,23 @@ const DATE_BYTES: usize = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_value_reads_as_a_flag() {
+        #[track_caller]
+        fn check(value: &str, expected: &str) {
+            assert_eq!(as_word(value), expected);
+        }
+        check("42", "42");
+        check("Deal.*", "Deal.*");
+        check("(new)", "(new)");
+        check("2026-07-01T00:00:00.000000000Z", "2026-07-01T00:00:00.000000000Z");
+        check("42 --field amount", "\"42 --field amount\"");
+        check("--limit", "\"--limit\"");
+        check("a\"b\\", "\"a\\\"b\\\\\"");
+        check("a\nb", "\"a\\nb\"");
+        check("", "\"\"");
+    }
 
     #[test]
     fn dates_count_whole_and_times_to_the_nanosecond() {

@@ -206,6 +206,7 @@ async fn names_that_no_entry_has_are_told_with_those_that_are_near() {
     assert_eq!(near(Named::FieldOf("Deal", "Deal.zzzzzzzzzz")), Some(None));
     assert_eq!(near(Named::Stage("sales.won")), None);
     assert_eq!(near(Named::Stage("sales.wno")), Some(Some("sales.won".to_owned())));
+    assert_eq!(near(Named::Stage("won")), Some(Some("after.won".to_owned())), "the first of two");
     assert_eq!(near(Named::Reason("denied")), None);
     assert_eq!(near(Named::Policy("policy.a")), None);
     assert_eq!(near(Named::Policy("policy.aa")), Some(Some("policy.a".to_owned())));
