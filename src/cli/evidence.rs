@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::audit::{StateArgs, failed, has_ledger};
+use super::audit::{StateArgs, Whose, failed, has_ledger};
 use super::exit::Exit;
+use super::query::as_word;
+use super::reading::{Demand, Unrecorded, is_recorded};
 use super::{key_pair, render};
 use crate::audit::evidence::{self, Entries};
 use crate::disk;
@@ -24,6 +26,8 @@ pub struct ProveArgs {
     /// The folder that proofs are put into, made if it is missing
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    unrecorded: Unrecorded,
 }
 
 /// The arguments of `verify-proof`.
@@ -115,12 +119,13 @@ impl<'o> Proofs<'o> {
 }
 
 /// Runs `prove`.
-pub fn prove(args: &ProveArgs, state: &Path) -> Exit {
-    proved(args, state).unwrap_or_else(ProofError::told)
+pub fn prove(args: &ProveArgs, whose: &Whose) -> Exit {
+    proved(args, whose).unwrap_or_else(ProofError::told)
 }
 
-fn proved(args: &ProveArgs, state: &Path) -> Result<Exit, ProofError> {
-    if !has_ledger(state)? {
+fn proved(args: &ProveArgs, whose: &Whose) -> Result<Exit, ProofError> {
+    let (state, command) = (&whose.state, format!("audit prove {}", as_word(&args.id)));
+    if !has_ledger(state)? || !is_recorded(whose, Demand::unless(&args.unrecorded), &command)? {
         return Ok(Exit::Failure);
     }
     let proofs = Proofs::into_folder(state, &args.out)?;

@@ -1,11 +1,12 @@
 //! `lockkeeper audit export`: decisions for other systems, in a form that they know.
-
-use std::path::Path;
+//!
+//! Promises: nothing is told before the reading is recorded, where a service could record it.
 
 use clap::{Args, ValueEnum};
 
-use super::audit::{StateArgs, failed, has_ledger};
+use super::audit::{StateArgs, Whose, failed, has_ledger};
 use super::exit::Exit;
+use super::reading::{Demand, Unrecorded, is_recorded};
 use super::render;
 use crate::audit::joined::Joined;
 use crate::audit::ocsf;
@@ -19,6 +20,8 @@ pub struct ExportArgs {
     /// Begin with this entry
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     since_seq: u64,
+    #[command(flatten)]
+    unrecorded: Unrecorded,
     /// The form
     #[arg(long, value_enum, default_value_t)]
     format: ExportFormat,
@@ -33,18 +36,19 @@ enum ExportFormat {
 }
 
 /// Runs the command.
-pub fn run(args: &ExportArgs, state: &Path) -> Exit {
-    match exported(args, state) {
+pub fn run(args: &ExportArgs, whose: &Whose) -> Exit {
+    match exported(args, whose) {
         Ok(exit) => exit,
         Err(error) => failed(&error),
     }
 }
 
-fn exported(args: &ExportArgs, state: &Path) -> Result<Exit, LedgerError> {
-    if !has_ledger(state)? {
+fn exported(args: &ExportArgs, whose: &Whose) -> Result<Exit, LedgerError> {
+    let command = format!("audit export --since-seq {}", args.since_seq);
+    if !has_ledger(&whose.state)? || !is_recorded(whose, Demand::unless(&args.unrecorded), &command)? {
         return Ok(Exit::Failure);
     }
-    let mut joined = Joined::new(state, args.since_seq);
+    let mut joined = Joined::new(&whose.state, args.since_seq);
     while let Some(item) = joined.next_item()? {
         let event = match args.format {
             ExportFormat::Ocsf => ocsf::event(&item),

@@ -3,15 +3,19 @@
 //! Promises: while a service writes the ledger, nothing is told unless the reading is in it, or `--unrecorded` says that it need not
 //! be. The token goes to the address of the configuration and nowhere else.
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::admin_post::post;
 use super::audit::Whose;
+use super::render;
 use crate::admin::readings::PATH;
 use crate::audit::index::Index;
 use crate::audit::index::error::IndexError;
 use crate::audit::index::question::Within;
-use crate::ledger::read::has_writer;
+use crate::audit::item::text;
+use crate::ledger::error::LedgerError;
+use crate::ledger::read::{Line, entries, has_writer};
 
 /// Whether a reading is in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +44,32 @@ pub(super) fn is_in(index: &Index, seq: u64, command: &str) -> Result<Result<(),
     let only = Within { after: seq.saturating_sub(1), limit: 1, ..Within::everything() };
     let found = index.readings(&only)?;
     let is_it = found.rows.first().is_some_and(|reading| reading.seq == seq && reading.command == command);
-    Ok(is_it.then_some(()).ok_or_else(|| {
-        format!("entry {seq} is not this reading: the configuration names another service's admin listener")
-    }))
+    Ok(is_it.then_some(()).ok_or_else(|| elsewhere(seq)))
+}
+
+/// Records a reading for which no index is asked, and says so. `false` where it cannot be, which is said too.
+pub(super) fn is_recorded(whose: &Whose, demand: Demand, command: &str) -> Result<bool, LedgerError> {
+    let recorded = match record(whose, demand, command) {
+        Ok(recorded) => recorded,
+        Err(why) => {
+            render::failure(&why);
+            return Ok(false);
+        }
+    };
+    if let Recorded::As(seq) = recorded {
+        let entry = entries(&whose.state, seq).next().transpose()?;
+        let is_it = |line: &Line| line.place.seq == seq && text(&line.value, "command") == command;
+        if !entry.is_some_and(|line| is_it(&line)) {
+            render::failure(&elsewhere(seq));
+            return Ok(false);
+        }
+    }
+    render::message(recorded.told());
+    Ok(true)
+}
+
+fn elsewhere(seq: u64) -> String {
+    format!("entry {seq} is not this reading: the configuration names another service's admin listener")
 }
 
 /// Whether a reading must be recorded.
@@ -52,6 +79,21 @@ pub(super) enum Demand {
     Record,
     /// Not at all.
     Waive,
+}
+
+impl Demand {
+    /// As `--unrecorded` says.
+    pub(super) fn unless(is_waived: &Unrecorded) -> Self {
+        if is_waived.unrecorded { Self::Waive } else { Self::Record }
+    }
+}
+
+/// The flag by which a reading need not be recorded.
+#[derive(Args)]
+pub(super) struct Unrecorded {
+    /// Answer although the ledger does not record this reading
+    #[arg(long)]
+    unrecorded: bool,
 }
 
 /// Records a reading. The error says why that is not possible, and what to do.

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::audit::{StateArgs, Whose, failed, has_ledger};
 use super::exit::Exit;
 use super::query::{Moment, end_moment, first_moment, index_file, open_index, unanswered};
-use super::reading::{Demand, Recorded, is_in, record};
+use super::reading::{Demand, Recorded, Unrecorded, is_in, record};
 use super::{explain, render};
 use crate::audit::index::error::IndexError;
 use crate::audit::report::bursts::Rule;
@@ -60,9 +60,8 @@ pub struct ReportArgs {
     /// The index's file; without it index.sqlite in the state folder
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
-    /// Answer although the ledger does not record this reading
-    #[arg(long)]
-    unrecorded: bool,
+    #[command(flatten)]
+    unrecorded: Unrecorded,
     /// How the report is written
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
@@ -96,9 +95,8 @@ fn reported(args: &ReportArgs, whose: &Whose) -> Result<Exit, IndexError> {
     }
     let Some(snapshot) = snapshot(args) else { return Ok(Exit::Failure) };
     let names = Names::read(&whose.state)?;
-    let demand = if args.unrecorded { Demand::Waive } else { Demand::Record };
     let command = command(args);
-    let recorded = match record(whose, demand, &command) {
+    let recorded = match record(whose, Demand::unless(&args.unrecorded), &command) {
         Ok(recorded) => recorded,
         Err(why) => return Ok(refused(&why)),
     };

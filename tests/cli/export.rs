@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::query::a_service;
 use crate::run::{Ran, run};
 use crate::tail::a_day_that_is_over;
 
@@ -16,7 +17,7 @@ fn export(state: &str) -> Ran {
 async fn each_decision_is_one_event() {
     let (_kept, state) = a_day_that_is_over().await;
     let ran = export(&state);
-    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, OFFLINE));
     let events: BTreeMap<String, Value> = ran
         .stdout
         .lines()
@@ -63,6 +64,45 @@ async fn each_decision_is_one_event() {
     });
     assert!(names.count() > 0, "field sets are spelled");
 }
+
+/// While a service writes the ledger, whoever takes decisions out of it stands in it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_records_what_is_taken_out() {
+    let (sidecar, config) = a_service().await;
+    let reply = sidecar.as_person("rep-east").get("/api/deals/42").await;
+    sidecar.ledger_when("the outcome", |ledger| ledger.of_kind("outcome").len() == 1).await;
+    let decision = sidecar.ledger().decision(&reply)["id"].as_str().unwrap().to_owned();
+    let state = sidecar.folder().state().display().to_string();
+    let out = sidecar.folder().path().join("proofs").display().to_string();
+    let audit =
+        |args: &[&str], whose: &[&str]| run(std::path::Path::new("/"), &[&["audit"], args, whose].concat());
+    let (exported, proved) = (["export", "--since-seq", "2"], ["prove", &decision, "--out", &out]);
+    for args in [&exported[..], &proved] {
+        let ran = audit(args, &["--state", &state]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains("the reading cannot be recorded"), "{}", ran.stderr);
+        let ran = audit(args, &["--state", &state, "--unrecorded"]);
+        assert!(
+            ran.stderr.contains("the ledger does not record this reading: --unrecorded\n"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert!(sidecar.ledger().of_kind("read").is_empty());
+    let ran = audit(&exported, &["--config", &config]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (0, 1), "{}", ran.stderr);
+    // Without checkpoints there is nothing to prove by, and who asked is recorded all the same.
+    assert_eq!(audit(&proved, &["--config", &config]).code, 1);
+    let ledger = sidecar.ledger();
+    let commands: Vec<&Value> = ledger.of_kind("read").into_iter().map(|read| &read["command"]).collect();
+    assert_eq!(commands, [&json!("audit export --since-seq 2"), &json!(format!("audit prove {decision}"))]);
+    assert_eq!(
+        ran.stderr,
+        format!("this reading is entry {} of the ledger\n", ledger.of_kind("read")[0]["seq"])
+    );
+}
+
+const OFFLINE: &str = "the ledger does not record this reading: no service writes it now\n";
 
 #[test]
 fn without_a_ledger_there_is_nothing() {

@@ -11,6 +11,7 @@ use crate::audit::index::question::{Change, Did, Record, Stages, Within};
 use crate::audit::when::exact;
 use crate::cli::audit::{StateArgs, WhenNames};
 use crate::cli::explain::principal;
+use crate::cli::reading::Unrecorded;
 use crate::json::token::quoted;
 use crate::model::principal::EntityRef;
 
@@ -107,9 +108,8 @@ pub struct Common {
     /// The index's file; without it index.sqlite in the state folder
     #[arg(long, value_name = "FILE")]
     pub index: Option<PathBuf>,
-    /// Answer although the ledger does not record this reading
-    #[arg(long)]
-    pub unrecorded: bool,
+    #[command(flatten)]
+    pub(in crate::cli) unrecorded: Unrecorded,
     /// Only what was recorded at this time or later, RFC 3339 or a date (UTC)
     #[arg(long, value_name = "TIME", value_parser = first_moment)]
     pub from: Option<Moment>,
@@ -346,7 +346,7 @@ impl Command {
 }
 
 /// A value as one word, so that none reads as a further flag: as it is where it is plain, else as a JSON string.
-fn as_word(value: &str) -> String {
+pub fn as_word(value: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || PLAIN.contains(&c);
     match !value.is_empty() && !value.starts_with('-') && value.chars().all(is_plain) {
         true => value.to_owned(),

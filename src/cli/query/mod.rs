@@ -25,7 +25,7 @@ use crate::audit::when::{exact, plain};
 use crate::ledger::handles::Names;
 use crate::model::principal::EntityRef;
 use args::{Asked, Common, Question, TableFormat};
-pub(super) use args::{Moment, QueryArgs, end_moment, first_moment};
+pub(super) use args::{Moment, QueryArgs, as_word, end_moment, first_moment};
 use proofs::Attached;
 use told::{Row, Rows};
 
@@ -56,8 +56,7 @@ fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
     }
     let table = names(args.principal().is_some(), common.names, &whose.state)?;
     let asked = args.asked(|principal| handle(table.as_ref(), principal));
-    let demand = if common.unrecorded { Demand::Waive } else { Demand::Record };
-    let recorded = match record(whose, demand, &asked.command) {
+    let recorded = match record(whose, Demand::unless(&common.unrecorded), &asked.command) {
         Ok(recorded) => recorded,
         Err(why) => {
             render::failure(&why);
