@@ -1,6 +1,6 @@
-//! What the index of a ledger costs: making it, keeping it up to date, and asking it.
+//! What reading a ledger costs: verifying it; its index: making it, keeping it up to date, and asking it.
 //!
-//! `cargo bench --bench ledger_index`. Writes a ledger of made-up entries to a temporary folder, indexes it, asks each question of many
+//! `cargo bench --bench ledger_index`. Writes a ledger of made-up entries to a temporary folder, verifies and indexes it, asks each question of many
 //! records and people, and adds a batch. The number of entries as an argument: `cargo bench --bench ledger_index -- 3000000`. Entries
 //! are those of decisions with an outcome each: 70 in 100 show one deal, 15 a list of 25, 15 change one; 6 in 100 are denied;
 //! 10,000 people, 200,000 deals.
@@ -24,6 +24,7 @@ use lockkeeper::ledger::entry::{
     Access, Change as Stage, Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets, Write,
 };
 use lockkeeper::ledger::field_set::FieldSet;
+use lockkeeper::ledger::verify::verify;
 use lockkeeper::ledger::who::Who;
 
 fn main() {
@@ -34,6 +35,13 @@ fn main() {
     made_up.write(folder.path(), entries);
     let ledger = bytes(&folder.path().join("ledger"));
     println!("{entries} entries, {} MB, written in {:.1} s", ledger >> 20, began.elapsed().as_secs_f64());
+    let began = Instant::now();
+    let size = verify(folder.path(), &[], &mut |_, _| {}).unwrap().head.size;
+    println!(
+        "verified: {size} entries in {:.1} s, {:.0} entries/s",
+        began.elapsed().as_secs_f64(),
+        size as f64 / began.elapsed().as_secs_f64()
+    );
     let file = folder.path().join("index.sqlite");
     let open = || Index::open(&file, folder.path(), &mut |_, _| {}).unwrap();
     let began = Instant::now();

@@ -174,10 +174,11 @@ fn fill(ballast: &Path) {
     }
 }
 
-/// The number of a sync of the ledger's thread: four entries are those of the start, then each write has one for its decision and one
-/// for its outcome.
-const DECISION: u32 = 21;
-const OUTCOME: u32 = 22;
+/// What a start writes: `start`, `config`, and a `revision` each of bundle, directory and keys, each with a sync.
+const OF_THE_START: u32 = 5;
+/// The number of a sync of the ledger's thread: behind those of the start, each write has one for its decision and one for its outcome.
+const DECISION: u32 = OF_THE_START + 2 * 8 + 1;
+const OUTCOME: u32 = DECISION + 1;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sync_that_fails_ends_its_file_and_not_the_service() {
