@@ -187,5 +187,5 @@ fn unused_table() -> Table {
     Table::new("unused", "Rights never used", about, &["principal", "type", "action", "what", "standing"])
 }
 
-/// People whose rights are asked: some thousand questions of half a millisecond each.
+/// People whose rights are asked, one question after the other.
 pub const PEOPLE_MAX: usize = 10_000;

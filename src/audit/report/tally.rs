@@ -251,7 +251,7 @@ impl Room<'_> {
     }
 }
 
-/// Counts of all people together: some 200 bytes each.
+/// Counts of all people together.
 const COUNTS_MAX: usize = 2_000_000;
 
 #[cfg(test)]
