@@ -79,7 +79,12 @@ pub async fn load_with(
 /// Runs a future on a runtime of its own.
 pub fn runtime(main: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(main),
+        Ok(runtime) => {
+            let exit = runtime.block_on(main);
+            // A file system that hangs must not keep the process from ending.
+            runtime.shutdown_timeout(END_WAIT);
+            exit
+        }
         Err(error) => {
             render::failure(&error);
             Exit::Failure
@@ -125,12 +130,6 @@ fn announce(running: &Running, config: &ServiceConfig) {
     if running.recovery.cut_bytes > 0 || running.recovery.closed > 0 {
         let (cut_bytes, closed) = (running.recovery.cut_bytes, running.recovery.closed);
         tracing::warn!(cut_bytes, closed, "the ledger was recovered after an unclean end");
-    }
-    if running.recovery.removed > 0 {
-        tracing::info!(
-            segments = running.recovery.removed,
-            "removals that were recorded before this start were carried out"
-        );
     }
     if snapshot.bundle.provenance.pin == Pin::Pinned {
         tracing::warn!(bundle = %snapshot.bundle.revision, "this bundle was chosen by its hash: reloads leave it until the next start without `--revision`");
@@ -192,3 +191,6 @@ pub async fn wait(running: &Running) {
         }
     }
 }
+
+/// How long the process waits at its end for what still looks at a file system.
+const END_WAIT: std::time::Duration = std::time::Duration::from_secs(5);

@@ -179,7 +179,7 @@ fn json_of(found: &Found) -> Value {
         "bytes": verified.bytes,
         "integrity": { "noted": noted.collect::<Vec<_>>(), "checkpoints": checkpoints },
         "completeness": {
-            "removed": verified.removed.as_ref().map(|removed| json!({ "entry": removed.seq, "removal": removed.removal })),
+            "removed": verified.removed.as_ref().map(|removed| json!({ "entry": removed.seq, "t": removed.t, "removal": removed.removal })),
             "remaining": verified.remaining,
             "unfinished_bytes": verified.unfinished_bytes,
             "open": verified.open,

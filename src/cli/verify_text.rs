@@ -25,11 +25,15 @@ pub(super) fn print(found: &Found) {
         None => render::line("  no key was given: nothing that is signed was looked at"),
     }
     render::line("completeness: is something not there?");
-    if let Some(Removed { seq, removal, .. }) = removed {
+    if let Some(Removed { seq, t, removal, .. }) = removed {
         let Removal { last, until, keep_days, .. } = removal;
         render::line(format!(
-            "  removed after {keep_days} days, as entry {seq} says: the entries 1 to {last}, until {until}; their hashes are kept"
+            "  removed after {keep_days} days, as entry {seq} of {t} says: the entries 1 to {last}, until {until}; their hashes are kept"
         ));
+        let signed = judged.as_ref().and_then(|judged| judged.newest).map_or(0, |head| head.size);
+        if signed < *seq {
+            render::line("  no checkpoint that was given stands for that entry");
+        }
     }
     if *remaining > 0 {
         let segments = render::count(*remaining, "segment");

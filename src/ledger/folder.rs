@@ -13,7 +13,6 @@ use std::time::Duration;
 use super::durable;
 use super::error::LedgerError;
 use super::recover::{self, Scan};
-use super::removal::{self, Removal};
 
 /// A segment that is being written. Tests put one in its place that fails.
 pub(super) trait SegmentFile: Send {
@@ -98,9 +97,11 @@ impl Folder {
         durable::cut(&self.file(first_seq), bytes)
     }
 
-    /// Removes the oldest segment, if it is the one that an entry names.
-    pub(super) fn carry_out(&self, removal: &Removal) -> Result<bool, LedgerError> {
-        removal::carry_out(&self.path, removal)
+    /// Makes durable what a segment holds, and that it is there.
+    pub(super) fn sync(&self, first_seq: u64) -> Result<(), LedgerError> {
+        let path = self.file(first_seq);
+        open(&path)?.sync_all().map_err(LedgerError::io("sync", &path))?;
+        durable::sync_folder(&self.path)
     }
 
     /// Removes a segment in which nothing was ever durable.

@@ -1,8 +1,7 @@
-//! What a start makes of the files: the last segment is read, a torn tail cut, removals carried out that it names, open
-//! decisions closed as unknown.
+//! What a start makes of the files: the last segment is read, made durable and a torn tail cut, open decisions closed as unknown.
 //!
 //! Promises: a start that returns goes on behind the last intact line; damage refuses the start and changes
-//! nothing. Never reads older segments: `audit verify` does.
+//! nothing. Never reads older segments: `audit verify` does. Never removes entries, whatever they say of each other.
 
 use super::append::LedgerOptions;
 use super::clock::Clock;
@@ -13,6 +12,7 @@ use super::journal::{Journal, JournalLife};
 use super::own::{Previous, Recovered};
 use super::prepare::Prepared;
 use super::recover::{End, Scan};
+use super::removal::Removal;
 
 /// What a start found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub struct RecoveryReport {
     pub cut_bytes: u64,
     /// How many decisions were closed as unknown.
     pub closed: usize,
-    /// How many segments were removed that an entry says are.
-    pub removed: usize,
+    /// The removal of the oldest segment, if the last one says so and it is still there.
+    pub recorded: Option<Removal>,
+    /// When the last entry before this start was written, in nanoseconds since 1970.
+    pub ended_ns: Option<i128>,
 }
 
 /// Opens the journal under the options' state folder.
@@ -44,10 +46,14 @@ pub(super) fn open(
         note_cut(&mut report, *headless, folder.bytes(*headless)?.unwrap_or_default());
         folder.remove(*headless)?;
     }
-    for removed in found.last.iter().flat_map(|(_, scan)| &scan.life.removals) {
-        report.removed += usize::from(folder.carry_out(&removed.removal)?);
-    }
     report.oldest_seq = folder.segments()?.first().copied().unwrap_or_default();
+    if let Some((first_seq, scan)) = &found.last {
+        // What a process wrote and did not sync before it was killed is read like all else, so it must be as durable.
+        folder.sync(*first_seq)?;
+        let recorded = scan.life.removals.iter().map(|removed| &removed.removal);
+        report.recorded = recorded.filter(|removal| removal.first == report.oldest_seq).last().cloned();
+        report.ended_ns = Some(scan.ended_ns);
+    }
     let life = JournalLife {
         clock,
         boot: options.boot.clone(),

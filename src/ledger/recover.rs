@@ -29,6 +29,8 @@ pub(super) struct Scan {
     pub(super) last: Option<Place>,
     /// When the first of them was written, in nanoseconds since 1970.
     pub(super) began_ns: i128,
+    /// When its last line was written, in nanoseconds since 1970.
+    pub ended_ns: i128,
     /// Whether the `segment` entry at the start is there with all its parts.
     pub(super) head_complete: bool,
     /// The segment before, as the head names it.
@@ -108,6 +110,7 @@ impl Scan {
             lines: 0,
             last: None,
             began_ns: 0,
+            ended_ns: 0,
             head_complete: false,
             previous: None,
             open: BTreeSet::new(),
@@ -129,6 +132,7 @@ impl Scan {
         if self.lines == 0 {
             self.began_ns = line::unix_ns(head.t);
         }
+        self.ended_ns = line::unix_ns(head.t);
         self.note(head, line)?;
         self.bytes += line.len() as u64 + 1;
         self.lines += 1;
@@ -168,8 +172,8 @@ impl Scan {
                 self.life.keys.extend(is_news.then_some((head.place.seq, keys)));
             }
             REMOVAL => {
-                let (seq, offset) = (head.place.seq, self.bytes);
-                self.life.removals.push(Removed { seq, offset, removal: parse(line)? });
+                let (seq, t, offset) = (head.place.seq, head.t.to_owned(), self.bytes);
+                self.life.removals.push(Removed { seq, t, offset, removal: parse(line)? });
             }
             OUTCOME => {
                 let OutcomeFacts { of, part } = parse(line)?;

@@ -32,7 +32,7 @@ pub struct Removal {
     pub bytes: u64,
     /// The SHA-256 of all of it, in lower-case hex.
     pub sha256: String,
-    /// When its last entry was written.
+    /// When the youngest of its entries was written.
     pub until: String,
     /// For how many days entries are kept, as the configuration said.
     pub keep_days: u64,
@@ -45,6 +45,8 @@ pub struct Removal {
 pub struct Removed {
     /// The entry's number.
     pub seq: u64,
+    /// When it was written.
+    pub t: String,
     /// Where its line begins.
     pub(super) offset: u64,
     /// What it says.
@@ -64,9 +66,20 @@ impl Removal {
     }
 
     /// Whether both say the same of the same segment.
-    pub(super) fn agrees(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn agrees(&self, other: &Self) -> bool {
         let said = |of: &Self| (of.first, of.last, of.segment(), of.subtrees.clone());
         said(self) == said(other)
+    }
+}
+
+impl Removed {
+    /// Whether the segment was as old as the entry says that it had to be: by the entry's own time, by that of its youngest entry, and by
+    /// that of the next segment's head, which is still there.
+    pub(super) fn was_due(&self, next_began: &str) -> bool {
+        let keep_ns = i128::from(self.removal.keep_days.max(1)) * DAY_NS;
+        let at_ns = line::unix_ns(&self.t);
+        [next_began, &self.removal.until].iter().all(|t| at_ns - line::unix_ns(t) > keep_ns)
     }
 }
 
@@ -88,7 +101,10 @@ pub(super) fn of_beginning(folder: &Path, segments: &[u64]) -> Result<Option<Rem
     for first_seq in segments.iter().rev() {
         let path = folder.join(segment_name(*first_seq));
         let Some((line, found)) = last_in(&path, last)? else { continue };
-        if found.removal.tree().is_none() {
+        let next =
+            segments.first().map(|next| head(&folder.join(segment_name(*next)))).transpose()?.flatten();
+        let is_due = next.is_some_and(|(_, began)| found.was_due(&began));
+        if found.removal.tree().is_none() || !is_due {
             return Err(LedgerError::Damaged { path, offset: found.offset, line, flaw: Flaw::Removal });
         }
         return Ok(Some(found));
@@ -116,7 +132,7 @@ fn last_in(path: &Path, last: u64) -> Result<Option<(u64, Removed)>, LedgerError
 fn read(line: &[u8], offset: u64) -> Option<Removed> {
     let head = line::check(line).ok().filter(|head| head.kind == REMOVAL)?;
     let removal = serde_json::from_slice(line).ok()?;
-    Some(Removed { seq: head.place.seq, offset, removal })
+    Some(Removed { seq: head.place.seq, t: head.t.to_owned(), offset, removal })
 }
 
 /// What the head of a segment says of the one before, and when it was written; `None` where the head is not there.
@@ -154,5 +170,6 @@ pub(super) fn carry_out(folder: &Path, removal: &Removal) -> Result<bool, Ledger
     Ok(true)
 }
 
+const DAY_NS: i128 = 24 * 60 * 60 * 1_000_000_000;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 16;

@@ -30,7 +30,7 @@ pub struct Oldest {
     pub first: u64,
     /// Its last entry.
     pub last: u64,
-    /// No entry of it is younger, in nanoseconds since 1970.
+    /// When the next one began, in nanoseconds since 1970: no entry of it is younger, if the clock was right.
     pub until_ns: i128,
     segment: Previous,
 }
@@ -71,14 +71,19 @@ pub fn examine(state: &Path, oldest: &Oldest, keep_days: u64) -> Result<Removal,
     let path = folder::path_under(state).join(segment_name(oldest.first));
     let store = TileStore::new(seal::folder(state));
     let mut leaves = Leaves::new(&store);
-    let (mut until, mut index, mut is_signed) = (String::new(), oldest.first - 1, Ok(true));
+    let (mut until, mut until_ns) = (String::new(), i128::MIN);
+    let (mut index, mut is_signed) = (oldest.first - 1, Ok(true));
     let scan = folder::scan(&path, oldest.first, |line| {
         if matches!(is_signed, Ok(true)) {
             is_signed = leaves.holds(index, Hash::leaf(line));
         }
         index += 1;
-        if let (true, Ok(head)) = (index == oldest.last, line::check(line)) {
-            until = head.t.to_owned();
+        // The clock may have been put back meanwhile: the last line need not be the youngest.
+        if let Ok(head) = line::check(line)
+            && line::unix_ns(head.t) >= until_ns
+        {
+            until_ns = line::unix_ns(head.t);
+            head.t.clone_into(&mut until);
         }
     })?;
     let (offset, line) = (scan.bytes, scan.lines + 1);
@@ -101,6 +106,12 @@ pub fn examine(state: &Path, oldest: &Oldest, keep_days: u64) -> Result<Removal,
         }
         _ => Err(LedgerError::Rewritten { path: seal::checkpoint_file(state), signed: signed.size }),
     }
+}
+
+/// When the youngest entry was written that a removal takes with it, in nanoseconds since 1970.
+#[must_use]
+pub fn youngest_ns(removal: &Removal) -> i128 {
+    line::unix_ns(&removal.until)
 }
 
 /// Removes the segment that a durable entry names; says whether it was still there.

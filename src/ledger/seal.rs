@@ -158,13 +158,9 @@ impl Sealer {
         self.full.clear();
     }
 
-    /// Makes all tiles anew: from the entries, and of those that were removed from the hashes of their leaves.
+    /// Makes all tiles anew: from the entries, and of those that were removed from the hashes of their leaves. Those of leaves stay until
+    /// others take their place: of entries that are to be removed they may be all that is left soon.
     fn start_anew(&mut self, removed: u64) -> Result<(), LedgerError> {
-        if removed == 0 {
-            self.store.clear()?;
-            self.start_at(TileTree::default());
-            return Ok(());
-        }
         self.store.clear_above_leaves()?;
         let gone = || LedgerError::LeavesGone { path: folder(&self.state), removed };
         let (mut tree, mut full) = (TileTree::default(), Vec::new());

@@ -61,11 +61,6 @@ impl TileStore {
         Ok(())
     }
 
-    /// Removes all of them.
-    pub(super) fn clear(&self) -> Result<(), LedgerError> {
-        remove_folder(&self.folder.join("tile"))
-    }
-
     /// Removes those of a ledger whose first entries were removed: all but the hashes of leaves, which are nowhere else.
     pub(super) fn clear_above_leaves(&self) -> Result<(), LedgerError> {
         (1..LEVELS_MAX).try_for_each(|level| remove_folder(&self.folder.join(format!("tile/{level}"))))

@@ -244,10 +244,11 @@ fn by_tiles(store: &TileStore, head: &TreeHead, base: &TreeHead) -> Noted {
     let Ok(path) = consistency(&mut TileReader::new(store, base.size), head.size, base.size) else {
         return Noted::Unknown;
     };
-    let kept = store.edge(head.size).map(|tree| tree.head());
     if consistency_holds(head, base, &path) {
-        Noted::Kept
-    } else if kept.is_some_and(|kept| consistency_holds(&kept, base, &path)) {
+        return Noted::Kept;
+    }
+    let kept = store.edge(head.size).map(|tree| tree.head());
+    if kept.is_some_and(|kept| consistency_holds(&kept, base, &path)) {
         Noted::Changed
     } else {
         Noted::Unknown

@@ -15,6 +15,7 @@ use crate::audit::sinks::running::{Sinks, Watched};
 use crate::config::service::LedgerConfig;
 use crate::ledger::append::Ledger;
 use crate::ledger::clock;
+use crate::ledger::open::RecoveryReport;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
@@ -61,7 +62,7 @@ impl Copies {
     pub fn start(
         config: &LedgerConfig,
         checkpoints: Option<Checkpoints>,
-        ledger: &Ledger,
+        (ledger, recovery): (&Ledger, &RecoveryReport),
         metrics: &Arc<Metrics>,
         clock: &Clock,
     ) -> Result<Self, StartError> {
@@ -73,7 +74,8 @@ impl Copies {
             let sealed = signing.as_ref().map(|signing| signing.now.clone());
             let (state, ledger) = (config.path.clone(), ledger.clone());
             let (sinks, clock) = (Arc::clone(sinks.watched()), clock::system());
-            Retention { config: retention, state, ledger, sealed, sinks, clock }.start()
+            let (recorded, ended_ns) = (recovery.recorded.clone(), recovery.ended_ns);
+            Retention { config: retention, state, ledger, recorded, ended_ns, sealed, sinks, clock }.start()
         });
         let watching = Watching::start(config.path.clone(), config.free_bytes_min);
         Ok(Self { signing, sinks, removing, watching })

@@ -2,7 +2,8 @@
 //!
 //! Promises: nothing goes that is young, that a required sink does not have, that no checkpoint out of this host's reach stands for,
 //! or that is not what was written; the entry that says so is durable first; one segment at a look. What keeps an old one from going
-//! is told in status and metrics. Never removes the newest, and never by a clock that went far ahead while it ran.
+//! is told in status and metrics. Never removes the newest, and never by a clock that went far ahead, while it ran or before. What was
+//! recorded and not carried out before a start meets the same conditions again.
 #![expect(clippy::disallowed_methods, reason = "edge: the machine's own count of time, beside its clock")]
 
 use std::io;
@@ -46,6 +47,10 @@ pub struct Retention {
     pub state: PathBuf,
     /// Where removals are recorded.
     pub ledger: Ledger,
+    /// What a former life recorded and did not carry out.
+    pub recorded: Option<Removal>,
+    /// When the last entry before this start was written, in nanoseconds since 1970.
+    pub ended_ns: Option<i128>,
     /// How far the ledger is signed for.
     pub sealed: Option<SealedNow>,
     /// How far sinks are.
@@ -82,14 +87,17 @@ impl Retention {
 
     async fn run(self, now: RetainedNow) {
         // What is recorded and not carried out yet.
-        let mut recorded = None;
+        let mut recorded = self.recorded.clone();
         let began = (Instant::now(), (self.clock)());
         let mut ticks = tokio::time::interval(Duration::from_millis(self.config.interval_ms));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let ahead_ns = (self.clock)() - began.1 - nanoseconds(began.0.elapsed());
-            let looked = match self.look(ahead_ns, &mut recorded).await {
+            let passed_ns = nanoseconds(began.0.elapsed());
+            let ahead_ns = (self.clock)() - began.1 - passed_ns;
+            // How long the service was away, by its clock alone, and has not been there since.
+            let away_ns = self.ended_ns.map_or(0, |ended_ns| began.1 - ended_ns) - passed_ns;
+            let looked = match self.look(ahead_ns, away_ns, &mut recorded).await {
                 Ok(looked) => looked,
                 Err(error) => Look::Waits(causes(&error)),
             };
@@ -97,42 +105,53 @@ impl Retention {
         }
     }
 
-    async fn look(&self, ahead_ns: i128, recorded: &mut Option<Removal>) -> Result<Look, LedgerError> {
+    async fn look(
+        &self,
+        ahead_ns: i128,
+        away_ns: i128,
+        recorded: &mut Option<Removal>,
+    ) -> Result<Look, LedgerError> {
         let state = self.state.clone();
         let Some(oldest) = blocking(move || retain::oldest(&state)).await? else { return Ok(Look::Young) };
         let keep_ns = i128::from(self.config.keep_days) * DAY_NS;
         if (self.clock)() - oldest.until_ns <= keep_ns {
             return Ok(Look::Young);
         }
-        if let Some(why) = self.hindrance(&oldest, ahead_ns) {
+        if let Some(why) = self.hindrance(&oldest, ahead_ns, away_ns) {
             return Ok(Look::Waits(why));
         }
-        let removal = match recorded.take().filter(|removal| removal.first == oldest.first) {
-            Some(removal) => removal,
-            None => self.record(oldest).await?,
-        };
-        let (state, going) = (self.state.clone(), removal.clone());
-        *recorded = Some(removal);
-        blocking(move || retain::carry_out(&state, &going)).await?;
+        let (state, keep_days) = (self.state.clone(), self.config.keep_days);
+        let removal = blocking(move || retain::examine(&state, &oldest, keep_days)).await?;
+        if (self.clock)() - retain::youngest_ns(&removal) <= keep_ns {
+            return Ok(Look::Young);
+        }
+        if !recorded.as_ref().is_some_and(|recorded| recorded.agrees(&removal)) {
+            self.record(&removal).await?;
+            *recorded = Some(removal.clone());
+        }
+        let state = self.state.clone();
+        blocking(move || retain::carry_out(&state, &removal)).await?;
         Ok(Look::Removed)
     }
 
-    /// Records that a segment is removed, if it may be.
-    async fn record(&self, oldest: Oldest) -> Result<Removal, LedgerError> {
-        let (state, keep_days) = (self.state.clone(), self.config.keep_days);
-        let removal = blocking(move || retain::examine(&state, &oldest, keep_days)).await?;
+    /// Records that a segment is removed.
+    async fn record(&self, removal: &Removal) -> Result<(), LedgerError> {
         let entry = self.ledger.append(Entry::Removal(removal.clone())).await?;
-        let Removal { first, last, until, file, .. } = &removal;
+        let Removal { first, last, until, file, .. } = removal;
         tracing::info!(entry, file, first, last, until, "a segment is removed: it was kept for long enough");
-        Ok(removal)
+        Ok(())
     }
 
     /// What a segment that is old enough must wait for.
-    fn hindrance(&self, oldest: &Oldest, ahead_ns: i128) -> Option<String> {
+    fn hindrance(&self, oldest: &Oldest, ahead_ns: i128, away_ns: i128) -> Option<String> {
         if ahead_ns > DAY_NS {
             let hours = ahead_ns / HOUR_NS;
+            return Some(format!("the clock, which went {hours} hours ahead since the start: set it"));
+        }
+        if away_ns > DAY_NS {
+            let hours = away_ns / HOUR_NS;
             return Some(format!(
-                "the clock, which went {hours} hours ahead since the start: set it, or start anew"
+                "{hours} hours to pass: by the clock the service was away for long, and a wrong clock says the same"
             ));
         }
         let signed_for = oldest.signed_for();

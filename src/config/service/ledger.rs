@@ -38,7 +38,10 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
     let settings = Settings::of(root, &SECTION, folder)?;
     let path = settings.path(&PATH);
     let checkpoints = checkpoints::read(settings.table(), folder);
-    let signed = if checkpoints.is_some() { Signed::Yes } else { Signed::No };
+    // One that is there but wrong has its own errors.
+    let leaves =
+        checkpoints.as_ref().is_some_and(|read| read.as_ref().is_none_or(|config| config.has_exports()));
+    let signed = if leaves { Signed::Yes } else { Signed::No };
     let config = LedgerConfig {
         path: path.clone().unwrap_or_default(),
         segment_bytes_max: settings.integer(&SEGMENT_BYTES),

@@ -29,8 +29,12 @@ pub fn read(parent: &Table<'_>, folder: &Path, signed: Signed) -> Option<Retenti
     let keep_days = settings.number(&KEEP_DAYS);
     let interval_ms = settings.integer(&INTERVAL_MS);
     if signed == Signed::No {
-        let help = "Add [ledger.checkpoints]: only what was signed for can be removed and still be proved.";
-        settings.error(settings.span(), "`[ledger.retention]` needs `[ledger.checkpoints]`", help);
+        let help = "Add [ledger.checkpoints] with `folder`, `stdout` or an endpoint: only what was signed for, out of this host's reach, can be removed and still be proved.";
+        settings.error(
+            settings.span(),
+            "`[ledger.retention]` needs `[ledger.checkpoints]` that are exported",
+            help,
+        );
     }
     settings.finish();
     keep_days.map(|keep_days| RetentionConfig { keep_days, interval_ms })

@@ -298,21 +298,20 @@ fn a_level_of_the_log_is_one_that_there_is() {
     }
 }
 
+/// Nor is what nobody outside of this host could prove any more.
 #[test]
 fn what_nobody_signs_for_is_not_removed() {
+    const UNSIGNED: &str = "lockkeeper.toml:13 `[ledger.retention]` needs `[ledger.checkpoints]` that are exported | Add [ledger.checkpoints] with `folder`, `stdout` or an endpoint: only what was signed for, out of this host's reach, can be removed and still be proved.";
     let retained = format!("{SMALL}[ledger.retention]\nkeep_days = 400\n");
-    check(
-        &retained,
-        &[
-            "lockkeeper.toml:13 `[ledger.retention]` needs `[ledger.checkpoints]` | Add [ledger.checkpoints]: only what was signed for can be removed and still be proved.",
-        ],
-    );
+    check(&retained, &[UNSIGNED]);
     let signed = "[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\n";
+    check(&format!("{retained}{signed}"), &[UNSIGNED]);
+    let signed = format!("{signed}stdout = true\n");
     let config = check(&format!("{retained}{signed}"), &[]).unwrap();
     let retention = config.ledger.retention.unwrap();
     assert_eq!((retention.keep_days, retention.interval_ms), (400, 60_000));
     check(
         &format!("{SMALL}{signed}[ledger.retention]\n"),
-        &["lockkeeper.toml:16 `keep_days` is missing | Write e.g. `keep_days = 2557` for seven years."],
+        &["lockkeeper.toml:17 `keep_days` is missing | Write e.g. `keep_days = 2557` for seven years."],
     );
 }

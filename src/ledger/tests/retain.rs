@@ -23,6 +23,9 @@ use crate::ledger::seal::{checkpoint_file, folder};
 use crate::ledger::tree::{Tree, TreeHead};
 use crate::ledger::verify::{Noted, Verified, verify};
 
+/// A little more than the 400 days for which entries are kept here.
+const KEPT_MS: i64 = 401 * 24 * 60 * 60 * 1000;
+
 /// A ledger of which segments are removed, and what all of its entries ever came to.
 struct Kept {
     sealed: Sealed,
@@ -71,6 +74,7 @@ impl Kept {
     /// Records that the oldest segment is removed.
     fn record(&mut self) -> Removal {
         let removal = self.examine().unwrap();
+        self.sealed.clock.pass_ms(KEPT_MS);
         self.sealed.journal.commit(&[Entry::Removal(removal.clone()).prepare().unwrap()]).unwrap();
         self.learn();
         removal
@@ -216,9 +220,9 @@ fn a_removal_is_carried_out_once_and_only_on_what_it_names() {
     kept.holds();
 }
 
-/// The process ended between the entry and the removal.
+/// The process ended between the entry and the removal: whether it may still go is looked at again.
 #[test]
-fn a_start_carries_out_what_was_recorded() {
+fn a_start_carries_out_nothing_by_itself() {
     let mut kept = Kept::new(300);
     let first = kept.first();
     kept.record();
@@ -230,13 +234,47 @@ fn a_start_carries_out_what_was_recorded() {
     drop(journal);
     let options = LedgerOptions { segment_bytes_max: 20_000, ..options(&path) };
     let (_, report) = open::open(&options, Standing::default().clock(), plain()).unwrap();
-    assert_eq!(report.removed, 1);
-    assert!(report.oldest_seq > 1 && !first.exists());
+    assert!(first.exists() && report.oldest_seq == 1);
+    let recorded = report.recorded.unwrap();
+    assert_eq!(recorded.first, 1);
+    assert!(carry_out(&path, &recorded).unwrap());
     let verified = verify(&path, &[], &mut |_, _| {}).unwrap();
-    assert_eq!(verified.removed.unwrap().removal.last, report.oldest_seq - 1);
     let (_, report) = open::open(&options, Standing::default().clock(), plain()).unwrap();
-    assert_eq!(report.removed, 0);
+    assert_eq!((report.recorded, report.oldest_seq), (None, recorded.last + 1));
+    assert_eq!(verified.removed.unwrap().removal, recorded);
     drop(dir);
+}
+
+/// Their entries may be gone before the tiles are made anew.
+#[test]
+fn a_start_that_makes_tiles_anew_keeps_the_leaves_of_what_is_to_go() {
+    let mut kept = Kept::new(600);
+    let removal = kept.record();
+    let tiles = folder(kept.sealed.path()).join("tile/0");
+    let leaves = tiles.join("000");
+    let before = fs::read(&leaves).unwrap();
+    fs::remove_file(tiles.join("002")).unwrap();
+    drop(kept.sealed.open().unwrap());
+    assert_eq!(fs::read(&leaves).unwrap(), before);
+    assert!(carry_out(kept.sealed.path(), &removal).unwrap());
+    kept.sealed.open().unwrap();
+    kept.seal();
+    kept.holds();
+}
+
+#[test]
+fn the_youngest_entry_counts_where_the_clock_was_put_back() {
+    let mut kept = Kept::new(10);
+    kept.sealed.clock.pass_ms(36_000_000);
+    kept.grow(1);
+    kept.sealed.clock.pass_ms(-36_000_000);
+    kept.grow(300);
+    kept.seal();
+    let removal = kept.examine().unwrap();
+    let time = |line: &Vec<u8>| serde_json::from_slice::<serde_json::Value>(line).unwrap()["t"].to_string();
+    let times: Vec<String> = kept.lines.iter().map(time).collect();
+    assert_eq!(Some(&format!("{:?}", removal.until)), times.iter().max());
+    assert!(times[usize::try_from(removal.last).unwrap() - 1] < format!("{:?}", removal.until));
 }
 
 #[test]
@@ -285,6 +323,11 @@ fn forged_removals_are_found() {
     }
     assert!(carry_out(kept.sealed.path(), &removal).unwrap());
     let found = changes.map(|(from, to)| with(&last, forged(&from, &to).as_bytes(), || kept.verified()));
+    // Its time and that of the next segment say that it went too early.
+    for (from, to) in [("\"keep_days\":400", "\"keep_days\":402"), (&removal.until[..4], "2999")] {
+        let found = with(&last, forged(from, to).as_bytes(), || kept.verified());
+        assert_eq!(flaw(found), Flaw::Removal, "{from} → {to}");
+    }
     let [bytes, entry, digest, subtrees] = found;
     assert!(matches!(flaw(bytes), Flaw::Predecessor { .. }));
     // No entry says any more that exactly these were removed.

@@ -26,6 +26,7 @@ pub(super) struct Sealed {
     private: String,
     pub(super) key: VerifierKey,
     pub(super) journal: Journal,
+    pub(super) clock: Standing,
 }
 
 impl Sealed {
@@ -34,8 +35,9 @@ impl Sealed {
         let private = SigningKey::generate().unwrap();
         let key = Self::signer(&private).verifier().clone();
         let options = LedgerOptions { segment_bytes_max: 20_000, ..options(dir.path()) };
-        let (journal, _) = open::open(&options, Standing::default().clock(), plain()).unwrap();
-        Self { dir, private, key, journal }
+        let clock = Standing::default();
+        let (journal, _) = open::open(&options, clock.clock(), plain()).unwrap();
+        Self { dir, private, key, journal, clock }
     }
 
     /// Its folder and its journal by themselves.
