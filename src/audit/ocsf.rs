@@ -3,6 +3,8 @@
 //! Promises: only what stands in the ledger is told; a principal is a handle. What the framework has no place for is in `unmapped`. Other
 //! kinds of entries have no event.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -66,11 +68,18 @@ enum Activity {
 
 impl Activity {
     fn of(entry: &Value) -> Self {
-        // The request's own action comes first; those of fields and further records follow.
-        let action = list(entry, "access").first().map(|access| text(access, "action")).unwrap_or_default();
-        match (action, text(entry, "method")) {
+        // The request's own action comes first, except that what changes a record views it before; fields and further records follow.
+        let actions = list(entry, "access").iter().map(|access| text(access, "action"));
+        let mut own = actions.clone().filter(|action| *action != "view");
+        let viewed = actions.clone().next().unwrap_or_default();
+        let is_write = entry.get("write").is_some();
+        match (own.next().unwrap_or(viewed), text(entry, "method")) {
             ("create" | "attach" | "comment" | "clone" | "createStage", _) => Self::Create,
             ("delete" | "bulkDelete" | "deleteStage", _) => Self::Delete,
+            // Nothing else was asked: the record may not even be seen.
+            ("view", "DELETE") => Self::Delete,
+            ("view", "PUT" | "PATCH") => Self::Update,
+            ("view", _) if is_write => Self::Update,
             (
                 "view" | "list" | "search" | "export" | "report" | "download" | "readField" | "viewStage",
                 _,
@@ -179,37 +188,47 @@ fn operation(entry: &Value) -> String {
     }
 }
 
-/// One resource for each record; its data says which fields were shown, and never what they hold.
+/// One resource for each record, and a further one where another answer showed other fields of it; its data says which fields were
+/// shown, and never what they hold.
 fn resources(item: &Item) -> Vec<Value> {
     let entries = [&item.entry].into_iter().chain(&item.later);
-    let mut resources = Vec::new();
+    let mut resources = Resources::default();
     for entry in entries {
         for set in list(entry, "sets") {
             let data = |member: &str| set.get(member).cloned();
             let (shown, hidden, masked) = (data("shown"), data("hidden"), data("masked"));
-            resources.extend(texts(set, "ids").into_iter().map(|id| {
-                json!({
-                    "type": text(set, "type"), "uid": id,
-                    "data": { "shown": shown, "hidden": hidden, "masked": masked },
-                })
-            }));
+            resources.add(set, Some(json!({ "shown": shown, "hidden": hidden, "masked": masked })));
         }
         for rows in list(entry, "rows_hidden") {
-            resources.extend(
-                texts(rows, "ids")
-                    .into_iter()
-                    .map(|id| json!({ "type": text(rows, "type"), "uid": id, "data": { "left_out": true } })),
-            );
+            resources.add(rows, Some(json!({ "left_out": true })));
         }
     }
-    if resources.is_empty() {
-        for access in list(&item.entry, "access") {
-            resources.extend(
-                texts(access, "ids").into_iter().map(|id| json!({ "type": text(access, "type"), "uid": id })),
-            );
+    if resources.found.is_empty() {
+        list(&item.entry, "access").iter().for_each(|access| resources.add(access, None));
+    }
+    resources.found
+}
+
+/// Resources, each of them once.
+#[derive(Default)]
+struct Resources {
+    found: Vec<Value>,
+    known: HashSet<String>,
+}
+
+impl Resources {
+    /// Adds the records of a group.
+    fn add(&mut self, group: &Value, data: Option<Value>) {
+        for id in texts(group, "ids") {
+            let mut resource = json!({ "type": text(group, "type"), "uid": id });
+            if let (Some(data), Some(members)) = (&data, resource.as_object_mut()) {
+                members.insert("data".to_owned(), data.clone());
+            }
+            if self.known.insert(resource.to_string()) {
+                self.found.push(resource);
+            }
         }
     }
-    resources
 }
 
 /// One authorization for each determining policy: of what was asked, of records that were shown, and of those that were left out.
@@ -250,3 +269,51 @@ fn unmapped(entry: &Value, outcome: &Value) -> Value {
 const CLASS: u64 = 6003;
 /// The framework's version.
 const VERSION: &str = "1.9.0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(method: &str, write: Option<Value>, access: &[(&str, &str)]) -> Value {
+        let access: Vec<Value> = access
+            .iter()
+            .map(
+                |(action, effect)| json!({"action": action, "type": "Deal", "ids": ["42"], "effect": effect}),
+            )
+            .collect();
+        let mut entry = json!({"seq": 1, "id": "d", "method": method, "access": access});
+        if let Some(write) = write {
+            entry["write"] = write;
+        }
+        event(&Item::new("decision", entry)).unwrap()
+    }
+
+    #[test]
+    fn what_changes_a_record_is_no_read() {
+        #[track_caller]
+        fn check(method: &str, is_write: bool, actions: &[&str], expected: &str) {
+            let access: Vec<(&str, &str)> = actions.iter().map(|action| (*action, "allow")).collect();
+            let event = told(method, is_write.then(|| json!({"asked": ["Deal.title"]})), &access);
+            assert_eq!(event["activity_name"], expected, "{method} {actions:?}");
+        }
+        check("PATCH", true, &["view", "edit", "writeField"], "Update");
+        check("POST", true, &["view", "moveStage"], "Update");
+        check("POST", true, &["view"], "Update");
+        check("PATCH", false, &["view"], "Update");
+        check("DELETE", false, &["view", "delete"], "Delete");
+        check("DELETE", false, &["view"], "Delete");
+        check("POST", true, &["create", "writeField"], "Create");
+        check("POST", false, &["view", "comment"], "Create");
+        check("GET", false, &["view"], "Read");
+        check("POST", false, &["view", "readField"], "Read");
+        check("POST", false, &["search"], "Read");
+        check("GET", false, &["list"], "Read");
+        check("POST", false, &[], "Other");
+    }
+
+    #[test]
+    fn a_record_is_one_resource() {
+        let event = told("PATCH", None, &[("view", "allow"), ("edit", "allow"), ("writeField", "deny")]);
+        assert_eq!(event["resources"], json!([{"type": "Deal", "uid": "42"}]));
+    }
+}
