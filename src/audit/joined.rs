@@ -9,7 +9,7 @@ use std::path::Path;
 use super::dictionary::Dictionary;
 use super::item::{Item, text};
 use crate::ledger::error::LedgerError;
-use crate::ledger::read::{Line, Tail};
+use crate::ledger::read::{Line, Tail, segment_starts};
 
 /// A walk through a ledger.
 pub struct Joined {
@@ -23,21 +23,28 @@ pub struct Joined {
     begun: Option<Item>,
     ready: VecDeque<Item>,
     is_over: bool,
+    /// Entries before this one only spell field sets.
+    from_seq: u64,
 }
 
 impl Joined {
-    /// From an entry on; 0 for all.
-    #[must_use]
-    pub fn new(state: &Path, from_seq: u64) -> Self {
-        Self {
-            tail: Tail::new(state, from_seq),
+    /// From an entry on; 0 for all. Reading starts with the segment that holds it, since that spells the field sets that it names.
+    ///
+    /// # Errors
+    /// The segments cannot be listed.
+    pub fn new(state: &Path, from_seq: u64) -> Result<Self, LedgerError> {
+        let starts = segment_starts(state)?;
+        let start = starts.into_iter().rev().find(|start| *start <= from_seq).unwrap_or(0);
+        Ok(Self {
+            tail: Tail::new(state, start),
             dictionary: Dictionary::default(),
             open: HashMap::new(),
             order: VecDeque::new(),
             begun: None,
             ready: VecDeque::new(),
             is_over: false,
-        }
+            from_seq,
+        })
     }
 
     /// The next item; `None` at the present end, when all was given out.
@@ -55,7 +62,8 @@ impl Joined {
     }
 
     fn take(&mut self, line: Line) {
-        let Some((kind, entry)) = self.dictionary.read(line) else { return };
+        let is_before = line.place.seq < self.from_seq;
+        let Some((kind, entry)) = self.dictionary.read(line).filter(|_| !is_before) else { return };
         if let Some(begun) = self.begun.as_mut().filter(|begun| begun.continues_with(&kind, &entry)) {
             begun.join(&entry);
         } else {

@@ -48,7 +48,7 @@ fn exported(args: &ExportArgs, whose: &Whose) -> Result<Exit, LedgerError> {
     if !has_ledger(&whose.state)? || !is_recorded(whose, Demand::unless(&args.unrecorded), &command)? {
         return Ok(Exit::Failure);
     }
-    let mut joined = Joined::new(&whose.state, args.since_seq);
+    let mut joined = Joined::new(&whose.state, args.since_seq)?;
     while let Some(item) = joined.next_item()? {
         let event = match args.format {
             ExportFormat::Ocsf => ocsf::event(&item),

@@ -63,6 +63,13 @@ async fn each_decision_is_one_event() {
         resource["data"]["shown"].as_array().is_some_and(|names| names.contains(&json!("Deal.title")))
     });
     assert!(names.count() > 0, "field sets are spelled");
+    // A part of a segment is told as the whole is, and nothing that came before.
+    let seq = |event: &&Value| event["metadata"]["sequence"].as_u64();
+    let since = modified.into_iter().max_by_key(seq).unwrap();
+    let args = ["audit", "export", "--state", &state, "--since-seq", &seq(&since).unwrap().to_string()];
+    let told = run(std::path::Path::new("/"), &args).stdout;
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(told.contains(since) && told.iter().all(|event| seq(&event) >= seq(&since)), "{told:#?}");
 }
 
 /// While a service writes the ledger, whoever takes decisions out of it stands in it first.
