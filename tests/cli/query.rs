@@ -155,7 +155,9 @@ async fn questions_of_a_day() {
     assert_eq!(moves(&["--refused"]), ["sales.won"]);
     assert_eq!(moves(&["--stage", "sales.negotiation"]), ["sales.negotiation"]);
     assert_eq!(moves(&["--pipeline", "sales"]).len(), 2);
-    assert_eq!(moves(&["--pipeline", "sale"]).len(), 0);
+    let typo = query(&state, &["moves", "--pipeline", "sale"]);
+    assert!(typo.stdout.starts_with("nothing was found in entries 1–"), "{}", typo.stdout);
+    assert_eq!(typo.stderr, format!("{OFFLINE}no entry names the pipeline `sale`; did you mean `sales`?\n"));
     let records = rows(&state, &["moves", "--refused"]);
     assert_eq!(records[0]["records"], json!([{"type": "Deal", "id": "42"}]));
 
@@ -183,13 +185,22 @@ async fn an_answer_says_what_was_searched_and_where_it_goes_on() {
     );
     assert_eq!((&second["next"], &second["recorded"]), (&Value::Null, &Value::Null));
     let told = query(&state, &["refused", "--limit", "1"]).stdout;
+    assert!(told.contains("\n1 is told of entries 1–"), "{told}");
+    let reversed = query(&state, &["refused", "--from", "2026-12-01", "--to", "2026-11-01"]);
+    assert_eq!((reversed.code, reversed.stdout.as_str()), (64, ""));
+    assert!(reversed.stderr.contains("the period ends before it begins"), "{}", reversed.stderr);
     assert!(
-        told.contains(&format!("1 are told and there are more: go on with --after {next}, or raise --limit")),
+        told.contains(&format!("; there are more: go on with --after {next}, or raise --limit")),
         "{told}"
     );
     let last = first["searched"]["last"].as_u64().unwrap();
     let nothing = query(&state, &["who-saw", "--type", "Deal", "--id", "999999"]).stdout;
     assert!(nothing.starts_with(&format!("nothing was found in entries 1–{last}, written 20")), "{nothing}");
+    // A change is told with what became of it, and not with what its answer showed.
+    let changes = query(&state, &["who-changed", "--type", "Deal", "--id", "42"]).stdout;
+    let became: Vec<&str> = changes.lines().filter_map(|line| line.strip_prefix("    change   ")).collect();
+    assert_eq!(became, ["refused", "done", "refused"], "{changes}");
+    assert!(!changes.contains("    record ") && !changes.contains("      shown"), "{changes}");
     // What no entry ever named is told with what is near.
     let typo = query(&state, &["who-saw", "--type", "Deal", "--id", "42", "--field", "margn"]);
     assert!(

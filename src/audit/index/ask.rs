@@ -323,7 +323,7 @@ impl Index {
                 "SELECT DISTINCT field FROM set_fields WHERE field >= ?1 || '.' AND field < ?1 || '/'",
                 vec![*type_name],
             ),
-            Named::Stage(_) => (
+            Named::Stage(_) | Named::Pipeline(_) => (
                 "SELECT word FROM words WHERE id IN (SELECT from_stage FROM moves UNION SELECT to_stage FROM moves)",
                 vec![],
             ),
@@ -338,7 +338,10 @@ impl Index {
         };
         let mut statement = self.at.prepare(sql)?;
         let known = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-        let known = known.collect::<rusqlite::Result<Vec<String>>>()?;
+        let mut known = known.collect::<rusqlite::Result<Vec<String>>>()?;
+        if matches!(named, Named::Pipeline(_)) {
+            known = known.iter().filter_map(|stage| Some(stage.split_once('.')?.0.to_owned())).collect();
+        }
         let typed = named.name();
         let is_typed = |name: &String| match named {
             Named::Revision(begin) => name.starts_with(begin),
@@ -366,6 +369,8 @@ pub enum Named<'n> {
     FieldOf(&'n str, &'n str),
     /// Of a stage.
     Stage(&'n str),
+    /// Of a pipeline.
+    Pipeline(&'n str),
     /// A reason's code.
     Reason(&'n str),
     /// A policy's id.
@@ -388,6 +393,7 @@ impl<'n> Named<'n> {
             Self::Type(name)
             | Self::FieldOf(_, name)
             | Self::Stage(name)
+            | Self::Pipeline(name)
             | Self::Reason(name)
             | Self::Policy(name)
             | Self::Revision(name) => name,

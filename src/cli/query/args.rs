@@ -8,10 +8,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::audit::index::question::{Change, Did, Record, Stages, Within};
-use crate::audit::when::exact;
+use crate::audit::when::{exact, plain};
 use crate::cli::audit::{StateArgs, WhenNames};
 use crate::cli::explain::principal;
 use crate::cli::reading::Unrecorded;
+use crate::cli::render;
 use crate::json::token::quoted;
 use crate::model::principal::EntityRef;
 
@@ -377,6 +378,18 @@ pub fn first_moment(text: &str) -> Result<Moment, String> {
 /// The time before which a period ends.
 pub fn end_moment(text: &str) -> Result<Moment, String> {
     moment(text, 1)
+}
+
+/// Whether a period begins before it ends; says so where it does not.
+pub fn is_period(from: Option<Moment>, to: Option<Moment>) -> bool {
+    let reversed = from.zip(to).filter(|(from, to)| to.0 <= from.0);
+    if let Some((from, to)) = reversed {
+        let (from, to) = (plain(from.0), plain(to.0));
+        render::failure(&format!(
+            "the period ends before it begins: --from {from}, --to {to}, which is not in it"
+        ));
+    }
+    reversed.is_none()
 }
 
 /// A time, or the midnight (UTC) so many days after the one that a date begins with. What is too far away to be counted in

@@ -20,12 +20,12 @@ use super::render;
 use crate::audit::index::Index;
 use crate::audit::index::ask::{Named, Unknown};
 use crate::audit::index::error::IndexError;
-use crate::audit::index::question::{Record, Searched, Within};
+use crate::audit::index::question::{Record, Searched, Stages, Within};
 use crate::audit::when::{exact, plain};
 use crate::ledger::handles::Names;
 use crate::model::principal::EntityRef;
 use args::{Asked, Common, Question, TableFormat};
-pub(super) use args::{Moment, QueryArgs, as_word, end_moment, first_moment};
+pub(super) use args::{Moment, QueryArgs, as_word, end_moment, first_moment, is_period};
 use proofs::Attached;
 use told::{Row, Rows};
 
@@ -51,6 +51,9 @@ pub(super) fn unanswered(error: &IndexError) -> Exit {
 
 fn query(args: &QueryArgs, whose: &Whose) -> Result<Exit, IndexError> {
     let common = args.common();
+    if !is_period(common.from, common.to) {
+        return Ok(Exit::Usage);
+    }
     if !has_ledger(&whose.state)? {
         return Ok(Exit::Failure);
     }
@@ -145,7 +148,7 @@ impl Answer {
         match common.format {
             TableFormat::Text => {
                 for row in &self.rows.rows {
-                    render::line(text::row(row, &name));
+                    render::line(text::row(row, &self.asked.question, &name));
                 }
                 self.rows.unidentified.iter().for_each(|counted| render::line(text::counted(counted)));
                 render::line(self.summary(common));
@@ -183,14 +186,15 @@ impl Answer {
         let found = match (self.rows.rows.len(), self.rows.next) {
             (0, _) => "nothing was found".to_owned(),
             (told, None) => format!("{told} found"),
-            (told, Some(seq)) => {
-                format!("{told} are told and there are more: go on with --after {seq}, or raise --limit")
-            }
+            (1, Some(_)) => "1 is told".to_owned(),
+            (told, Some(_)) => format!("{told} are told"),
         };
+        let of = if self.rows.next.is_some() { "of" } else { "in" };
         if last == 0 {
             return format!("{found}: the ledger has no entries");
         }
-        let mut text = format!("{found} in entries {first}–{last}, written {} to {}", plain(from), plain(to));
+        let mut text =
+            format!("{found} {of} entries {first}–{last}, written {} to {}", plain(from), plain(to));
         let asked = [("--from", common.from.map(|at| at.0)), ("--to", common.to.map(|at| at.0))];
         for (flag, at) in asked {
             text.push_str(&at.map(|at| format!(", {flag} {}", plain(at))).unwrap_or_default());
@@ -200,6 +204,9 @@ impl Answer {
         }
         if blind > 0 && matches!(self.asked.question, Question::WhoSaw { .. }) {
             text.push_str(&format!("; of {blind} observed requests no entry says what they showed"));
+        }
+        if let Some(seq) = self.rows.next {
+            text.push_str(&format!("; there are more: go on with --after {seq}, or raise --limit"));
         }
         text
     }
@@ -252,10 +259,12 @@ fn hints(index: &Index, asked: &Asked, within: &Within) -> Result<(), IndexError
     if matches!(asked.question, Question::WhoSaw { .. }) {
         named.extend(field.as_ref().map(|(type_name, name)| ("field", Named::FieldOf(type_name, name))));
     }
-    if let Question::Moves { stages: crate::audit::index::question::Stages::Stage(stage), .. } =
-        &asked.question
-    {
-        named.push(("stage", Named::Stage(stage)));
+    if let Question::Moves { stages, .. } = &asked.question {
+        named.extend(match stages {
+            Stages::All => None,
+            Stages::Stage(stage) => Some(("stage", Named::Stage(stage))),
+            Stages::Pipeline(pipeline) => Some(("pipeline", Named::Pipeline(pipeline))),
+        });
     }
     if let Question::Refused { reason: Some(reason) } = &asked.question {
         named.push(("reason", Named::Reason(reason)));

@@ -1,6 +1,7 @@
 //! Rows of an answer as text for people.
 
-use super::told::{Row, records, texts_of};
+use super::args::Question;
+use super::told::{Row, change, records, texts_of};
 use crate::audit::index::question::{Act, Counted, Move, Principal, Reading, Sighting};
 use crate::audit::item::Item;
 use crate::audit::text::{item, labelled};
@@ -10,8 +11,9 @@ use crate::audit::when::plain;
 pub type Name<'n> = &'n dyn Fn(&str) -> Option<String>;
 
 /// A row as lines, without a line feed at the end.
-pub fn row(row: &Row, name: Name<'_>) -> String {
+pub fn row(row: &Row, question: &Question, name: Name<'_>) -> String {
     let text = match row {
+        Row::Act(act, found) if matches!(question, Question::WhoChanged { .. }) => changed(act, found, name),
         Row::Saw(sighting) => saw(sighting, name),
         Row::Act(_, found) => item(found, name),
         Row::Move(found, item) => moved(found, item, name),
@@ -35,6 +37,16 @@ pub fn principal(who: Option<&Principal>, name: Name<'_>) -> String {
         name(&who.handle)
             .unwrap_or_else(|| format!("{} {}", who.type_name, who.handle).trim_start().to_owned())
     })
+}
+
+/// A change and what became of it. What its answer showed is another question.
+fn changed(act: &Act, found: &Item, name: Name<'_>) -> String {
+    let mut found = found.clone();
+    found.later.retain(|entry| entry.get("kind").is_none_or(|kind| kind != "shown"));
+    for entry in [&mut found.entry].into_iter().chain(&mut found.later) {
+        entry.as_object_mut().and_then(|members| members.remove("sets"));
+    }
+    format!("{}\n{}", item(&found, name), labelled("change", change(act).unwrap_or("none")))
 }
 
 fn head(act: &Act, word: &str, rest: &str, name: Name<'_>) -> String {
