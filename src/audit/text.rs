@@ -283,7 +283,10 @@ fn revision(entry: &Value) -> String {
     if number(entry, "problems") > 0 {
         let _ = write!(line, ", {} problems", number(entry, "problems"));
     }
-    let _ = write!(line, ", author {}", text(entry, "author"));
+    // Nobody signs directories and keys.
+    if text(entry, "what") == "bundle" {
+        let _ = write!(line, ", author {}", text(entry, "author"));
+    }
     for (word, member) in [("approved by", "approver"), ("ticket", "ticket")] {
         if !text(entry, member).is_empty() {
             let _ = write!(line, ", {word} {}", text(entry, member));

@@ -210,7 +210,8 @@ fn change(item: &Item) -> [String; 11] {
         item.seq().to_string(),
         member("what"),
         result,
-        member("author"),
+        // Nobody signs directories and keys.
+        if text(entry, "what") == "bundle" { member("author") } else { String::new() },
         member("approver"),
         member("ticket"),
         version.unwrap_or_default(),
@@ -247,7 +248,7 @@ fn unusual_table() -> Table {
 
 fn changes_table() -> Table {
     let about = "Bundles of policies, directories and keys that were offered to the service in the period, who made them and who approved them. `unsigned`: no \
-                 trusted key vouches for the author.";
+                 trusted key vouches for the author of a bundle; directories and keys have no signatures.";
     let columns = &[
         "time", "entry", "what", "result", "author", "approver", "ticket", "version", "hash", "signers",
         "policies",
