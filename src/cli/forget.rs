@@ -33,7 +33,9 @@ pub fn run(args: &ForgetArgs, whose: &Whose) -> Exit {
             render::message(format!(
                 "{handle} belongs to nobody from here on; its entries and their proofs stay as they are"
             ));
-            render::message("copies of `principals.jsonl`, such as backups, still tell whose it was");
+            render::message(
+                "copies of `principals.jsonl`, such as backups, still tell whose it was; so do answers of `audit query` and access reviews that were kept with names",
+            );
             Exit::Success
         }
         Err(why) => {

@@ -37,6 +37,15 @@ impl Recorded {
             Self::Waived => "the ledger does not record this reading: --unrecorded".to_owned(),
         }
     }
+
+    /// In fewer words, beside "this reading".
+    pub(super) fn briefly(self) -> String {
+        match self {
+            Self::As(seq) => format!("entry {seq} of the ledger"),
+            Self::Offline => "not recorded: no service wrote the ledger then".to_owned(),
+            Self::Waived => "not recorded: --unrecorded".to_owned(),
+        }
+    }
 }
 
 /// Whether the service recorded the reading in this ledger; the inner error says that it was another one.

@@ -3,14 +3,14 @@
 //! Promises: nothing is told before the reading is recorded, where a service could record it, and before every line of the ledger was
 //! checked. Only the index's file is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::audit::{StateArgs, Whose, failed, has_ledger};
 use super::exit::Exit;
-use super::query::{Moment, end_moment, first_moment, index_file, open_index, unanswered};
+use super::query::{Moment, end_moment, first_moment, index_file, is_period, open_index, unanswered};
 use super::reading::{Demand, Recorded, Unrecorded, is_in, record};
 use super::{explain, render};
 use crate::audit::index::error::IndexError;
@@ -21,8 +21,12 @@ use crate::audit::report::{Sources, html, report, write};
 use crate::audit::when::exact;
 use crate::bundle::current::Snapshot;
 use crate::config::author::Problems;
+use crate::disk;
+use crate::ledger::checkpoint;
 use crate::ledger::handles::Names;
 use crate::ledger::log_id::LogId;
+use crate::ledger::seal::checkpoint_file;
+use crate::ledger::tree::TreeHead;
 use crate::ledger::verify::verify;
 use crate::model::hex::hex;
 use crate::telemetry::clock::Clock;
@@ -90,6 +94,9 @@ pub(super) fn run(args: &ReportArgs, whose: &Whose) -> Exit {
 }
 
 fn reported(args: &ReportArgs, whose: &Whose) -> Result<Exit, IndexError> {
+    if !is_period(args.from, args.to) {
+        return Ok(Exit::Usage);
+    }
     if !has_ledger(&whose.state)? {
         return Ok(Exit::Failure);
     }
@@ -120,9 +127,10 @@ fn reported(args: &ReportArgs, whose: &Whose) -> Result<Exit, IndexError> {
         now_ms: Clock::system().now_ms(),
         head,
         log: LogId::read(&whose.state)?.map(|id| id.to_string()),
+        signed: signed(&whose.state),
         to: args.to.map(|at| at.0),
         rules: rules(args),
-        reading: recorded.told(),
+        reading: recorded.briefly(),
     };
     let mut progress = render::Progress::new("asking the policies:");
     let made = report(&sources, &mut |done, all| progress.tell(done, all));
@@ -136,9 +144,16 @@ fn reported(args: &ReportArgs, whose: &Whose) -> Result<Exit, IndexError> {
     };
     let digest = hex(&Sha256::digest(format!("{text}\n")));
     render::line(text);
+    made.uncovered.iter().for_each(render::message);
     render::message(recorded.told());
     render::message(format!("SHA-256 of this report: {digest}"));
     Ok(Exit::Success)
+}
+
+/// The name and head of the last checkpoint in the state folder, where there is one.
+fn signed(state: &Path) -> Option<(String, TreeHead)> {
+    let note = disk::read(&checkpoint_file(state), CHECKPOINT_BYTES_MAX).ok()?;
+    checkpoint::read_unchecked(&String::from_utf8(note).ok()?).ok()
 }
 
 fn refused(why: &str) -> Exit {
@@ -179,3 +194,6 @@ fn command(args: &ReportArgs) -> String {
     let bounds: String = bounds.into_iter().flatten().collect();
     format!("audit report{bounds}")
 }
+
+/// The most bytes of a checkpoint.
+const CHECKPOINT_BYTES_MAX: usize = 1 << 16;

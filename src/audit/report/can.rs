@@ -33,8 +33,8 @@ pub fn sections(sources: &Sources<'_>, tally: &Tally, progress: Progress<'_>) ->
         let did = tally.people.get(handle).filter(|_| !handle.is_empty());
         let refused = admit(&principal, directory, sources.now_ms).err();
         let state = refused.as_ref().map_or("active", |problem| problem.reason.code()).to_owned();
-        let name = principal.to_string();
-        let somebody = Somebody { name, handle: handle.to_owned(), state, did };
+        // A handle beside its name would undo an erasure.
+        let somebody = Somebody { name: principal.to_string(), handle: String::new(), state, did };
         known.insert(handle);
         people.push(somebody.row());
         if refused.is_none() && done < PEOPLE_MAX as u64 {
@@ -57,8 +57,9 @@ impl<'t> Somebody<'t> {
             (Some(_), Some(_)) => "not in the directory",
             (Some(_), None) => "erased, or not in the table of handles",
         };
+        let handle = if name.is_some() { String::new() } else { handle.to_owned() };
         let name = name.unwrap_or_else(|| by_handle(person));
-        Self { name, handle: handle.to_owned(), state: state.to_owned(), did: Some(person) }
+        Self { name, handle, state: state.to_owned(), did: Some(person) }
     }
 
     fn row(&self) -> [String; 11] {
@@ -149,7 +150,8 @@ pub fn times(uses: &Uses) -> [String; 2] {
 
 fn people_table() -> Table {
     let about = "Everybody who is in the directory or asked for something in the period, with how many of their requests did what. \
-                 `refused` is denied, refused or failed; of `held back` answers something was stripped or left out; `observed` requests were not enforced.";
+                 `refused` is denied, refused or failed; of `held back` answers something was stripped or left out; `observed` requests were not enforced. \
+                 The handle stands only where there is no name.";
     Table::new(
         "people",
         "People",
@@ -184,7 +186,12 @@ fn rights_table() -> Table {
 
 fn unused_table() -> Table {
     let about = "Rights of the table above that the ledger shows no use of in the period.";
-    Table::new("unused", "Rights never used", about, &["principal", "type", "action", "what", "standing"])
+    Table::new(
+        "unused",
+        "Rights not used in the period",
+        about,
+        &["principal", "type", "action", "what", "standing"],
+    )
 }
 
 /// People whose rights are asked, one question after the other.

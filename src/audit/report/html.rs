@@ -11,7 +11,8 @@ use super::write::{size, tables};
 
 /// The page, without a line feed at the end.
 pub fn page(report: &Report) -> String {
-    let mut page = String::from(HEAD);
+    let title = escaped(&report.title);
+    let mut page = format!("{HEAD}<title>{title}</title>\n{STYLE}<h1>{title}</h1>\n");
     for table in tables(report) {
         section(&mut page, table);
     }
@@ -23,11 +24,19 @@ fn section(page: &mut String, table: &Table) {
     // Writing into a string does not fail.
     let _ = write!(
         page,
-        "<section id=\"{}\">\n<h2>{}</h2>\n<p>{}</p>\n<table>\n<thead><tr>",
+        "<section id=\"{}\">\n<h2>{}</h2>\n<p>{}</p>\n",
         escaped(table.id),
         escaped(table.title),
-        escaped(&table.about)
+        coded(&table.about)
     );
+    if !table.rows.is_empty() {
+        rows(page, table);
+    }
+    let _ = write!(page, "<p class=\"size\">{}</p>\n</section>\n", escaped(&size(table)));
+}
+
+fn rows(page: &mut String, table: &Table) {
+    page.push_str("<table>\n<thead><tr>");
     for column in table.columns {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escaped(column));
     }
@@ -35,11 +44,31 @@ fn section(page: &mut String, table: &Table) {
     for row in &table.rows {
         page.push_str("<tr>");
         for cell in row {
-            let _ = write!(page, "<td>{}</td>", escaped(cell));
+            let is_number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+            let _ = match (is_number, table.id) {
+                (true, _) => write!(page, "<td class=\"number\">{cell}</td>"),
+                // Sentences of ours; every other text is somebody's.
+                (false, "limits") => write!(page, "<td>{}</td>", coded(cell)),
+                (false, _) => write!(page, "<td>{}</td>", escaped(cell)),
+            };
         }
         page.push_str("</tr>\n");
     }
-    let _ = write!(page, "</tbody>\n</table>\n<p class=\"size\">{}</p>\n</section>\n", escaped(&size(table)));
+    page.push_str("</tbody>\n</table>\n");
+}
+
+/// A text that is no markup, except that what stands between backticks is code.
+fn coded(text: &str) -> String {
+    let safe = escaped(text);
+    let mut parts = safe.split('`');
+    let mut coded = parts.next().unwrap_or_default().to_owned();
+    while let Some(code) = parts.next() {
+        match parts.next() {
+            Some(rest) => coded.push_str(&format!("<code>{code}</code>{rest}")),
+            None => coded.push_str(&format!("`{code}")),
+        }
+    }
+    coded
 }
 
 /// A text that is no markup.
@@ -58,21 +87,27 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// The head of the page: what it may do, and how it looks on a screen and on paper.
+/// How every page begins.
+pub const BEGINNING: &str = "<!DOCTYPE html>\n<html lang=\"en\">";
+
+/// The head of the page: what it may do.
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Access review</title>
-<style>
+"#;
+
+/// How it looks on a screen and on paper.
+const STYLE: &str = r#"<style>
 body { font: 14px/1.4 sans-serif; margin: 2em; color: #111; background: #fff; }
 h2 { margin: 2em 0 0.3em; }
 p { max-width: 60em; margin: 0.3em 0 0.6em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #bbb; padding: 0.2em 0.5em; text-align: left; vertical-align: top; overflow-wrap: anywhere; white-space: pre-wrap; }
 th { background: #eee; }
+.number { text-align: right; }
 .size { color: #555; }
 @media print {
   body { margin: 0; font-size: 9pt; }
@@ -85,12 +120,22 @@ th { background: #eee; }
 </head>
 <body>
 <main>
-<h1>Access review</h1>
 "#;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backticks_in_pairs_are_code() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(coded(text), expected);
+        }
+        check("`a<b` is `c`.", "<code>a&lt;b</code> is <code>c</code>.");
+        check("a ` b", "a ` b");
+        check("", "");
+    }
 
     #[test]
     fn no_text_is_markup() {
@@ -111,7 +156,13 @@ mod tests {
         let with = |cell: &str| {
             let mut table = Table::new("people", "People", cell, &["principal", "reason"]);
             table.push([cell.to_owned(), cell.to_owned()]);
-            let report = Report { covers: table.clone(), sections: vec![table.clone()], limits: table };
+            let report = Report {
+                title: cell.to_owned(),
+                uncovered: Vec::new(),
+                covers: table.clone(),
+                sections: vec![table.clone()],
+                limits: table,
+            };
             page(&report)
         };
         let marks = |page: &str| page.matches(['<', '>', '"', '\'']).count();

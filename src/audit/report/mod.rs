@@ -42,6 +42,8 @@ pub struct Sources<'s> {
     pub head: TreeHead,
     /// The log's id, where it has one.
     pub log: Option<String>,
+    /// What the last checkpoint in the state folder says, the log's name and head, where there is one. Nothing vouches for it.
+    pub signed: Option<(String, TreeHead)>,
     /// The end of the period, in nanoseconds since 1970.
     pub to: Option<i64>,
     /// The rest of the period, and what is unusual.
@@ -53,6 +55,10 @@ pub struct Sources<'s> {
 /// A report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
+    /// Of which log and period it is.
+    pub title: String,
+    /// Which part of the period no entry is about.
+    pub uncovered: Vec<String>,
     /// What it covers.
     pub covers: Table,
     /// Its sections.
@@ -81,7 +87,14 @@ pub fn report(sources: &Sources<'_>, progress: Progress<'_>) -> Result<Report, I
     let mut sections = can::sections(sources, &tally, progress);
     sections.extend(did::sections(sources, &tally, &within)?);
     let left_out = tally.left_out + sections.iter().map(|section| section.left_out).sum::<usize>();
-    Ok(Report { covers: covers(sources, &searched, left_out), sections, limits: limits() })
+    let uncovered = uncovered(&within, &searched);
+    Ok(Report {
+        title: title(sources),
+        covers: covers(sources, &searched, &uncovered, left_out),
+        uncovered,
+        sections,
+        limits: limits(),
+    })
 }
 
 impl Sources<'_> {
@@ -92,7 +105,39 @@ impl Sources<'_> {
     }
 }
 
-fn covers(sources: &Sources<'_>, searched: &Searched, left_out: usize) -> Table {
+/// Of which log and period a report is.
+fn title(sources: &Sources<'_>) -> String {
+    let origin = sources.signed.as_ref().map(|(origin, _)| format!(" of {origin}")).unwrap_or_default();
+    let bound = |word: &str, t: Option<i64>| {
+        let at = t.map(plain).unwrap_or_default();
+        let day = at.strip_suffix(" 00:00:00.000Z").unwrap_or(&at);
+        if day.is_empty() { String::new() } else { format!(", {word} {day}") }
+    };
+    format!("Access review{origin}{}{}", bound("from", sources.rules.from), bound("before", sources.to))
+}
+
+/// Which part of a period lies outside of the entries that there are.
+fn uncovered(within: &Within, searched: &Searched) -> Vec<String> {
+    let (first, last) = (plain(searched.from), plain(searched.to));
+    let mut told = Vec::new();
+    if searched.last == 0 {
+        told.push("the ledger has no entries".to_owned());
+    } else if within.to.is_some_and(|to| to <= searched.from) {
+        told.push(format!("the period lies before the first entry that is kept ({first})"));
+    } else if within.from.is_some_and(|from| from > searched.to) {
+        told.push(format!("the period lies after the last entry ({last})"));
+    } else {
+        if within.from.is_some_and(|from| from < searched.from) {
+            told.push(format!("the period begins before the first entry that is kept ({first})"));
+        }
+        if within.to.is_some_and(|to| to > searched.to) {
+            told.push(format!("the period ends after the last entry ({last})"));
+        }
+    }
+    told
+}
+
+fn covers(sources: &Sources<'_>, searched: &Searched, uncovered: &[String], left_out: usize) -> Table {
     let Sources { snapshot, rules, .. } = sources;
     let about = "What was read to make this report, and by which rules.";
     let mut table = Table::new("covers", "What this report covers", about, &["what", "value"]);
@@ -104,12 +149,16 @@ fn covers(sources: &Sources<'_>, searched: &Searched, left_out: usize) -> Table 
     tell("made by", format!("Lockkeeper {}", env!("CARGO_PKG_VERSION")));
     tell("period from", bound(rules.from, "the first entry"));
     tell("period to, not included", bound(sources.to, "the last entry"));
-    tell(
-        "ledger",
-        sources.log.clone().unwrap_or_else(|| "has no id: no sink was ever configured".to_owned()),
-    );
+    uncovered.iter().for_each(|told| tell("not covered", told.clone()));
+    let origin = sources.signed.as_ref().map(|(origin, _)| origin.clone());
+    let names: Vec<String> = [origin, sources.log.clone()].into_iter().flatten().collect();
+    let none = "has neither a name nor an id: no checkpoints and no sink were ever configured";
+    tell("ledger", if names.is_empty() { none.to_owned() } else { names.join(", log ") });
     tell("entries", format!("{first}–{last}, written {} to {}", plain(*from), plain(*to)));
     tell("head of the ledger, entries and root, of which every line was checked", sources.head.to_string());
+    if let Some((_, head)) = &sources.signed {
+        tell("last checkpoint in the state folder, unverified", head.to_string());
+    }
     tell("entries that could not be recorded", format!("{lost} in {gaps} gaps"));
     tell("observed requests of which no entry says what they showed", blind.to_string());
     tell("rights as of", made);
@@ -130,7 +179,7 @@ fn covers(sources: &Sources<'_>, searched: &Searched, left_out: usize) -> Table 
 }
 
 fn limits() -> Table {
-    let about = "What a reader might expect here, and it is not.";
+    let about = "What a reader might expect here and will not find.";
     let mut table = Table::new("limits", "What this report cannot tell", about, &["limit"]);
     LIMITS.iter().for_each(|limit| table.push([(*limit).to_owned()]));
     table
@@ -144,7 +193,9 @@ const LIMITS: &[&str] = &[
     "What passes for anybody is counted in the ledger and not told here; what goes to the CRM around Lockkeeper is in no ledger.",
     "Rows that the CRM was told to leave out are in no entry, so nobody is counted as kept from them.",
     "What another service was told over AuthZEN counts as used, since it may have been.",
+    "`policies` of a right are those on which it may depend; of a move, some of them may be about other moves.",
     "What an agent did on somebody's behalf counts for the agent.",
     "Names come from a table outside of the ledger, which nothing proves; whoever was erased stays a handle.",
+    "Whoever was erased and is still in the directory has rights that stand as unused: what they did stands under their handle.",
     "That every line was checked finds accidents. Against somebody who could write the files, the head must be compared with a checkpoint that left the host.",
 ];

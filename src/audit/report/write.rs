@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
 use super::table::{Table, visible};
+use super::{Report, html};
 use crate::audit::csv;
 
 /// All tables of a report, in order.
@@ -13,11 +13,13 @@ pub fn tables(report: &Report) -> impl Iterator<Item = &Table> {
 
 /// As text, without a line feed at the end.
 pub fn text(report: &Report) -> String {
-    let mut text = String::from("Access review\n");
+    let mut text = format!("{}\n", visible(&report.title));
     for table in tables(report) {
         text.push_str(&format!("\n{}\n{}\n", table.title, "-".repeat(table.title.chars().count())));
         text.push_str(&format!("{}\n", table.about));
-        text.push_str(&format!("{}\n", table.columns.join(" | ")));
+        if !table.rows.is_empty() {
+            text.push_str(&format!("{}\n", table.columns.join(" | ")));
+        }
         for row in &table.rows {
             let cells: Vec<String> = row.iter().map(|cell| visible(cell)).collect();
             text.push_str(&format!("{}\n", cells.join(" | ")));
@@ -25,6 +27,13 @@ pub fn text(report: &Report) -> String {
         text.push_str(&format!("{}\n", size(table)));
     }
     text.trim_end().to_owned()
+}
+
+/// Whether a file begins as a report does, in any of its forms.
+pub fn is_form(bytes: &[u8]) -> bool {
+    const BEGINNINGS: [&str; 4] =
+        ["Access review", html::BEGINNING, "\"section\",\"", "{\"report\":\"access review\""];
+    BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning.as_bytes()))
 }
 
 /// How many rows there are, and what is missing.
