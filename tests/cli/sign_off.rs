@@ -40,11 +40,20 @@ async fn an_entry_names_the_report() {
         ran.stderr,
         format!("entry {} of the ledger closes the review of this report\n", review["seq"])
     );
+    for format in ["text", "csv", "json"] {
+        let made = run(Path::new("/"), &["audit", "report", "--config", &config, "--format", format]);
+        std::fs::write(&file, &made.stdout).unwrap();
+        let ran = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
+        assert!(ran.code == 0 && !ran.stderr.contains("warning"), "{format}: {}", ran.stderr);
+    }
+    std::fs::write(&file, "crm.example.com/lockkeeper+key").unwrap();
+    let ran = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
+    assert!(ran.stderr.contains("does not look like what `audit report` writes"), "{}", ran.stderr);
     // One byte more is another report.
     std::fs::write(&file, format!("{}x", made.stdout)).unwrap();
     let ran = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
     let ledger = sidecar.ledger();
-    let review = ledger.of_kind("review")[1];
+    let review = *ledger.of_kind("review").last().unwrap();
     assert_eq!((ran.code, &review["report"]), (0, &json!(ran.stdout.trim())));
     assert!(ran.stdout.trim() != digest && review.get("note").is_none());
     let tail = run(Path::new("/"), &["audit", "tail", "--config", &config, "--kind", "review"]);
