@@ -34,7 +34,7 @@ pub struct ProveArgs {
 #[derive(Args)]
 pub struct VerifyProofArgs {
     /// A public key of the log, as `keygen` printed it; may be repeated
-    #[arg(long, value_name = "NAME+ID+BASE64", required = true)]
+    #[arg(long, value_name = "NAME+ID+BASE64", required = true, value_parser = public_key)]
     key: Vec<VerifierKey>,
     /// The proofs
     #[arg(value_name = "FILE", required = true)]
@@ -159,7 +159,11 @@ pub fn verify_proof(args: &VerifyProofArgs) -> Exit {
                 render::line(line);
                 render::message(format!("{}: {told}", path.display()));
             }
-            Err(why) => {
+            Err(Unproved::Unreadable(error)) => {
+                render::failure(&format!("cannot read `{}`: {error}", path.display()));
+                exit = if exit == Exit::Success { Exit::Failure } else { exit };
+            }
+            Err(Unproved::Wrong(why)) => {
                 render::failure(&format!("`{}`: {why}", path.display()));
                 exit = Exit::LedgerBroken;
             }
@@ -168,15 +172,32 @@ pub fn verify_proof(args: &VerifyProofArgs) -> Exit {
     exit
 }
 
-fn checked(path: &Path, keys: &[VerifierKey]) -> Result<(String, String), String> {
-    let bytes =
-        disk::read(path, EVIDENCE_BYTES_MAX).map_err(|error| format!("it cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
-    let evidence: Evidence = text.parse().map_err(|error| format!("{error}"))?;
-    let checkpoint = evidence.check(keys).map_err(|error| error.to_string())?;
-    let line = String::from_utf8(evidence.line).map_err(|_| "the entry is not text".to_owned())?;
+/// Why a file proves nothing.
+enum Unproved {
+    /// There is no such file, or it cannot be read.
+    Unreadable(std::io::Error),
+    /// It is no proof, or one that does not hold.
+    Wrong(String),
+}
+
+fn checked(path: &Path, keys: &[VerifierKey]) -> Result<(String, String), Unproved> {
+    let bytes = disk::read(path, EVIDENCE_BYTES_MAX).map_err(Unproved::Unreadable)?;
+    let wrong = |why: &dyn std::fmt::Display| Unproved::Wrong(why.to_string());
+    let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not text"))?;
+    let evidence: Evidence = text.parse().map_err(|error| wrong(&error))?;
+    let checkpoint = evidence.check(keys).map_err(|error| wrong(&error))?;
+    let line = String::from_utf8(evidence.line).map_err(|_| wrong(&"the entry is not text"))?;
     let (seq, head) = (evidence.index + 1, checkpoint.head);
     Ok((line, format!("entry {seq} is in the ledger of `{}` with head {head}", checkpoint.origin)))
+}
+
+/// A public key as `keygen` prints it.
+pub(super) fn public_key(text: &str) -> Result<VerifierKey, String> {
+    let help = || match Path::new(text).is_file() {
+        true => format!("; that is a file: write --key \"$(cat {text})\""),
+        false => String::new(),
+    };
+    text.parse().map_err(|error| format!("{error}{}", help()))
 }
 
 /// Runs `keygen`.

@@ -2,6 +2,7 @@
 //!
 //! Promises: a private key is written for its owner alone, and never over another file.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::disk;
@@ -14,7 +15,11 @@ pub(super) fn make(out: &Path) -> Result<PublicKey, String> {
     let private = SigningKey::generate().map_err(|error| unusable(&error))?;
     let key = SigningKey::parse(&private).map_err(|error| unusable(&error))?;
     let public = key.public().ok_or_else(|| unusable(&"it has no public half"))?;
-    disk::write_private(out, private.as_bytes())
-        .map_err(|error| format!("cannot write `{}`: {error}", out.display()))?;
+    disk::write_private(out, private.as_bytes()).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            format!("`{}` exists, and a key is never overwritten: choose another name", out.display())
+        }
+        _ => format!("cannot write `{}`: {error}", out.display()),
+    })?;
     Ok(public)
 }

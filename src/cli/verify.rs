@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::audit::{StateArgs, describe, exit_of, failed, has_ledger};
+use super::evidence::public_key;
 use super::exit::Exit;
 use super::verify_text;
 use super::{Format, render};
@@ -24,7 +25,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub(super) state: StateArgs,
     /// A public key of the log, as `audit keygen` printed it; may be repeated
-    #[arg(long, value_name = "NAME+ID+BASE64")]
+    #[arg(long, value_name = "NAME+ID+BASE64", value_parser = public_key)]
     key: Vec<VerifierKey>,
     /// Checkpoints that were exported: a file, or a folder of them; may be repeated
     #[arg(long, value_name = "PATH", requires = "key")]

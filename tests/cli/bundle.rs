@@ -162,7 +162,7 @@ fn private_keys_stay_private() {
     let folder = built();
     let key = folder.path().join("anna.key");
     assert_eq!(mode(&key), 0o600);
-    refused(&folder, &["bundle", "keygen", "--out", "anna.key"], 1, "cannot write");
+    refused(&folder, &["bundle", "keygen", "--out", "anna.key"], 1, "a key is never overwritten");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
     refused(&folder, &["bundle", "sign", "a.lkb", "--key", "anna.key"], 1, "chmod 600");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

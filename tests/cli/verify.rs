@@ -255,6 +255,19 @@ async fn a_decision_is_proved_to_whoever_has_the_key() {
             && kinds.contains(&"outcome".to_owned()),
         "{kinds:?}"
     );
+    // What cannot be read is no broken ledger, unless another proof is broken.
+    let folder = elsewhere.path().display().to_string();
+    for unreadable in ["/nonexistent", &folder] {
+        let ran = check(&key, &[unreadable, files[0]]);
+        assert_eq!((ran.code, ran.stdout.lines().count()), (1, 1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("cannot read `{unreadable}`")), "{}", ran.stderr);
+    }
+    assert_eq!(check(&key, &[&private.display().to_string(), "/nonexistent"]).code, 5);
+    let ran = check(&private.display().to_string(), &files[..1]);
+    assert!(ran.code == 64 && ran.stderr.contains("write --key \"$(cat "), "{}", ran.stderr);
+    let again = ["audit", "keygen", "--origin", "a", "--out", &private.display().to_string()];
+    let again = run(Path::new("/"), &again);
+    assert!(again.code == 1 && again.stderr.contains("a key is never overwritten"), "{}", again.stderr);
     let other = keygen(&elsewhere.path().join("other.pem"));
     let ran = check(&other, &files[..1]);
     assert_eq!((ran.code, ran.stdout.as_str()), (5, ""));

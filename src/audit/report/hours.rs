@@ -67,7 +67,7 @@ impl std::fmt::Display for UtcOffset {
     }
 }
 
-const HOURS_FORM: &str = "write e.g. 07:00-19:00";
+const HOURS_FORM: &str = "write e.g. 07:00-19:00; hours over midnight are not possible";
 const OFFSET_FORM: &str = "write e.g. +02:00 or -05:00";
 
 #[cfg(test)]
