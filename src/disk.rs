@@ -22,10 +22,14 @@ pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a private key, if nobody but its owner can.
+/// Reads a private key, if nobody but its owner can. Of systemd's credentials the group's bit for reading is the mask of an access list
+/// that lets the service's user in, and nobody else can enter their folder (systemd.exec(5), `LoadCredential=`).
 pub fn read_private(path: &Path) -> io::Result<String> {
     let mode = fs::metadata(path)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let is_credential = credentials.is_some() && path.parent() == credentials.as_deref();
+    let others = if is_credential { 0o037 } else { 0o077 };
+    if mode & others != 0 {
         let why = format!("others than its owner can read it (mode {mode:04o}); run `chmod 600` on it");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }

@@ -9,7 +9,7 @@ use lockkeeper::testkit::folder::TestFolder;
 use serde_json::Value;
 
 use crate::author::mistake;
-use crate::run::{Ran, folder, redact, run};
+use crate::run::{Ran, command, folder, redact, run};
 
 const BUILD: &[&str] = &[
     "bundle",
@@ -165,6 +165,20 @@ fn private_keys_stay_private() {
     refused(&folder, &["bundle", "keygen", "--out", "anna.key"], 1, "a key is never overwritten");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
     refused(&folder, &["bundle", "sign", "a.lkb", "--key", "anna.key"], 1, "chmod 600");
+    // As systemd hands it in, and not from another folder nor for everybody.
+    let handed_in = |mode: u32, credentials: &Path| {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let mut sign = command(folder.path(), &["bundle", "sign", "a.lkb", "--key", key.to_str().unwrap()]);
+        sign.env("CREDENTIALS_DIRECTORY", credentials).output().unwrap().status.code()
+    };
+    let elsewhere = folder.path().join("bundle");
+    let codes = [
+        (0o440, folder.path()),
+        (0o444, folder.path()),
+        (0o460, folder.path()),
+        (0o440, elsewhere.as_path()),
+    ];
+    assert_eq!(codes.map(|(mode, from)| handed_in(mode, from)), [Some(0), Some(1), Some(1), Some(1)]);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     ok(&folder, &["bundle", "sign", "a.lkb", "--key", "anna.key"]);
     folder.write("other.key", "not a key");
