@@ -103,7 +103,7 @@ impl Admin {
 
     fn metrics(&self) -> String {
         let cache = self.sidecar.cache.counts();
-        let health = self.sidecar.recorder.ledger().health();
+        let health = self.sidecar.recorder.health();
         let sealed = self.copies.sealed().unwrap_or_default();
         let failing = sealed.failures(self.sidecar.clock.now_ms()).len();
         self.sidecar.metrics.encode(&Readings {
@@ -134,7 +134,7 @@ impl Admin {
 
     fn status(&self) -> String {
         let snapshot = self.sidecar.current.snapshot();
-        let health = self.sidecar.recorder.ledger().health();
+        let health = self.sidecar.recorder.health();
         let profile = &snapshot.bundle.profile;
         let passes = profile
             .routes

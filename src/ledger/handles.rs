@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub struct Handles {
     table: RwLock<Table>,
     /// Held while a row is made, so that look-ups need not wait for the disk.
     rows: Mutex<Rows>,
+    /// The principal whose row could not be written last, until a row can.
+    unwritten: Mutex<Option<(String, String)>>,
 }
 
 /// The table in memory.
@@ -70,7 +72,8 @@ impl Handles {
         let key = source_key(&state.join("source.key"))?;
         let source_key =
             Hmac::new_from_slice(&key).map_err(|_| LedgerError::Name { name: "source.key".into() })?;
-        Ok(Self { path, source_key, table: RwLock::new(table), rows: Mutex::new(rows) })
+        let (table, rows, unwritten) = (RwLock::new(table), Mutex::new(rows), Mutex::default());
+        Ok(Self { path, source_key, table, rows, unwritten })
     }
 
     /// The principal's handle, `p_` and 24 hex digits. The first call for a principal makes one and blocks
@@ -94,9 +97,26 @@ impl Handles {
             principal_type: Some(principal.0.clone()),
             id: Some(principal.1.clone()),
         };
-        rows.append(&self.path, &row)?;
+        let appended = rows.append(&self.path, &row);
+        *self.unwritten() = appended.is_err().then(|| principal.clone());
+        appended?;
         self.table.write().unwrap_or_else(PoisonError::into_inner).put(handle.clone(), principal);
         Ok(handle)
+    }
+
+    /// Whether the last row could be written. Never waits for the file system.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.unwritten().is_none()
+    }
+
+    /// Tries a row again that could not be written: nobody may come any more who needs one. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// The file system still refuses.
+    pub fn retry(&self) -> Result<(), LedgerError> {
+        let unwritten = self.unwritten().clone();
+        unwritten.map_or(Ok(()), |(principal_type, id)| self.handle(&principal_type, &id).map(drop))
     }
 
     /// The principal's handle, if it has one already. Never waits for the file system.
@@ -133,6 +153,10 @@ impl Handles {
     pub fn source_handle(&self, address: &str) -> String {
         let digest = self.source_key.clone().chain_update(address).finalize().into_bytes();
         format!("s_{}", hex(digest.get(..SOURCE_DIGEST_BYTES).unwrap_or_default()))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<(String, String)>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with_table<T>(&self, look: impl FnOnce(&Table) -> T) -> T {

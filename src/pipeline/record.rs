@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
-use crate::ledger::append::{Ledger, Waiting};
+use crate::ledger::append::{Health, Ledger, Waiting};
 use crate::ledger::counts::{PassCount, Passes, RefusalCount, Refusals};
 use crate::ledger::entry::{Delivered, Delivery, Entry};
 use crate::ledger::error::LedgerError;
@@ -18,6 +18,7 @@ use crate::ledger::who::Who;
 use crate::model::principal::{EntityRef, Principal};
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
+use crate::net::remote::causes;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stopwatch::Stopwatch;
 
@@ -61,6 +62,15 @@ impl Recorder {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Whether all can be recorded: also a decision on somebody who has no handle yet.
+    pub fn health(&self) -> Health {
+        let health = self.ledger.health();
+        match health.writable && !self.handles.is_writable() {
+            true => Health { writable: false, why: Some("handles-failed"), ..health },
+            false => health,
+        }
     }
 
     /// Refuses while the ledger takes no entries: nothing may be forwarded then, not even a read. The refusal itself is
@@ -113,7 +123,7 @@ impl Recorder {
     fn who(&self, principal: &Principal) -> Result<Who, Problem> {
         let handle = |entity: &EntityRef| {
             let handle = self.handles.handle(&entity.type_name, &entity.id);
-            handle.map_err(|error| Problem::new(Reason::LedgerUnavailable).internal(error.to_string()))
+            handle.map_err(|error| unavailable(&error))
         };
         Ok(Who {
             handle: handle(&principal.entity)?,
@@ -175,12 +185,15 @@ impl Recorder {
         *passes.counts.entry(key).or_default() += 1;
     }
 
-    /// Hands over what was owed and what was counted since the last call; called once a second with that second's text.
+    /// Hands over what was owed and what was counted since the last call, and tries a handle again that could not be kept; called once a second with that second's text.
     pub fn flush(&self, second: &str) {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         owed.into_iter().for_each(|waiting| self.offer(waiting));
         self.flush_refusals(second);
         self.flush_passes(second);
+        if let Err(error) = self.handles.retry() {
+            tracing::error!(error = causes(&error), "new principals get no handle, and are refused");
+        }
     }
 
     fn flush_passes(&self, second: &str) {
@@ -260,7 +273,7 @@ fn lost(error: &LedgerError) {
 }
 
 fn unavailable(error: &LedgerError) -> Problem {
-    Problem::new(Reason::LedgerUnavailable).internal(error.to_string())
+    Problem::new(Reason::LedgerUnavailable).internal(causes(error))
 }
 
 /// Outcomes that wait for room in the ledger's queue; beyond that they are lost, and the log says so.

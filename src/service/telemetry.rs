@@ -96,8 +96,8 @@ pub fn require_conditions(sidecar: &Arc<Sidecar>) {
         Some(_) | None => Ok(()),
     };
     sidecar.readiness.require("bundle", Box::new(check));
-    let ledger = sidecar.recorder.ledger().clone();
-    let check = move || match ledger.health().why {
+    let watched = Arc::downgrade(sidecar);
+    let check = move || match watched.upgrade().and_then(|sidecar| sidecar.recorder.health().why) {
         Some(why) => Err(format!("the ledger takes no entries: {why}")),
         None => Ok(()),
     };

@@ -6,7 +6,7 @@ use lockkeeper::demo::crm::faults::Fault;
 use lockkeeper::ledger::entry::{Entry, Read};
 use lockkeeper::ledger::revisions::Revisions;
 use lockkeeper::testkit::TestSidecar;
-use lockkeeper::testkit::client::{TestReply, read_to_end};
+use lockkeeper::testkit::client::{PATIENCE, TestReply, read_to_end};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -57,6 +57,27 @@ async fn entries_name_revisions_whose_bytes_are_kept() {
     assert_eq!(profile.1, sidecar.folder().text("bundle/profile.toml").as_bytes());
     let directory = revisions.load(decision["directory"].as_str().unwrap()).unwrap().unwrap();
     assert!(directory.iter().any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("rep-east")));
+}
+
+/// Who has a handle is served; that others are not is no silent state, and ends by itself although none of them comes again.
+#[tokio::test]
+async fn principals_who_get_no_handle_turn_readiness_red_until_one_can() {
+    let sidecar = TestSidecar::start().await;
+    let table = sidecar.folder().state().join("principals.jsonl");
+    std::fs::create_dir(&table).unwrap();
+    let reply = sidecar.as_person("rep-east").get("/api/deals/42").await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "ledger-unavailable"));
+    let parts = std::sync::Arc::clone(&sidecar.running().sidecar);
+    let told = Err("the ledger takes no entries: handles-failed".to_owned());
+    assert_eq!((parts.readiness.conditions()["ledger"].clone(), parts.readiness.is_ready()), (told, false));
+    std::fs::remove_dir(&table).unwrap();
+    let ready = tokio::time::timeout(PATIENCE, async {
+        while !parts.readiness.is_ready() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    assert!(ready.await.is_ok(), "it does not come back");
+    assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
 }
 
 /// A decision that cannot be recorded forwards nothing and releases nothing.

@@ -51,6 +51,23 @@ fn a_row_cut_anywhere_was_never_given_out() {
 }
 
 #[test]
+fn a_row_that_cannot_be_written_is_told_until_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let handles = Handles::open(dir.path()).unwrap();
+    let table = dir.path().join("principals.jsonl");
+    fs::create_dir(&table).unwrap();
+    assert!(handles.is_writable(), "nobody was told of anything yet");
+    handles.handle("User", "anna").unwrap_err();
+    handles.retry().unwrap_err();
+    assert_eq!((handles.is_writable(), handles.known("User", "anna")), (false, None));
+    fs::remove_dir(&table).unwrap();
+    handles.retry().unwrap();
+    assert!(handles.is_writable());
+    let anna = handles.known("User", "anna");
+    assert_eq!((Handles::open(dir.path()).unwrap().known("User", "anna"), anna.is_some()), (anna, true));
+}
+
+#[test]
 fn erased_rows_resolve_to_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let anna = Handles::open(dir.path()).unwrap().handle("User", "anna").unwrap();
