@@ -44,6 +44,18 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    /// What to do where the log itself shall go on from the checkpoint.
+    pub(super) fn way_out(&self) -> String {
+        match self {
+            Self::Origin { found, .. } => format!("`origin` stays for good: write `{found}` again"),
+            Self::Note(_) | Self::Form { .. } => {
+                "after a change of keys name the old one as `previous_key_file`".to_owned()
+            }
+        }
+    }
+}
+
 /// A checkpoint over the head, signed by each of the keys.
 #[must_use]
 pub fn sign(origin: &KeyName, head: &TreeHead, signers: &[Signer]) -> String {

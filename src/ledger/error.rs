@@ -117,10 +117,7 @@ pub enum LedgerError {
         signed: u64,
     },
     /// The last checkpoint is none, or is that of another log.
-    #[error(
-        "`{}` is no checkpoint of this log: {why}; after a change of keys name the old one as `previous_key_file`",
-        path.display()
-    )]
+    #[error("`{}` is no checkpoint of this log: {why}; {}", path.display(), why.way_out())]
     Checkpoint {
         /// The checkpoint.
         path: PathBuf,

@@ -57,9 +57,11 @@ impl Sealer {
         let store = TileStore::new(folder(state));
         let own = checkpoint_file(state);
         let found = [Some(own.as_path()), exported].into_iter().flatten();
-        let found = found.map(|path| last(path, &origin, &signers)).collect::<Result<Vec<_>, _>>()?;
+        let found = found.map(|path| Ok(last(path, &origin, &signers)?.map(|head| (head, path))));
+        let found = found.collect::<Result<Vec<_>, LedgerError>>()?;
         // The one that was exported last is younger than ours where somebody put an old state folder back.
-        let signed = found.into_iter().flatten().max_by_key(|head| head.size);
+        let (signed, path) = found.into_iter().flatten().max_by_key(|(head, _)| head.size).unzip();
+        let path = path.unwrap_or(&own);
         let size = signed.map_or(0, |head| head.size);
         let (tree, tail) = (TileTree::default(), Tail::new(state, 0));
         let (state, full) = (state.to_path_buf(), Vec::new());
@@ -70,17 +72,17 @@ impl Sealer {
         let from_tiles = sealer.store.edge(full).filter(|tree| tree.size() > 0 && tree.size() >= removed);
         if let Some(tree) = from_tiles {
             sealer.start_at(tree);
-            sealer.take_up(size)?;
+            sealer.take_up(size, path)?;
         }
         let is_whole = sealer.tree.size() >= removed;
         if !is_whole || signed.is_some_and(|signed| signed != sealer.tree.head()) {
             // Tiles are not synced: after a crash of the machine they may not be what was written.
             sealer.start_anew(removed)?;
-            sealer.take_up(size)?;
+            sealer.take_up(size, path)?;
         }
         match signed {
             Some(head) if head != sealer.tree.head() => {
-                Err(LedgerError::Rewritten { path: checkpoint_file(&sealer.state), signed: head.size })
+                Err(LedgerError::Rewritten { path: path.to_path_buf(), signed: head.size })
             }
             _ => Ok(Self { signed, ..sealer }),
         }
@@ -178,12 +180,12 @@ impl Sealer {
         Ok(())
     }
 
-    /// Takes the entries that a checkpoint of `signed` entries stands for.
-    fn take_up(&mut self, signed: u64) -> Result<(), LedgerError> {
+    /// Takes the entries that the checkpoint of `signed` entries in `path` stands for.
+    fn take_up(&mut self, signed: u64, path: &Path) -> Result<(), LedgerError> {
         self.follow(signed)?;
         match self.tree.size() {
             found if found < signed => {
-                Err(LedgerError::RolledBack { path: checkpoint_file(&self.state), signed, found })
+                Err(LedgerError::RolledBack { path: path.to_path_buf(), signed, found })
             }
             _ => Ok(()),
         }
