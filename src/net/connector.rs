@@ -164,7 +164,7 @@ fn socket_error(error: &(dyn std::error::Error + 'static)) -> ConnectError {
 
 fn tls_error(error: &io::Error) -> ConnectError {
     match rustls_error(error) {
-        Some(inner) => ConnectError::Tls(explain(inner)),
+        Some(inner) => ConnectError::Tls(explain_upstream(inner)),
         None => ConnectError::Socket {
             what: "the connection ended within the TLS handshake",
             detail: error.to_string(),
@@ -191,6 +191,15 @@ pub fn rustls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<
 
 /// A TLS error in words for operators, with what to look at.
 pub fn explain(error: &rustls::Error) -> String {
+    explain_with(error, "compare the host in `url`")
+}
+
+/// As [`explain`], where the name that is expected has a setting of its own.
+pub fn explain_upstream(error: &rustls::Error) -> String {
+    explain_with(error, "see `server_name`")
+}
+
+fn explain_with(error: &rustls::Error, of_name: &str) -> String {
     let what = match error {
         rustls::Error::InvalidCertificate(why) => match why {
             CertificateError::UnknownIssuer => {
@@ -207,7 +216,11 @@ pub fn explain(error: &rustls::Error) -> String {
                 "the certificate is not valid yet"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the certificate is for another name; see `server_name`"
+                return format!("the certificate is for another name; {of_name} ({error})");
+            }
+            // The verifier keeps its own error for this one to itself.
+            CertificateError::Other(inner) if format!("{inner:?}").contains("CaUsedAsEndEntity") => {
+                "the certificate that was shown is an authority's and not a server's: have the authority sign one for the server"
             }
             CertificateError::Revoked => "the certificate was revoked",
             _ => "the certificate cannot be trusted",
@@ -294,6 +307,10 @@ impl Write for UpstreamStream {
 
 #[cfg(test)]
 mod tests {
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
+    use rustls_pki_types::UnixTime;
+
     use super::*;
 
     #[test]
@@ -304,5 +321,28 @@ mod tests {
         let twice = io::Error::other(once);
         assert_eq!(rustls_error(&twice), Some(&inner));
         assert_eq!(rustls_error(&io::Error::other("something else")), None);
+    }
+
+    #[test]
+    fn an_authority_that_is_shown_as_a_server_is_said_in_words() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["log.test".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let shown = params.self_signed(&key).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(shown.der().clone()).unwrap();
+        let provider = crate::net::roots::provider();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let (name, now) = (ServerName::try_from("log.test").unwrap(), UnixTime::now());
+        let error = verifier.verify_server_cert(shown.der(), &[], &name, &[], now).unwrap_err();
+        assert!(explain(&error).contains("an authority's and not a server's"), "{}", explain(&error));
+    }
+
+    #[test]
+    fn another_name_leads_to_the_setting_that_there_is() {
+        let other = rustls::Error::InvalidCertificate(CertificateError::NotValidForName);
+        assert!(explain_upstream(&other).contains("see `server_name`"), "{}", explain_upstream(&other));
+        assert!(explain(&other).contains("compare the host in `url`"), "{}", explain(&other));
     }
 }

@@ -15,7 +15,7 @@ use super::stream::Sending;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use crate::net::coding::CodingLimits;
-use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain, rustls_error};
+use crate::net::connector::{ConnectError, Connector, Target, TargetTls, explain_upstream, rustls_error};
 use crate::net::remote::causes;
 use crate::net::renewed::{Made, Renewed, TlsError};
 use crate::net::tls_client::ClientTlsOptions;
@@ -127,7 +127,7 @@ pub fn diagnose(error: &Error) -> (Reason, String) {
     }
     // Over TLS 1.3 a certificate of ours is refused only after the handshake.
     if let Some(tls) = rustls_error(error) {
-        return (Reason::UpstreamTls, explain(tls));
+        return (Reason::UpstreamTls, explain_upstream(tls));
     }
     // h2 keeps of an error only its text.
     let why = causes(error);
