@@ -14,7 +14,8 @@ use crate::config::author::Problems;
 use crate::config::load;
 use crate::config::service::AdminConfig;
 
-/// Posts a body and returns the answer's, where its status is 200. The error says what went wrong.
+/// Posts a body and returns the answer's, where its status is 200. The error says what went wrong and, in a line of its own where it can,
+/// what to do.
 pub(super) fn post(admin: &AdminConfig, path: &str, body: &Value) -> Result<Value, String> {
     let mut problems = Problems::default();
     let token = load::secret(&admin.token_file, &mut problems);
@@ -22,11 +23,17 @@ pub(super) fn post(admin: &AdminConfig, path: &str, body: &Value) -> Result<Valu
     let token = token.ok_or("the admin listener's token cannot be read")?;
     let address = reachable(admin.address);
     let answer = ask(address, &token, path, &body.to_string());
-    let (status, body) =
-        answer.map_err(|error| format!("the admin listener on {address} cannot be asked: {error}"))?;
+    let (status, body) = answer
+        .map_err(|error| format!("the admin listener on {address} cannot be asked: {error}{OF_ADDRESS}"))?;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     match status {
         200 => Ok(body),
+        401 => {
+            let file = admin.token_file.display();
+            Err(format!(
+                "`{file}` (`[admin] token_file`) is not the token of the service on {address}{OF_ADDRESS}"
+            ))
+        }
         _ => {
             let why = body
                 .get("error")
@@ -57,6 +64,10 @@ fn ask(address: SocketAddr, token: &str, path: &str, body: &str) -> std::io::Res
         .and_then(|rest| std::str::from_utf8(rest.get(..3)?).ok()?.parse().ok());
     Ok((status.ok_or_else(no_http)?, body.to_vec()))
 }
+
+/// A configuration of another service, or one that was changed since the start.
+const OF_ADDRESS: &str =
+    "\n  help: is `[admin] address` in this configuration that of the service that runs?";
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 

@@ -121,7 +121,8 @@ pub(super) fn record(whose: &Whose, demand: Demand, command: &str) -> Result<Rec
         let why = "a service writes this ledger, and no configuration with an `[admin]` section says how to reach it";
         return Err(refusal(why));
     };
-    let answer = post(admin, PATH, &json!({ "command": command })).map_err(|why| refusal(&why))?;
+    let answer = post(admin, PATH, &json!({ "command": command }));
+    let answer = answer.map_err(|why| format!("the reading cannot be recorded: {why}\n  help: {WAIVED}"))?;
     let seq = answer.get("seq").and_then(Value::as_u64);
     seq.map(Recorded::As).ok_or_else(|| refusal("the admin listener does not know readings"))
 }
@@ -129,6 +130,9 @@ pub(super) fn record(whose: &Whose, demand: Demand, command: &str) -> Result<Rec
 fn refusal(why: &str) -> String {
     format!(
         "the reading cannot be recorded: {why}\n  help: a service that writes its ledger records who reads it: name its configuration with --config; \
-         --unrecorded answers all the same and says that nothing was recorded"
+         {WAIVED}"
     )
 }
+
+/// What the flag does.
+const WAIVED: &str = "--unrecorded answers all the same and says that nothing was recorded";

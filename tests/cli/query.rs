@@ -378,9 +378,12 @@ async fn what_cannot_be_recorded_is_not_told() {
     let unnamed = "no configuration with an `[admin]` section says how to reach it";
     refused(query(&state, &["refused"]), unnamed);
     let own = sidecar.folder().path().join("lockkeeper.toml").display().to_string();
-    refused(live(&own, &["refused"]), "cannot be asked");
+    refused(
+        live(&own, &["refused"]),
+        "is `[admin] address` in this configuration that of the service that runs?",
+    );
     sidecar.folder().write("admin.token", "another-token-that-is-wrong");
-    refused(live(&config, &["refused"]), "answered 401: token missing or wrong");
+    refused(live(&config, &["refused"]), "is not the token of the service on");
     let ran = live(&config, &["refused", "--unrecorded"]);
     assert_eq!(
         (ran.code, ran.stderr.as_str()),

@@ -82,7 +82,7 @@ async fn what_cannot_be_recorded_is_not_signed_off() {
     let running = sidecar.folder().state().display().to_string();
     refused(&["--report", &file, "--state", &running], "name its configuration");
     sidecar.folder().write("admin.token", "another-token-that-is-wrong");
-    refused(&["--report", &file, "--config", &config], "answered 401: token missing or wrong");
+    refused(&["--report", &file, "--config", &config], "is not the token of the service on");
     assert_eq!(sidecar.ledger().of_kind("review").len(), 0);
 }
 
