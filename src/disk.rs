@@ -22,14 +22,20 @@ pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a private key, if nobody but its owner can. Of systemd's credentials the group's bit for reading is the mask of an access list
-/// that lets the service's user in, and nobody else can enter their folder (systemd.exec(5), `LoadCredential=`).
+/// Reads a private key, if nobody but its owner can, or if systemd handed it to this service.
 pub fn read_private(path: &Path) -> io::Result<String> {
-    let mode = fs::metadata(path)?.mode() & 0o777;
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let is_credential = credentials.is_some() && path.parent() == credentials.as_deref();
-    let others = if is_credential { 0o037 } else { 0o077 };
-    if mode & others != 0 {
+    read_private_or(path, credentials.as_deref())
+}
+
+/// As [`read_private`]. What lies in the folder of `credentials` may have the mode 0440: systemd lets the service's user in by an access
+/// control list, the mask of which stands where the group's rights do (systemd.exec(5), `LoadCredential=`).
+fn read_private_or(path: &Path, credentials: Option<&Path>) -> io::Result<String> {
+    let mode = fs::metadata(path)?.mode() & 0o777;
+    let folder = path.canonicalize()?.parent().map(Path::to_path_buf);
+    let is_credential = credentials.is_some_and(|given| given.canonicalize().ok() == folder);
+    let of_others = if is_credential { 0o037 } else { 0o077 };
+    if mode & of_others != 0 {
         let why = format!("others than its owner can read it (mode {mode:04o}); run `chmod 600` on it");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
@@ -91,3 +97,34 @@ pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> 
 }
 
 const KEY_BYTES_MAX: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_owner_s_alone_or_a_credential_of_systemd() {
+        let dir = tempfile::tempdir().unwrap();
+        let (given, elsewhere) = (dir.path().join("given"), dir.path().join("elsewhere"));
+        for folder in [&given, &elsewhere] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("key"), "k").unwrap();
+        }
+        let is_read = |folder: &Path, mode, credentials: Option<&Path>| {
+            let key = folder.join("key");
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            read_private_or(&key, credentials).is_ok()
+        };
+        assert!(is_read(&given, 0o600, None) && is_read(&given, 0o400, None));
+        assert!(!is_read(&given, 0o440, None), "nobody says that this is a credential");
+        assert!(is_read(&given, 0o440, Some(&given)));
+        assert!(!is_read(&elsewhere, 0o440, Some(&given)));
+        let through = given.join("../elsewhere");
+        assert!(!is_read(&through, 0o440, Some(&given)));
+        for mode in [0o444, 0o460, 0o441] {
+            assert!(!is_read(&given, mode, Some(&given)), "{mode:o}");
+        }
+    }
+}
