@@ -160,7 +160,9 @@ const IDLE_INTERVAL_MS: Key = Key::integer(
 /// The endpoint's section.
 pub const HTTPS: Section = Section {
     name: "ledger.checkpoints.https",
-    meaning: "An endpoint that each checkpoint is sent to by `POST`. See [ledger.md](ledger.md#checkpoints).",
+    meaning: "An endpoint that each checkpoint is sent to by `POST`. See [ledger.md](ledger.md#checkpoints).\n\n```toml\n\
+              [ledger.checkpoints.https]\nurl = \"https://log.example.com/lockkeeper\"\ntoken_file = \"log.token\"\n\
+              ca_file = \"log-ca.pem\"\n```",
     presence: Presence::Optional,
     keys: &[
         &URL,
@@ -187,11 +189,18 @@ const TOKEN_FILE: Key = Key::optional(
 const CA_FILE: Key = Key::optional(
     "ca_file",
     Kind::Path,
-    "PEM file with the authorities that its certificate must come from; the system's if absent",
+    "PEM file with the authorities that its certificate must come from; the system's if absent. Read anew after each failure",
 );
-const CLIENT_CERTIFICATE_FILE: Key =
-    Key::optional("client_certificate_file", Kind::Path, "PEM file with our own certificate for it");
-const CLIENT_KEY_FILE: Key = Key::optional("client_key_file", Kind::Path, "PEM file with its private key");
+const CLIENT_CERTIFICATE_FILE: Key = Key::optional(
+    "client_certificate_file",
+    Kind::Path,
+    "PEM file with our own certificate for it; read anew after each failure",
+);
+const CLIENT_KEY_FILE: Key = Key::optional(
+    "client_key_file",
+    Kind::Path,
+    "PEM file with its private key; read anew after each failure",
+);
 const TIMEOUT_MS: Key =
     Key::integer("timeout_ms", 10_000, 10, 600_000, "for one exchange, connecting included");
 const RETRY_MAX_MS: Key = Key::integer(

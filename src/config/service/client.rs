@@ -13,6 +13,8 @@ pub fn https_url(settings: &Settings<'_>, url: &Text, of: &str) -> Option<Uri> {
         refuse_url(settings, url, message, "Write `url = \"https://host/path\"`; secrets come by file.");
         None
     };
+    let in_the_clear =
+        "Write `url = \"https://host/path\"`, or `http://127.0.0.1:PORT/path` for what is on this host.";
     let Ok(uri) = url.value.parse::<Uri>() else { return refused(&format!("the {of}'s `url` is not a URL")) };
     let Some(authority) = uri.authority() else { return refused(&format!("the {of}'s `url` has no host")) };
     if authority.as_str().contains('@') || uri.query().is_some() {
@@ -21,7 +23,10 @@ pub fn https_url(settings: &Settings<'_>, url: &Text, of: &str) -> Option<Uri> {
     match uri.scheme_str() {
         Some("https") => Some(uri),
         Some("http") if is_loopback(authority.host()) => Some(uri),
-        Some("http") => refused("only https leaves this machine"),
+        Some("http") => {
+            refuse_url(settings, url, "only https leaves this machine", in_the_clear);
+            None
+        }
         _ => refused(&format!("the scheme of the {of}'s `url` is not https")),
     }
 }
