@@ -101,6 +101,11 @@ pub fn start_failed(error: &StartError) -> Exit {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
+    if let StartError::Checkpoints(error) = error
+        && let Some(help) = error.help()
+    {
+        text = format!("{text}\n  help: {help}");
+    }
     render::failure(&text);
     match error {
         StartError::Ledger { source, .. } | StartError::Checkpoints(CheckpointsError::Ledger(source))

@@ -60,7 +60,18 @@ pub fn check_private(path: &Path, problems: &mut Problems) {
     }
 }
 
+/// Warns if everybody on this host can put files into a folder, and take some away; one that is not there is for others to judge.
+pub fn check_folder(path: &Path, problems: &mut Problems) {
+    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & WRITABLE_BY_ALL != 0 {
+        let name = path.display();
+        let message = format!("everybody on this host can write to the folder `{name}`");
+        problems.push(AuthorProblem::warning(message).help(format!("Run `chmod o-w {name}`.")));
+    }
+}
+
 const MISSING_HELP: &str = "Make the file, or correct its path: in a configuration, paths are taken from the configuration's own folder.";
 const READABLE_BY_ALL: u32 = 0o004;
+const WRITABLE_BY_ALL: u32 = 0o002;
 
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

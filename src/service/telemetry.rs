@@ -11,7 +11,7 @@ use super::start::StartError;
 use super::tokens::Tokens;
 use super::vigil::Stand;
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::{check_private, text};
+use crate::config::load::{check_folder, check_private, text};
 use crate::config::service::{ServiceConfig, TracesConfig};
 use crate::pipeline::sidecar::Sidecar;
 use crate::telemetry::metrics::Metrics;
@@ -48,7 +48,7 @@ pub fn start_traces(
 }
 
 /// Reads what only operators need, the admin tokens, the collector's headers, the sinks' secrets and what checkpoints need, to say in
-/// time what is wrong with it.
+/// time what is wrong with it; and the state folder's rights.
 pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(admin) = &config.admin {
         Tokens::read(admin, problems);
@@ -56,6 +56,7 @@ pub fn check_secrets(config: &ServiceConfig, problems: &mut Problems) {
     if let Some(headers) = config.traces.as_ref().and_then(|traces| traces.headers_file.as_ref()) {
         collector_headers(headers, problems);
     }
+    check_folder(&config.ledger.path, problems);
     sinks::check_secrets(&config.ledger, problems);
     if let Some(config) = &config.ledger.checkpoints {
         checkpoints::check(config, problems);

@@ -156,7 +156,7 @@ fn the_files_of_operators_are_checked_too() {
 fn whatever_checkpoints_need_is_looked_at_in_one_run() {
     let folder = folder();
     let section = "\n[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\nprevious_key_file = \"old.pem\"\nfolder = \"out\"\n\
-                   [ledger.checkpoints.https]\nurl = \"https://log.example/in\"\ntoken_file = \"log.token\"\n";
+                   [ledger.checkpoints.https]\nurl = \"https://log.example/in\"\ntoken_file = \"log.token\"\nca_file = \"ca.pem\"\n";
     folder.edit("lockkeeper.toml", |text| text + section);
     folder.write("old.pem", "no key");
     std::fs::set_permissions(folder.path().join("old.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -165,10 +165,16 @@ fn whatever_checkpoints_need_is_looked_at_in_one_run() {
         assert_ne!(ran.code, 0, "{command}");
         let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
         for message in [
+            "`[ledger.checkpoints] key_file`: the key",
             "ledger.pem` cannot be used",
+            "help: `lockkeeper audit keygen` makes a key.",
+            "`[ledger.checkpoints] previous_key_file`: the key",
             "old.pem` cannot be used",
+            "`[ledger.checkpoints] folder`: checkpoints cannot be put into",
             "out`: No such file",
             "log.token` cannot be read",
+            "`[ledger.checkpoints.https]`: ",
+            "ca.pem` cannot be read",
         ] {
             assert!(told.contains(message), "{command}: {message}: {told}");
         }
@@ -179,11 +185,64 @@ fn whatever_checkpoints_need_is_looked_at_in_one_run() {
         assert_eq!(made.code, 0, "{}", made.stderr);
     }
     std::fs::create_dir(folder.path().join("out")).unwrap();
+    folder.edit("lockkeeper.toml", |text| text.replace("ca_file = \"ca.pem\"\n", ""));
     folder.write("log.token", "canary");
     std::fs::set_permissions(folder.path().join("log.token"), std::fs::Permissions::from_mode(0o600))
         .unwrap();
     let ran = run(folder.path(), &["check"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    // A key that is there needs no other advice than what is wrong with it.
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(folder.path().join("ledger.pem"), open).unwrap();
+    let ran = run(folder.path(), &["check"]);
+    let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("`chmod 600`") && !told.contains("keygen"), "{told}");
+    let made = run(folder.path(), &["audit", "keygen", "--origin", "crm/ledger", "--out", "new.pem"]);
+    folder.write("ledger.pem", &made.stdout);
+    let ran = run(folder.path(), &["check"]);
+    let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("ledger.pem` is the public key, which cannot sign"), "{told}");
+}
+
+#[test]
+fn what_a_host_could_do_unseen_is_a_warning() {
+    let folder = folder();
+    let made = run(folder.path(), &["audit", "keygen", "--origin", "crm/ledger", "--out", "ledger.pem"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let section = "\n[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\n";
+    let config = folder.text("lockkeeper.toml");
+    let told = |more: &str| {
+        folder.write("lockkeeper.toml", &format!("{config}{section}{more}"));
+        let ran = run(folder.path(), &["check"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let silent = "the checkpoints that prove them never leave this host";
+    assert!(told("[ledger.retention]\nkeep_days = 7\n").contains(silent));
+    assert_eq!(told("stdout = true\n[ledger.retention]\nkeep_days = 7\n"), "");
+    assert_eq!(told(""), "", "nothing is removed");
+    for name in ["out", "state"] {
+        let path = folder.path().join(name);
+        // The state folder may be there already.
+        drop(std::fs::create_dir(&path));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let told = told("folder = \"out\"\n");
+    assert_eq!(told.matches("everybody on this host can write to the folder").count(), 2, "{told}");
+}
+
+#[test]
+fn an_endpoint_on_this_host_is_named_by_its_address() {
+    let folder = folder();
+    let section = "\n[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\n\
+                   [ledger.checkpoints.https]\nurl = \"http://localhost:1/in\"\n";
+    folder.edit("lockkeeper.toml", |text| text + section);
+    let ran = run(folder.path(), &["check"]);
+    let told = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        ran.code == 3 && told.contains("or `http://127.0.0.1:PORT/path` for what is on this host"),
+        "{told}"
+    );
 }
 
 #[test]

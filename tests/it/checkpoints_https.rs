@@ -112,7 +112,7 @@ async fn whatever_goes_wrong_is_told_and_the_newest_alone_arrives_later() {
     let moods = [
         (Mood::Says(500), "it answered 500"),
         (Mood::Says(404), "it answered 404"),
-        (Mood::Says(401), "it answered 401"),
+        (Mood::Says(401), "it answered 401 Unauthorized; see `token_file`"),
         (Mood::Redirects, "it answered 307 Temporary Redirect: redirects are not followed"),
         (Mood::Breaks, ""),
         (Mood::Babbles, ""),

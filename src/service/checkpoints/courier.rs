@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::sealed::ExportWatch;
+use crate::audit::sinks::fault::SinkFault;
 use crate::audit::sinks::post::{Post, PostOptions};
 use crate::audit::sinks::target::within;
 use crate::config::service::CheckpointsHttpsConfig;
@@ -37,11 +38,10 @@ pub(super) struct Courier {
 impl Courier {
     /// Nothing is connected yet.
     pub(super) fn new(config: &CheckpointsHttpsConfig, watch: ExportWatch, clock: Clock) -> Self {
-        let (ca_file, pair) = (config.ca_file.clone(), config.pair.clone());
         let options = PostOptions {
             url: config.url.clone(),
             token_file: config.token_file.clone(),
-            tls: ClientTlsOptions { ca_file, pair, protocols: Vec::new() },
+            tls: tls(config),
             timeout_ms: config.timeout_ms,
         };
         let backoff = Backoff::new(RETRY_FIRST_MS.min(config.retry_max_ms), config.retry_max_ms);
@@ -76,11 +76,18 @@ impl Courier {
                 true
             }
             Err(error) => {
-                self.watch.failed(error.detail);
+                let is_answer = error.detail.starts_with("it answered");
+                let is_turned_away = error.fault == SinkFault::Credentials && is_answer;
+                self.watch.failed(error.detail + if is_turned_away { "; see `token_file`" } else { "" });
                 false
             }
         }
     }
+}
+
+/// Whom to trust, and who we are.
+pub(super) fn tls(config: &CheckpointsHttpsConfig) -> ClientTlsOptions {
+    ClientTlsOptions { ca_file: config.ca_file.clone(), pair: config.pair.clone(), protocols: Vec::new() }
 }
 
 /// The first wait after a failure.

@@ -19,12 +19,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::author::{AuthorProblem, Problems};
-use crate::config::load::secret;
+use crate::config::load::{check_folder, secret};
 use crate::config::service::{CheckpointsConfig, CheckpointsHttpsConfig};
 use crate::disk;
 use crate::ledger::append::Ledger;
 use crate::ledger::error::LedgerError;
-use crate::ledger::note::Signer;
+use crate::ledger::note::{NOTE_BYTES_MAX, Signer, VerifierKey};
 use crate::ledger::seal::{Mended, Sealer};
 use crate::model::keys::{KeyError, SigningKey};
 use crate::net::remote::causes;
@@ -37,23 +37,35 @@ use sealed::{ExportWatch, SealedNow};
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointsError {
     /// A key cannot be read.
-    #[error("the key `{}` cannot be used: {why}", path.display())]
+    #[error("`[ledger.checkpoints] {setting}`: the key `{}` cannot be used: {why}", path.display())]
     File {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         why: io::Error,
     },
+    /// A key is the one for verifiers.
+    #[error("`[ledger.checkpoints] {setting}`: `{}` is the public key, which cannot sign", path.display())]
+    Public {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// A key is none.
-    #[error("the key `{}` cannot be used: {why}", path.display())]
+    #[error("`[ledger.checkpoints] {setting}`: the key `{}` cannot be used: {why}", path.display())]
     Key {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         why: KeyError,
     },
     /// The folder for checkpoints is not there.
-    #[error("checkpoints cannot be put into `{}`: {why}", path.display())]
+    #[error("`[ledger.checkpoints] folder`: checkpoints cannot be put into `{}`: {why}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -66,12 +78,22 @@ pub enum CheckpointsError {
 }
 
 impl CheckpointsError {
-    /// What to do about it.
-    fn help(&self) -> &'static str {
+    /// What to do about it, where the message does not say that.
+    pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::File { .. } | Self::Key { .. } => "`lockkeeper audit keygen` makes a key.",
-            Self::Folder { .. } => "Make the folder, or mount it; the service does not.",
-            Self::Ledger(_) => "`lockkeeper audit verify` says what is wrong.",
+            Self::File { why, .. } if why.kind() == io::ErrorKind::NotFound => {
+                Some("`lockkeeper audit keygen` makes a key.")
+            }
+            Self::File { .. } | Self::Ledger(LedgerError::Checkpoint { .. }) => None,
+            Self::Public { .. } | Self::Key { .. } => {
+                Some("Name the private key, which `lockkeeper audit keygen` wrote.")
+            }
+            Self::Folder { .. } => Some("Make the folder, or mount it; the service does not."),
+            Self::Ledger(LedgerError::RolledBack { .. } | LedgerError::Rewritten { .. }) => Some(
+                "Put the state folder back; a new ledger takes another `origin` and another `folder`. \
+                 `lockkeeper audit verify` says what is wrong.",
+            ),
+            Self::Ledger(_) => Some("`lockkeeper audit verify` says what is wrong."),
         }
     }
 }
@@ -247,31 +269,54 @@ impl Signing {
     }
 }
 
-/// Looks at the keys, the folder and the endpoint's token, to say in time what is wrong with them.
+/// Looks at the keys, the folder, and the endpoint's token and certificates, to say in time what is wrong with them.
 pub fn check(config: &CheckpointsConfig, problems: &mut Problems) {
-    let keys = key_files(config).filter_map(|path| signer(config, path).err());
+    let keys = key_files(config).filter_map(|file| signer(config, file).err());
     let folders = exports(config).into_iter().filter_map(|export| export.check().err());
     for error in keys.chain(folders) {
-        problems.push(AuthorProblem::error(error.to_string()).help(error.help()));
+        let problem = AuthorProblem::error(error.to_string());
+        problems.push(match error.help() {
+            Some(help) => problem.help(help),
+            None => problem,
+        });
     }
-    let token_file = config.https.as_ref().and_then(|https| https.token_file.as_deref());
-    token_file.map(|file| secret(file, problems));
+    config.folder.iter().for_each(|folder| check_folder(folder, problems));
+    let Some(https) = &config.https else { return };
+    https.token_file.iter().for_each(|file| drop(secret(file, problems)));
+    if let Err(error) = courier::tls(https).make(Clock::system().now_ms()) {
+        let message = format!("`[ledger.checkpoints.https]`: {error}");
+        problems
+            .push(AuthorProblem::error(message).help("Without it nothing is sent there: correct the file."));
+    }
 }
 
-/// The files of the keys that sign, the present one first.
-fn key_files(config: &CheckpointsConfig) -> impl Iterator<Item = &PathBuf> {
-    std::iter::once(&config.key_file).chain(&config.previous_key_file)
+/// The files of the keys that sign, the present one first, with the settings that name them.
+fn key_files(config: &CheckpointsConfig) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+    let previous = config.previous_key_file.iter().map(|path| ("previous_key_file", path));
+    std::iter::once(("key_file", &config.key_file)).chain(previous)
 }
 
-fn signer(config: &CheckpointsConfig, path: &Path) -> Result<Signer, CheckpointsError> {
-    let path = path.to_path_buf();
+fn signer(
+    config: &CheckpointsConfig,
+    (setting, path): (&'static str, &PathBuf),
+) -> Result<Signer, CheckpointsError> {
+    let path = path.clone();
+    if is_public(&path) {
+        return Err(CheckpointsError::Public { setting, path });
+    }
     let text = match disk::read_private(&path) {
         Ok(text) => text,
-        Err(why) => return Err(CheckpointsError::File { path, why }),
+        Err(why) => return Err(CheckpointsError::File { setting, path, why }),
     };
     let key = SigningKey::parse(&text)
         .and_then(|key| Signer::new(config.origin.clone(), key).ok_or(KeyError::None));
-    key.map_err(|why| CheckpointsError::Key { path, why })
+    key.map_err(|why| CheckpointsError::Key { setting, path, why })
+}
+
+/// Whether a file holds a key for verifiers.
+fn is_public(path: &Path) -> bool {
+    let text = disk::read(path, NOTE_BYTES_MAX).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.is_some_and(|text| text.trim().parse::<VerifierKey>().is_ok())
 }
 
 /// The exports that the thread itself does.
