@@ -6,6 +6,10 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use lockkeeper::ledger::checkpoint;
+use lockkeeper::ledger::note::{KeyName, Signer};
+use lockkeeper::ledger::tree::{Hash, TreeHead};
+use lockkeeper::model::keys::SigningKey;
 use lockkeeper::testkit::TestSidecar;
 use lockkeeper::testkit::client::Caller;
 use lockkeeper::testkit::folder::{Options, TestFolder};
@@ -190,4 +194,28 @@ fn a_bundle_is_read_as_a_config_map_mounts_it() {
     assert!(laid_out.success());
     let mounted = run(folder.path(), &["check", "m", "--format", "json"]);
     assert_eq!((mounted.code, &mounted.stdout), (0, &plain.stdout));
+}
+
+/// The state folder went away, and what was exported did not.
+#[test]
+fn a_start_that_a_checkpoint_refuses_names_it_and_a_way_out() {
+    let folder = folder();
+    let made = run(folder.path(), &["audit", "keygen", "--origin", "crm/ledger", "--out", "ledger.pem"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let (origin, key) =
+        (KeyName::parse("crm/ledger").unwrap(), SigningKey::parse(&folder.text("ledger.pem")));
+    let signer = Signer::new(origin.clone(), key.unwrap()).unwrap();
+    let head = TreeHead { size: 61, root: Hash::leaf(b"of a ledger that is not here") };
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    folder.write("out/checkpoint", &checkpoint::sign(&origin, &head, &[signer]));
+    let section =
+        "\n[ledger.checkpoints]\norigin = \"crm/ledger\"\nkey_file = \"ledger.pem\"\nfolder = \"out\"\n";
+    folder.edit("lockkeeper.toml", |text| text + section);
+    let ran = run(folder.path(), &["serve"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    for told in
+        ["`out/checkpoint` was signed for 61", "\n  help: Put the state folder back; a new ledger takes"]
+    {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
 }
