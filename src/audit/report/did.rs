@@ -87,7 +87,7 @@ fn tell_unusual(sources: &Sources<'_>, name: &str, person: &Person, table: &mut 
             firsts.entry(*at).or_default().push(field);
         }
         for ((seq, t), fields) in firsts {
-            let what = format!("never shown to them before: {}", fields.join(", "));
+            let what = format!("not shown to them before, by what is kept: {}", fields.join(", "));
             let row = [
                 name.to_owned(),
                 "first use".to_owned(),
@@ -101,7 +101,7 @@ fn tell_unusual(sources: &Sources<'_>, name: &str, person: &Person, table: &mut 
         }
     } else if person.requests.count > 0 && rules.from.is_some() && person.who.is_some() {
         let Uses { count, seq, first, last } = person.requests;
-        let what = "no request before the period".to_owned();
+        let what = "no request before the period, by what is kept".to_owned();
         let row = [
             name.to_owned(),
             "new".to_owned(),

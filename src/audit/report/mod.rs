@@ -134,6 +134,12 @@ fn uncovered(within: &Within, searched: &Searched) -> Vec<String> {
             told.push(format!("the period ends after the last entry ({last})"));
         }
     }
+    if searched.first > 1 {
+        let gone = searched.first - 1;
+        told.push(format!(
+            "the entries 1 to {gone} are not kept any more: what is new or unused is so by those that are"
+        ));
+    }
     told
 }
 
@@ -192,6 +198,7 @@ const LIMITS: &[&str] = &[
     "Rights are asked for what some route of the bundle's profile stands for. What the CRM permits by other ways is not known here.",
     "What passes for anybody is counted in the ledger and not told here; what goes to the CRM around Lockkeeper is in no ledger.",
     "Rows that the CRM was told to leave out are in no entry, so nobody is counted as kept from them.",
+    "What was done is read from the index, a file beside the ledger that is not compared with it. With `--index` and the name of a new file it is made anew, from the lines that were checked.",
     "What another service was told over AuthZEN counts as used, since it may have been.",
     "`policies` of a right are those on which it may depend; of a move, some of them may be about other moves.",
     "What an agent did on somebody's behalf counts for the agent.",
