@@ -50,8 +50,8 @@ pub(super) fn open(
     if let Some((first_seq, scan)) = &found.last {
         // What a process wrote and did not sync before it was killed is read like all else, so it must be as durable.
         folder.sync(*first_seq)?;
-        let recorded = scan.life.removals.iter().map(|removed| &removed.removal);
-        report.recorded = recorded.filter(|removal| removal.first == report.oldest_seq).last().cloned();
+        let mut recorded = scan.life.removals.iter().rev().map(|removed| &removed.removal);
+        report.recorded = recorded.find(|removal| removal.first == report.oldest_seq).cloned();
         report.ended_ns = Some(scan.ended_ns);
     }
     let life = JournalLife {
