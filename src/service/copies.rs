@@ -16,8 +16,7 @@ use crate::config::service::LedgerConfig;
 use crate::ledger::append::Ledger;
 use crate::ledger::clock;
 use crate::ledger::open::RecoveryReport;
-use crate::telemetry::clock::Clock;
-use crate::telemetry::metrics::Metrics;
+use crate::pipeline::sidecar::Sidecar;
 
 /// What leaves the ledger.
 pub struct Copies {
@@ -63,9 +62,9 @@ impl Copies {
         config: &LedgerConfig,
         checkpoints: Option<Checkpoints>,
         (ledger, recovery): (&Ledger, &RecoveryReport),
-        metrics: &Arc<Metrics>,
-        clock: &Clock,
+        sidecar: &Sidecar,
     ) -> Result<Self, StartError> {
+        let Sidecar { metrics, clock, .. } = sidecar;
         let signing = checkpoints.map(|checkpoints| checkpoints.start(ledger.clone(), clock.clone()));
         let signing = signing.transpose().map_err(|error| StartError::Record(error.to_string()))?;
         let failed = |source| StartError::Ledger { path: config.path.clone(), source };

@@ -175,8 +175,7 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
     let keys = checkpoints.as_ref().map(|checkpoints| checkpoints.keys.clone()).unwrap_or_default();
     let Stated { hash, settings } = config.stated.clone();
     record_start(&sidecar, &boot, &listens.to_string(), keys, Configured { hash, settings }).await?;
-    let copies =
-        Copies::start(&config.ledger, checkpoints, (&ledger, &recovery), &sidecar.metrics, &sidecar.clock)?;
+    let copies = Copies::start(&config.ledger, checkpoints, (&ledger, &recovery), &sidecar)?;
 
     let (shutdown, is_over) = watch::channel(false);
     let door = transport::door_options(&config, tls);
