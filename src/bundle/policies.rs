@@ -142,7 +142,7 @@ fn in_order(set: &cedar::PolicySet) -> Vec<&cedar::Policy> {
         id.strip_prefix("policy").and_then(|number| number.parse::<usize>().ok())
     };
     let mut policies: Vec<&cedar::Policy> = set.policies().collect();
-    policies.sort_by_key(place);
+    policies.sort_by_cached_key(place);
     policies
 }
 

@@ -170,6 +170,7 @@ pub(super) fn carry_out(folder: &Path, removal: &Removal) -> Result<bool, Ledger
     Ok(true)
 }
 
-const DAY_NS: i128 = 24 * 60 * 60 * 1_000_000_000;
+/// A day of `keep_days`, in nanoseconds.
+pub const DAY_NS: i128 = 24 * 60 * 60 * 1_000_000_000;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 16;

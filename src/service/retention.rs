@@ -21,7 +21,7 @@ use crate::ledger::append::Ledger;
 use crate::ledger::clock::Clock;
 use crate::ledger::entry::Entry;
 use crate::ledger::error::LedgerError;
-use crate::ledger::removal::Removal;
+use crate::ledger::removal::{DAY_NS, Removal};
 use crate::ledger::retain::{self, Oldest};
 use crate::net::remote::causes;
 
@@ -155,8 +155,8 @@ impl Retention {
             ));
         }
         let signed_for = oldest.signed_for();
-        let sealed = self.sealed.as_ref().map(|sealed| sealed.read().safe());
-        if sealed.is_none_or(|safe| safe < signed_for) {
+        let exported = self.sealed.as_ref().and_then(|sealed| sealed.read().exported());
+        if exported.is_none_or(|(entries, _)| entries < signed_for) {
             return Some(format!("an exported checkpoint over entry {signed_for}"));
         }
         let sink = self.sinks.lacking(oldest.last)?;
@@ -191,7 +191,7 @@ impl Removing {
         !self.task.is_finished()
     }
 
-    /// Ends it; a removal that is recorded and not carried out is, by the next start.
+    /// Ends it; a removal that is recorded and not carried out is looked at again after the next start.
     pub async fn end(self) {
         self.task.abort();
         // Cancelled, as it was told to.
@@ -220,5 +220,4 @@ async fn blocking<V: Send + 'static>(
     spawn_blocking(work).await.map_err(broke)?
 }
 
-const HOUR_NS: i128 = 3_600_000_000_000;
-const DAY_NS: i128 = 24 * HOUR_NS;
+const HOUR_NS: i128 = DAY_NS / 24;

@@ -12,7 +12,7 @@ use super::write::{size, tables};
 /// The page, without a line feed at the end.
 pub fn page(report: &Report) -> String {
     let title = escaped(&report.title);
-    let mut page = format!("{HEAD}<title>{title}</title>\n{STYLE}<h1>{title}</h1>\n");
+    let mut page = format!("{BEGINNING}{HEAD}<title>{title}</title>\n{STYLE}<h1>{title}</h1>\n");
     for table in tables(report) {
         section(&mut page, table);
     }
@@ -91,8 +91,7 @@ fn escaped(text: &str) -> String {
 pub const BEGINNING: &str = "<!DOCTYPE html>\n<html lang=\"en\">";
 
 /// The head of the page: what it may do.
-const HEAD: &str = r#"<!DOCTYPE html>
-<html lang="en">
+const HEAD: &str = r#"
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">

@@ -56,15 +56,6 @@ impl Sealed {
         all?.into_iter().min()
     }
 
-    /// How many entries a checkpoint stands for that is where it is meant to be.
-    #[must_use]
-    pub fn safe(&self) -> u64 {
-        match self.exports.is_empty() {
-            true => self.signed,
-            false => self.exported().map_or(0, |(entries, _)| entries),
-        }
-    }
-
     /// All that fails now, an export that hangs among it.
     #[must_use]
     pub fn failures(&self, now_ms: i64) -> Vec<String> {
