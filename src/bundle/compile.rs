@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::archive::provenance::Provenance;
 use super::catalogue::{self, Catalogue};
 use super::forms::Forms;
+use super::part::Part;
 use super::policies::{self, Policies};
 use super::profile::Profile;
 use super::program::compile::{self as programs, Programs};
@@ -45,11 +46,11 @@ pub const PROFILE_FILE: &str = "profile.toml";
 pub fn compile(files: BTreeMap<String, Bytes>, problems: &mut Problems) -> Option<Bundle> {
     let before = problems.error_count();
     let sources = texts(&files, problems);
-    let ending = |ending: &str| -> Vec<Arc<SourceFile>> {
-        sources.iter().filter(|source| source.name.ends_with(ending)).cloned().collect()
+    let all = |part: Part| -> Vec<Arc<SourceFile>> {
+        sources.iter().filter(|source| Part::of(&source.name) == Some(part)).cloned().collect()
     };
     let profile_source = sources.iter().find(|source| source.name == PROFILE_FILE);
-    let (schemas, policy_files) = (ending(".cedarschema"), ending(".cedar"));
+    let (schemas, policy_files) = (all(Part::Schema), all(Part::Policies));
     if profile_source.is_none() {
         problems.push(missing(PROFILE_FILE, "It describes the CRM's API."));
     }

@@ -3,6 +3,7 @@
 //! Promises: a bundle that loads is whole and validated; a broken one yields every problem with its place. The bytes of
 //! what serves are kept, so that a hash in the ledger always has its text.
 
+pub mod part;
 pub mod profile;
 pub mod schema;
 pub mod catalogue;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::archive::{DEPTH_MAX, is_bundle_file};
+use super::part::{DEPTH_MAX, Part};
 use crate::config::author::{AuthorProblem, Problems};
 
 /// Reads every file that belongs to a bundle, until two readings in a row are the same: half of the old policies beside half
@@ -66,13 +66,14 @@ fn read_level(
             }
             continue;
         }
-        if !is_bundle_file(&name) {
+        let name = format!("{prefix}{name}");
+        if Part::of(&name).is_none() {
             continue;
         }
         let content =
             std::fs::read(&path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))?;
         *bytes += content.len();
-        files.insert(format!("{prefix}{name}"), Bytes::from(content));
+        files.insert(name, Bytes::from(content));
         if files.len() > FILES_MAX || *bytes > BYTES_MAX {
             return Err(format!("`{shown}` has more than {FILES_MAX} files or {BYTES_MAX} bytes"));
         }

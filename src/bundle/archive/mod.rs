@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::bundle::part::Part;
 use manifest::Manifest;
 use pack::{ArchiveError, ArchiveLimits};
 use provenance::{Papers, Provenance};
@@ -44,7 +45,7 @@ pub fn take_apart(bytes: &[u8], limits: &ArchiveLimits) -> Result<Parts, Archive
     let mut files = pack::unpack(bytes, limits)?;
     let manifest = files.remove(MANIFEST_FILE).ok_or(ArchiveError::NoManifest)?;
     let signatures = files.remove(SIGNATURES_FILE);
-    match files.keys().find(|name| !is_bundle_file(name)) {
+    match files.keys().find(|name| Part::of(name).is_none()) {
         Some(name) => Err(ArchiveError::Foreign { name: name.clone() }),
         None => Ok(Parts { files, papers: Papers { manifest, signatures } }),
     }
@@ -94,18 +95,8 @@ pub fn verify(parts: Parts, trust: &Trust<'_>) -> Result<Opened, Refusal> {
     Ok(Opened { files: parts.files, provenance, warnings })
 }
 
-/// Whether a file of this name belongs to a bundle.
-pub fn is_bundle_file(name: &str) -> bool {
-    let depth = name.bytes().filter(|byte| *byte == b'/').count();
-    depth <= DEPTH_MAX && ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
 /// The name of the profile inside a bundle.
 pub const PROFILE_FILE: &str = crate::bundle::compile::PROFILE_FILE;
-/// Files of a bundle; others in its folder are left alone.
-pub const ENDINGS: &[&str] = &["profile.toml", ".cedarschema", ".cedar"];
-/// Folders below the bundle's own that are looked into.
-pub const DEPTH_MAX: usize = 2;
 /// The manifest's name inside an archive.
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// The name of the signatures' file inside an archive.
