@@ -10,7 +10,7 @@
 //! * floor 1: [`disk`] (files), [`config`], [`bundle`] (policies, schema, profile), [`ledger`] (the decision log as bytes), [`net`] (TLS and
 //!   fetched documents), [`telemetry`]
 //! * floor 2: [`pipeline`] (the request's path; the order of the stages lives there)
-//! * floor 3: [`audit`] (the ledger for people)
+//! * floor 3: [`audit`] (the ledger for people), [`workbench`] (bundles for their authors)
 //! * floor 4: [`service`] (the running whole), [`admin`], [`demo`] (the embedded demo CRM), [`cli`]
 //! * beside the house, behind the feature `testkit`: a sidecar under test in front of the demo CRM
 //!
@@ -26,6 +26,7 @@ pub mod net;
 pub mod telemetry;
 pub mod pipeline;
 pub mod audit;
+pub mod workbench;
 pub mod service;
 pub mod admin;
 pub mod demo;

@@ -235,5 +235,12 @@ pub const FILES: &[(&str, &str)] = &[
     ("bundle/policies/records.cedar", include_str!("../../policies/demo-crm/policies/records.cedar")),
     ("bundle/policies/fields.cedar", include_str!("../../policies/demo-crm/policies/fields.cedar")),
     ("bundle/policies/stages.cedar", include_str!("../../policies/demo-crm/policies/stages.cedar")),
+    ("bundle/cases/deals.toml", include_str!("../../policies/demo-crm/cases/deals.toml")),
+    ("bundle/cases/guards.tests.json", include_str!("../../policies/demo-crm/cases/guards.tests.json")),
+    ("bundle/cases/records/deal-42.json", include_str!("../../policies/demo-crm/cases/records/deal-42.json")),
+    (
+        "bundle/cases/records/contact-101.json",
+        include_str!("../../policies/demo-crm/cases/records/contact-101.json"),
+    ),
     ("directory.cedarentities.json", include_str!("../../policies/demo-crm/directory.cedarentities.json")),
 ];

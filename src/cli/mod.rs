@@ -18,6 +18,7 @@ pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+pub mod test;
 mod draft;
 pub mod explain;
 mod explain_text;
@@ -53,6 +54,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check a bundle, its directory and the configuration; report every problem
     Check(check::CheckArgs),
+    /// Run the cases of a bundle: what it is meant to decide
+    Test(test::TestArgs),
     /// Explain what would be decided of a request, and why
     Explain(Box<explain::ExplainArgs>),
     /// Read the ledger
@@ -112,6 +115,7 @@ pub fn run() -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),

@@ -274,6 +274,22 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// The value as JSON: all but fractions, which have no exact form, and dates.
+    pub fn json(self) -> Option<serde_json::Value> {
+        match self.value.get_ref() {
+            DeValue::Array(_) => {
+                let items = self.list().into_iter().map(Item::json);
+                items.collect::<Option<_>>().map(serde_json::Value::Array)
+            }
+            DeValue::Table(_) => {
+                let entries = self.table()?.entries().into_iter();
+                let members = entries.map(|(key, item)| Some((key.value, item.json()?)));
+                Some(serde_json::Value::Object(members.collect::<Option<_>>()?))
+            }
+            _ => serde_json::from_str(&self.scalar_json()?).ok(),
+        }
+    }
+
     fn wrong<T>(self, expected: &str) -> Option<T> {
         let found = self.value.get_ref().type_str();
         self.reading.error(self.span(), format!("expected {expected}, found {found}"), "");

@@ -35,6 +35,7 @@ const COMMANDS: &[&str] = &[
     "serve",
     "demo",
     "check",
+    "test",
     "explain",
     "audit",
     "audit tail",

@@ -20,4 +20,5 @@ mod query;
 mod report;
 mod sign_off;
 mod tail;
+mod test;
 mod verify;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use cedar_policy as cedar;
 
 use super::entities::{EntitiesError, Gathering};
+use super::witness;
 use crate::bundle::catalogue::to_uid;
 use crate::bundle::current::Snapshot;
 use crate::bundle::instant;
@@ -225,5 +226,6 @@ pub fn authorize(request: &cedar::Request, slice: &Slice, entities: &cedar::Enti
         cedar::Decision::Allow => Effect::Allow,
         cedar::Decision::Deny => Effect::Deny,
     };
+    witness::tell(request, entities);
     Decision::by_policies(effect, determining, errors)
 }

@@ -4,6 +4,7 @@
 
 pub mod entities;
 pub mod evaluate;
+pub mod witness;
 pub mod whatever;
 pub mod program;
 mod kept;

@@ -82,7 +82,7 @@ impl Places<'_> {
     }
 
     /// The stage of a record as it stands.
-    fn stage_now(&self, facts: &RecordFacts) -> Result<String, Problem> {
+    pub fn stage_now(&self, facts: &RecordFacts) -> Result<String, Problem> {
         self.entity_of(facts, &Kind::Stage).ok_or_else(|| {
             Problem::new(Reason::StageMoveDenied).internal("the record's own stage is not known")
         })

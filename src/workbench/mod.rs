@@ -1,0 +1,8 @@
+//! The workbench (PAP): what a bundle does, told to those who write it, before it goes live.
+//!
+//! Promises: asks the functions that decide requests, so that it cannot disagree with the proxy. Never asks the CRM, never writes a
+//! ledger.
+
+pub mod ask;
+pub mod cases;
+pub mod coverage;
