@@ -19,6 +19,7 @@ pub mod serve;
 pub mod demo;
 pub mod check;
 pub mod test;
+pub mod matrix;
 mod draft;
 pub mod explain;
 mod explain_text;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Run the cases of a bundle: what it is meant to decide
     Test(test::TestArgs),
+    /// Tell who may do what: roles or people, actions, stages, fields
+    Matrix(matrix::MatrixArgs),
     /// Explain what would be decided of a request, and why
     Explain(Box<explain::ExplainArgs>),
     /// Read the ledger
@@ -116,6 +119,7 @@ pub fn run() -> Exit {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),

@@ -4,5 +4,8 @@
 //! ledger.
 
 pub mod ask;
+pub mod condition;
 pub mod cases;
 pub mod coverage;
+pub mod formula;
+pub mod matrix;

@@ -36,6 +36,7 @@ const COMMANDS: &[&str] = &[
     "demo",
     "check",
     "test",
+    "matrix",
     "explain",
     "audit",
     "audit tail",

@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod forget;
 mod help;
+mod matrix;
 mod operations;
 mod probe;
 mod query;

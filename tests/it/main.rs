@@ -26,6 +26,7 @@ mod bulk;
 mod unbounded;
 mod upsert;
 mod forms;
+mod formulas;
 mod records;
 mod bad_input;
 mod bypasses;

@@ -11,14 +11,22 @@ use super::write::{size, tables};
 
 /// The page, without a line feed at the end.
 pub fn page(report: &Report) -> String {
-    let title = escaped(&report.title);
-    let mut page = format!("{BEGINNING}{HEAD}<title>{title}</title>\n{STYLE}<h1>{title}</h1>\n");
+    let mut page = begin(&report.title);
     for table in tables(report) {
         section(&mut page, table);
     }
-    page.push_str("</main>\n</body>\n</html>");
+    page.push_str(END);
     page
 }
+
+/// The beginning of a page of that title, up to what it tells.
+pub fn begin(title: &str) -> String {
+    let title = escaped(title);
+    format!("{BEGINNING}{HEAD}<title>{title}</title>\n{STYLE}<h1>{title}</h1>\n")
+}
+
+/// The end of a page.
+pub const END: &str = "</main>\n</body>\n</html>";
 
 fn section(page: &mut String, table: &Table) {
     // Writing into a string does not fail.
@@ -72,7 +80,7 @@ fn coded(text: &str) -> String {
 }
 
 /// A text that is no markup.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in visible(text).chars() {
         match c {
@@ -107,6 +115,8 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #bbb; padding: 0.2em 0.5em; text-align: left; vertical-align: top; overflow-wrap: anywhere; white-space: pre-wrap; }
 th { background: #eee; }
 .number { text-align: right; }
+.yes { background: #dff0d8; }
+.no { color: #999; }
 .size { color: #555; }
 @media print {
   body { margin: 0; font-size: 9pt; }

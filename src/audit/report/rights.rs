@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::moves::{self, spelled};
 use crate::bundle::current::Snapshot;
-use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::types::RecordType;
 use crate::model::access::{Action, Scope};
 use crate::model::principal::{Asker, EntityRef};
@@ -41,31 +40,7 @@ type Kinds = BTreeMap<Standing, Vec<String>>;
 impl Asking {
     /// Of a snapshot, at a moment.
     pub fn new(snapshot: &Arc<Snapshot>, now_ms: i64) -> Self {
-        let profile = &snapshot.bundle.profile;
-        let mut actions: BTreeMap<String, BTreeSet<Action>> = BTreeMap::new();
-        let all = || profile.types.iter().map(|record_type| record_type.name.as_str()).collect::<Vec<_>>();
-        for route in profile.routes.iter().filter(|route| route.pass.is_none() && route.refuse.is_none()) {
-            // A type that the request or the record names may be any.
-            let types =
-                profile.type_of_image(route).map_or_else(all, |record_type| vec![record_type.name.as_str()]);
-            for type_name in types {
-                actions.entry(type_name.to_owned()).or_default().extend(route.actions());
-            }
-        }
-        for (type_name, actions) in &mut actions {
-            if actions.contains(&Action::BulkEdit) {
-                actions.insert(Action::Edit);
-            }
-            if actions.contains(&Action::BulkDelete) {
-                actions.insert(Action::Delete);
-            }
-            let record_type = profile.type_named(type_name).map(|(_, record_type)| record_type);
-            let changes = actions.contains(&Action::Edit) || actions.contains(&Action::MoveStage);
-            if changes && record_type.is_some_and(has_stages) {
-                actions.insert(Action::MoveStage);
-            }
-        }
-        Self { snapshot: Arc::clone(snapshot), now_ms, actions }
+        Self { snapshot: Arc::clone(snapshot), now_ms, actions: snapshot.bundle.profile.actions() }
     }
 
     /// Every right of a principal.
@@ -190,8 +165,4 @@ fn without_policies(standing: &Standing) -> Standing {
         Standing::Sometimes(_) => Standing::Sometimes(Vec::new()),
         Standing::Never => Standing::Never,
     }
-}
-
-fn has_stages(record_type: &RecordType) -> bool {
-    record_type.attributes.iter().any(|spec| matches!(spec.conversion.kind, Kind::Stage | Kind::Pipeline))
 }

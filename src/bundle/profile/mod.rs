@@ -18,6 +18,7 @@ pub mod csv;
 pub mod pages;
 pub mod transit;
 pub mod route;
+mod actions;
 mod link;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -4,7 +4,6 @@
 //! Promises: rests on what plain Cedar was asked while the cases ran, and Cedar itself says of each part of a condition whether it
 //! held. What a condition did not look at, because what stands before it settled it, does not count as seen.
 
-mod atoms;
 pub mod cells;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,7 +14,7 @@ use serde::Serialize;
 use crate::bundle::compile::Bundle;
 use crate::bundle::forms::Forms;
 use crate::pipeline::decide::witness::Asked;
-use atoms::{Condition, Truth};
+use crate::workbench::condition::{self, Condition, Truth};
 use cells::{Cells, Matrix};
 
 /// What was reached.
@@ -169,7 +168,7 @@ impl<'b> Counting<'b> {
         let told = |policy: Counted| {
             let seen = policy.condition.atoms.iter().zip(policy.seen);
             let conditions = seen.map(|(atom, (seen_true, seen_false))| ConditionSeen {
-                text: atoms::text(atom),
+                text: condition::text(atom),
                 seen_true,
                 seen_false,
             });
@@ -193,8 +192,8 @@ impl<'b> Counting<'b> {
             let Some(number) = numbers.get(id).copied() else { continue };
             let Some(counted) = self.policies.get(number) else { continue };
             let atoms = counted.condition.atoms.iter().enumerate();
-            let parts = atoms.map(|(atom, body)| atoms::probe(&atom_name(number, atom), body));
-            for probe in parts.chain([atoms::scope_probe(&scope_name(number), &counted.form)]).flatten() {
+            let parts = atoms.map(|(atom, body)| condition::probe(&atom_name(number, atom), body));
+            for probe in parts.chain([condition::scope_probe(&scope_name(number), &counted.form)]).flatten() {
                 // Their names are unique, so adding cannot fail.
                 let _ = probes.set.add(probe);
             }

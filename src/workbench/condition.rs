@@ -59,6 +59,15 @@ impl Condition {
         Self { tree, atoms }
     }
 
+    /// Asks for further atoms before all else.
+    pub fn require(&mut self, atoms: Vec<Json>) {
+        for atom in atoms.into_iter().rev() {
+            self.atoms.push(atom);
+            let own = Box::new(Tree::Atom(self.atoms.len() - 1));
+            self.tree = Tree::And(own, Box::new(std::mem::replace(&mut self.tree, Tree::Literal(true))));
+        }
+    }
+
     /// Whether the condition holds, and which atoms were looked at on the way, as Cedar would look at them.
     pub fn evaluate(&self, truth: &dyn Fn(usize) -> Truth, seen: &mut dyn FnMut(usize, Truth)) -> Truth {
         evaluate(&self.tree, truth, seen)
