@@ -20,6 +20,7 @@ pub mod demo;
 pub mod check;
 pub mod test;
 pub mod matrix;
+pub mod diff;
 mod draft;
 pub mod explain;
 mod explain_text;
@@ -59,6 +60,8 @@ enum Command {
     Test(test::TestArgs),
     /// Tell who may do what: roles or people, actions, stages, fields
     Matrix(matrix::MatrixArgs),
+    /// Compare two bundles: who gains and loses which rights
+    Diff(diff::DiffArgs),
     /// Explain what would be decided of a request, and why
     Explain(Box<explain::ExplainArgs>),
     /// Read the ledger
@@ -120,6 +123,7 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Matrix(args) => matrix::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),

@@ -37,6 +37,7 @@ const COMMANDS: &[&str] = &[
     "check",
     "test",
     "matrix",
+    "diff",
     "explain",
     "audit",
     "audit tail",

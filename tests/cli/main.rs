@@ -8,6 +8,7 @@ mod author;
 mod bundle;
 mod check;
 mod demo;
+mod diff;
 mod draft;
 mod dry_run;
 mod explain;

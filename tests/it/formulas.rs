@@ -18,6 +18,7 @@ use lockkeeper::testkit::dice::Dice;
 use lockkeeper::testkit::folder::{Options, TestFolder};
 use lockkeeper::workbench::ask::{Asking, Question, Subject};
 use lockkeeper::workbench::condition::probe;
+use lockkeeper::workbench::diff::{By, Change, Found, difference};
 use lockkeeper::workbench::formula::decided::Conditions;
 use lockkeeper::workbench::formula::known::{Known, Place, Who};
 
@@ -210,3 +211,50 @@ impl Concrete {
 
 /// Records of each type for each person.
 const RECORDS: usize = 2;
+
+/// What two bundles decide differently of some record stands in what is told of them.
+#[test]
+fn no_change_goes_untold() {
+    let loaded = |options: Options| {
+        let (_, loaded) = TestFolder::new(options, ([127, 0, 0, 1], 1).into()).load();
+        Snapshot::first(loaded.bundle, loaded.directory)
+    };
+    let (old, new) = (loaded(Options::default()), loaded(Options::default().policies(MORE)));
+    for (old, new) in [(&old, &new), (&new, &old)] {
+        let told = difference(old, new, By::People, NOW_MS, &mut |_, _| {});
+        assert!(told.changes.iter().any(|change| matches!(change.gained, Found::Example(_))));
+        let mut dice = Dice::new(7);
+        let mut differing = 0;
+        let (_, deal) = old.bundle.profile.type_named("Deal").unwrap();
+        for person in old.directory.people() {
+            let asking = |snapshot| Asking::new(snapshot, Asker::plain(person.clone(), NOW_MS));
+            let (was, is) = (asking(old), asking(new));
+            for _ in 0..RECORDS * 2 {
+                let facts = record(old, deal, &mut dice);
+                let subject = Subject::unchanged(facts.clone());
+                for (action, question, field, to) in questions(old, deal) {
+                    let (before, after) = (was.decide(&question, &subject), is.decide(&question, &subject));
+                    if before.is_allow() == after.is_allow()
+                        || matches!(question, Question::Action(Action::Create | Action::Share))
+                    {
+                        continue;
+                    }
+                    differing += 1;
+                    let stage =
+                        Concrete::new(old, &Asker::plain(person.clone(), NOW_MS), &facts).stage.unwrap();
+                    let name = field.or(to);
+                    let tells = |change: &&Change| {
+                        let is_of = change.type_name == "Deal" && change.action == action;
+                        let names = name.iter().all(|name| change.names.contains(name));
+                        let stages = change.stages.is_empty() || change.stages.contains(&stage);
+                        let way = if after.is_allow() { &change.gained } else { &change.lost };
+                        is_of && names && stages && change.who.contains(&person.to_string()) && way.is_there()
+                    };
+                    let is_told = told.changes.iter().any(|change| tells(&change));
+                    assert!(is_told, "{person} {action} {name:?} {facts:?}: {before:?} {after:?}");
+                }
+            }
+        }
+        assert!(differing > 5, "{differing}");
+    }
+}
