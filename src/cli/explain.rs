@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
+use serde::Serialize;
 
 use super::exit::Exit;
-use super::{Format, explain_text, render};
+use super::{explain_text, render};
 use crate::bundle::current::Snapshot;
 use crate::config::author::{AuthorProblem, Problems};
 use crate::config::load;
@@ -18,13 +19,16 @@ use crate::json::parse::JsonLimits;
 use crate::json::value::Document;
 use crate::model::principal::{Asker, Attested, EntityRef};
 use crate::pipeline::decide::gate::VerdictCache;
-use crate::pipeline::dry_run::explanation::{Explanation, Outcome};
+use crate::pipeline::decide::witness::witnessed;
+use crate::pipeline::dry_run::explanation::{Explanation, FieldNote, FieldState, Outcome};
 use crate::pipeline::dry_run::{DryRequest, DryRun, dry_run};
 use crate::pipeline::forward::UpstreamResponse;
 use crate::pipeline::sidecar::Limits;
 use crate::service::load::{load_bundle, load_configured, load_directory};
 use crate::service::start::limits;
 use crate::telemetry::clock::Clock;
+use crate::workbench::formula::decided::Conditions;
+use crate::workbench::nearest::{Denied, denied};
 
 /// The arguments.
 #[derive(Args)]
@@ -67,21 +71,35 @@ pub struct ExplainArgs {
     header: Vec<(HeaderName, HeaderValue)>,
     /// How the explanation is written
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ExplainFormat,
     /// The request, as 'METHOD /path?query'
     #[arg(value_parser = request)]
     request: (Method, Uri),
 }
 
+/// How an explanation is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ExplainFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// A page to hand on
+    Html,
+}
+
 /// Runs the command.
 pub fn run(args: &ExplainArgs) -> Exit {
     let mut problems = Problems::default();
-    let explanation = explain(args, &mut problems);
+    let explained = explain(args, &mut problems);
     render::problems(&problems);
-    let Some(explanation) = explanation else { return Exit::Failure };
+    let Some(explained) = explained else { return Exit::Failure };
+    let text = || explain_text::text(&explained.explanation, &explained.nearest);
     match args.format {
-        Format::Text => render::line(explain_text::text(&explanation).trim_end()),
-        Format::Json => match serde_json::to_string_pretty(&explanation) {
+        ExplainFormat::Text => render::line(text().trim_end()),
+        ExplainFormat::Html => render::line(explain_text::page(&text())),
+        ExplainFormat::Json => match serde_json::to_string_pretty(&explained) {
             Ok(json) => render::line(json),
             Err(error) => {
                 render::failure(&error);
@@ -89,7 +107,7 @@ pub fn run(args: &ExplainArgs) -> Exit {
             }
         },
     }
-    match explanation.outcome {
+    match explained.explanation.outcome {
         Outcome::Allow => Exit::Success,
         Outcome::Deny | Outcome::Refuse => Exit::Deny,
         Outcome::Fail => Exit::Failure,
@@ -97,7 +115,16 @@ pub fn run(args: &ExplainArgs) -> Exit {
     }
 }
 
-fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
+/// What would be decided, and what would have to differ.
+#[derive(Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    explanation: Explanation,
+    /// Questions that were denied.
+    nearest: Vec<Denied>,
+}
+
+fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explained> {
     let named = args.bundle.as_deref().zip(args.directory.as_deref());
     let (snapshot, limits) = what_serves(named, Some(&args.config), problems)?;
     let json_limits = JsonLimits {
@@ -124,7 +151,34 @@ fn explain(args: &ExplainArgs, problems: &mut Problems) -> Option<Explanation> {
         records: &records,
         answer: answer.as_ref(),
     };
-    Some(dry_run(&dry))
+    let (explanation, asked) = witnessed(|| dry_run(&dry));
+    let mut nearest = denied(&Conditions::of(&snapshot.bundle), &asked);
+    nearest.retain(|denied| is_told(&explanation, denied));
+    Some(Explained { explanation, nearest })
+}
+
+/// Whether an explanation tells of a denied question: others were asked on the way to it.
+fn is_told(explanation: &Explanation, denied: &Denied) -> bool {
+    let is_it = |type_name: &str, id: &str| EntityRef::new(type_name, id).to_string() == denied.resource;
+    let decided = explanation.decisions.iter().any(|decided| {
+        let is_about = decided.ids.iter().any(|id| is_it(&decided.type_name, id))
+            || is_it("Collection", &decided.type_name);
+        let same = decided.action == denied.action && decided.field == denied.field;
+        same && is_about && decided.because.effect == "deny"
+    });
+    let shown = explanation.answer.iter().flat_map(|answer| &answer.records).any(|record| {
+        let is_hidden = |field: &FieldNote| {
+            let is_it = Some(&field.name) == denied.field.as_ref();
+            is_it && matches!(field.state, FieldState::Hidden | FieldState::Masked)
+        };
+        let is_of = match denied.action.as_str() {
+            "view" => record.view.effect == "deny",
+            "readField" => record.fields.iter().any(is_hidden),
+            _ => false,
+        };
+        is_of && is_it(&record.type_name, &record.id)
+    });
+    decided || shown
 }
 
 /// Bundle and directory that are named, or those of a configuration, with the limits that apply to them. Keys are neither needed nor

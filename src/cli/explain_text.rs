@@ -4,12 +4,14 @@
 
 use std::fmt::Write as _;
 
+use crate::audit::report::html;
 use crate::pipeline::dry_run::explanation::{
     Answered, Because, Changes, Explanation, FieldState, Missing, Outcome, RecordNote, Sent, Wanted,
 };
+use crate::workbench::nearest::Denied;
 
 /// The whole text.
-pub fn text(told: &Explanation) -> String {
+pub fn text(told: &Explanation, nearest: &[Denied]) -> String {
     let mut text = Text::default();
     text.line(format!("{} asks {} {} at {}", told.principal, told.method, told.target, told.at));
     if let Some(level) = told.auth_level {
@@ -31,12 +33,27 @@ pub fn text(told: &Explanation) -> String {
     if let Some(answer) = &told.answer {
         text.answer(answer);
     }
+    text.nearest(nearest);
     text.policies(told);
     text.missing(told);
     text.heading("Decided by");
     text.line(format!("  bundle     {}", told.bundle));
     text.line(format!("  directory  {}", told.directory));
     text.0
+}
+
+/// The same as a page that can be handed on: each part under its heading.
+pub fn page(text: &str) -> String {
+    let mut page = html::begin("What would be decided");
+    for part in text.trim_end().split("\n\n") {
+        let (heading, body) = part.split_once('\n').unwrap_or((part, ""));
+        let (heading, body) = if page.ends_with("</h1>\n") { ("Request", part) } else { (heading, body) };
+        let heading = html::escaped(heading);
+        let body = body.lines().map(html::escaped).collect::<Vec<_>>().join("\n");
+        let _ = writeln!(page, "<section>\n<h2>{heading}</h2>\n<pre>{body}</pre>\n</section>");
+    }
+    page.push_str(html::END);
+    page
 }
 
 /// What was decided, in one line.
@@ -233,6 +250,43 @@ impl Text {
             [String::new(), name, state(field.state).to_owned(), why]
         });
         self.table(&rows.collect::<Vec<_>>());
+    }
+
+    /// What would have to differ; questions with the same answer stand together.
+    fn nearest(&mut self, nearest: &[Denied]) {
+        if nearest.is_empty() {
+            return;
+        }
+        self.heading("What would have to differ");
+        let is_alike = |a: &Denied, b: &Denied| {
+            let same = (&a.action, &a.resource) == (&b.action, &b.resource);
+            same && (&a.forbids, &a.permits) == (&b.forbids, &b.permits)
+        };
+        let mut rest: Vec<&Denied> = nearest.iter().collect();
+        while let Some(first) = rest.first().copied() {
+            let (alike, others): (Vec<_>, Vec<_>) =
+                rest.into_iter().partition(|denied| is_alike(denied, first));
+            let fields: Vec<&str> = alike.iter().filter_map(|denied| denied.field.as_deref()).collect();
+            let fields = if fields.is_empty() { String::new() } else { format!(" {}", fields.join(", ")) };
+            self.line(format!("  {}{fields} on {}", first.action, first.resource));
+            for near in &first.forbids {
+                match near.differs.is_empty() {
+                    true => self.line(format!("    {} forbids it, whatever else differs", near.policy)),
+                    false => self.line(format!(
+                        "    {} forbids it, unless {}",
+                        near.policy,
+                        near.differs.join(" and ")
+                    )),
+                }
+            }
+            for near in &first.permits {
+                self.line(format!("    {} would permit it if {}", near.policy, near.differs.join(" and ")));
+            }
+            if first.forbids.is_empty() && first.permits.is_empty() {
+                self.line("    no policy permits it under any condition");
+            }
+            rest = others;
+        }
     }
 
     fn policies(&mut self, told: &Explanation) {

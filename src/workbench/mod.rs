@@ -10,3 +10,4 @@ pub mod coverage;
 pub mod formula;
 pub mod matrix;
 pub mod diff;
+pub mod nearest;

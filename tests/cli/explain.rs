@@ -33,6 +33,12 @@ fn a_rep_reads_a_deal() {
 }
 
 #[test]
+fn a_page_can_be_handed_on() {
+    let args = [RECORDS, &["--format", "html"]].concat();
+    check("explain_html", 0, "rep-east", &args, "", "GET /api/deals/42");
+}
+
+#[test]
 fn a_rep_may_not_move_it_to_won() {
     let (body, request) = ("{\"stage\":\"won\"}", "POST /api/deals/42/move");
     check("explain_rep_moves_to_won", 2, "rep-east", WITH_BODY, body, request);

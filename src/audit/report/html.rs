@@ -114,6 +114,7 @@ p { max-width: 60em; margin: 0.3em 0 0.6em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #bbb; padding: 0.2em 0.5em; text-align: left; vertical-align: top; overflow-wrap: anywhere; white-space: pre-wrap; }
 th { background: #eee; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .number { text-align: right; }
 .yes { background: #dff0d8; }
 .no { color: #999; }

@@ -47,6 +47,11 @@ impl<'b> Conditions<'b> {
         self.bundle
     }
 
+    /// Whether a policy permits, and its condition with what its scope asks for.
+    pub fn condition(&self, id: &str) -> Option<(bool, &Condition)> {
+        self.parts.get(id).map(|part| (part.is_permit, &part.condition))
+    }
+
     /// Every part of a condition, scopes included, once.
     pub fn atoms(&self) -> Vec<&Json> {
         let all = self.parts.values().flat_map(|part| &part.condition.atoms);
