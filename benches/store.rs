@@ -18,6 +18,7 @@ use lockkeeper::config::service::LedgerConfig;
 use lockkeeper::config::service::sinks::{SinkConfig, SinkPlace};
 use lockkeeper::ledger::append::{Ledger, LedgerOptions, Waiting};
 use lockkeeper::ledger::clock;
+use lockkeeper::ledger::durability::Durability;
 use lockkeeper::ledger::entry::{
     Access, Change, Decision, Delivered, Effect, Entry, Mode, Outcome, Release, Sets, Write,
 };
@@ -198,6 +199,8 @@ fn start(server: &Path, state: &Path, ledger: &Ledger) -> Sinks {
         segment_ms_max: 86_400_000,
         queue_entries_max: 8_192,
         write_timeout_ms: 5_000,
+        sync_interval_ms: 1_000,
+        routes: Vec::new(),
         log_label: None,
         sinks: vec![sink],
     };
@@ -211,7 +214,7 @@ async fn caught_up(watched: &Watched) {
 }
 
 async fn hand_over(ledger: &Ledger, entry: Entry) {
-    let mut waiting = Some(Waiting::new(entry).unwrap());
+    let mut waiting = Some(Waiting::new(entry, Durability::Sync).unwrap());
     while let Some(entry) = waiting.take() {
         waiting = ledger.offer(entry).unwrap();
         if waiting.is_some() {

@@ -254,7 +254,9 @@ fn other(kind: &str, entry: &Value) -> String {
         "sink" => sink(entry),
         "removal" => removal(entry),
         "gap" => {
-            format!("{} entries could not be recorded: {}", number(entry, "refused"), text(entry, "reason"))
+            // What was acknowledged and lost is not recorded either.
+            let unrecorded = number(entry, "refused") + number(entry, "lost");
+            format!("{unrecorded} entries could not be recorded: {}", text(entry, "reason"))
         }
         "recovered" => format!(
             "{}: {} bytes cut, {} decisions closed as unknown",

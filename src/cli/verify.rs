@@ -186,6 +186,7 @@ fn json_of(found: &Found) -> Value {
             "open": verified.open,
             "gaps": verified.life.gaps,
             "refused": verified.life.refused,
+            "lost": verified.life.lost,
             "missing_revisions": missing,
             "unsigned": judged.as_ref().map(|judged| verify_text::unsigned(verified, judged)),
         },

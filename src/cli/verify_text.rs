@@ -41,6 +41,12 @@ pub(super) fn print(found: &Found) {
     }
     render::line(format!("  decisions without outcome: {open}"));
     render::line(format!("  gaps: {}, in which {} entries were not recorded", life.gaps, life.refused));
+    if life.lost > 0 {
+        render::line(format!(
+            "  acknowledged once they were written, and lost before their sync: {}",
+            life.lost
+        ));
+    }
     if *unfinished_bytes > 0 {
         render::line(format!(
             "  unfinished: {unfinished_bytes} bytes at the end are no whole line: a commit that is under way or was interrupted, or damage"

@@ -1,7 +1,7 @@
 //! The handle on the ledger that every stage holds: hand over an entry, wait until it is durable.
 //!
-//! Promises: an entry whose [`Ledger::append`] returned its number survives a crash; a full queue or a slow
-//! disk is an error in bounded time. Never drops an entry silently: what a fault kept from being recorded
+//! Promises: an entry whose [`Ledger::append`] returned its number survives a crash of the machine, and one of
+//! [`Durability::Write`] a crash of the process; a full queue or a slow disk is an error in bounded time. Never drops an entry silently: what a fault kept from being recorded
 //! is counted in a `gap` entry.
 
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::clock::Clock;
+use super::durability::Durability;
 use super::entry::Entry;
 use super::error::{Fault, LedgerError};
 use super::folder::{self, Wrap};
@@ -45,6 +46,8 @@ pub struct LedgerOptions {
     pub reopen_interval_ms: u64,
     /// How long entries that nobody waits for give others to share their sync.
     pub soon_wait_ms: u64,
+    /// How long an entry that was acknowledged once it was written waits for its sync at most.
+    pub sync_interval_ms: u64,
 }
 
 impl LedgerOptions {
@@ -62,6 +65,7 @@ impl LedgerOptions {
             write_timeout_ms: 5000,
             reopen_interval_ms: 1000,
             soon_wait_ms: 10,
+            sync_interval_ms: 1000,
         }
     }
 }
@@ -99,12 +103,13 @@ pub struct Health {
 pub struct Waiting(Prepared);
 
 impl Waiting {
-    /// Makes an entry ready to be handed over.
+    /// Makes an entry ready to be handed over. With [`Durability::Write`] it may wait for a sync for as long as entries that are
+    /// acknowledged so.
     ///
     /// # Errors
     /// [`LedgerError::EntryTooLarge`].
-    pub fn new(entry: Entry) -> Result<Self, LedgerError> {
-        entry.prepare().map(Self)
+    pub fn new(entry: Entry, durability: Durability) -> Result<Self, LedgerError> {
+        Ok(Self(Prepared { durability, ..entry.prepare()? }))
     }
 }
 
@@ -147,8 +152,18 @@ impl Ledger {
     /// still become durable), [`LedgerError::Unwritable`] where a write or sync failed,
     /// [`LedgerError::EntryTooLarge`].
     pub async fn append(&self, entry: Entry) -> Result<u64, LedgerError> {
+        self.append_as(entry, Durability::Sync).await
+    }
+
+    /// As [`Ledger::append`], but with [`Durability::Write`] the entry is only written when this returns: if its sync then fails or the
+    /// machine does, it is gone, a `gap` entry counts it unless the machine failed, and its number is another's.
+    ///
+    /// # Errors
+    /// As [`Ledger::append`].
+    pub async fn append_as(&self, entry: Entry, durability: Durability) -> Result<u64, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        self.hand_over(Request::Append(entry.prepare()?, Some(reply)))?;
+        let prepared = Prepared { durability, ..entry.prepare()? };
+        self.hand_over(Request::Append(prepared, Some(reply)))?;
         let limit_ms = self.inner.write_timeout_ms;
         match tokio::time::timeout(Duration::from_millis(limit_ms), answer).await {
             Ok(answer) => answered(answer),
@@ -170,7 +185,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Closed`].
     pub fn offer(&self, waiting: Waiting) -> Result<Option<Waiting>, LedgerError> {
-        match self.try_send(Request::Append(waiting.0, None)) {
+        match self.try_send(Request::Append(waiting.0, None)).map_err(|unsent| *unsent) {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(Request::Append(prepared, _))) => Ok(Some(Waiting(prepared))),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(LedgerError::Closed),
@@ -223,17 +238,17 @@ impl Ledger {
     }
 
     fn hand_over(&self, request: Request) -> Result<(), LedgerError> {
-        self.try_send(request).map_err(|error| match error {
+        self.try_send(request).map_err(|unsent| match *unsent {
             TrySendError::Full(_) => LedgerError::QueueFull { limit: self.inner.queue_entries_max },
             TrySendError::Disconnected(_) => LedgerError::Closed,
         })
     }
 
     /// Counted before it is sent, since the writer may take it at once.
-    fn try_send(&self, request: Request) -> Result<(), TrySendError<Request>> {
+    fn try_send(&self, request: Request) -> Result<(), Box<TrySendError<Request>>> {
         let queued = &self.inner.shared.queued;
         queued.fetch_add(1, Ordering::Relaxed);
-        let sent = self.inner.queue.try_send(request);
+        let sent = self.inner.queue.try_send(request).map_err(Box::new);
         if sent.is_err() {
             queued.fetch_sub(1, Ordering::Relaxed);
         }

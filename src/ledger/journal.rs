@@ -1,13 +1,15 @@
 //! The segments as a journal: numbers entries, lands batches, begins segments, and comes back after a fault.
 //!
-//! Promises: a batch that landed is durable; after a fault nothing of the failed batch stays, and the
-//! failed file gets no further line. Never waits for anything but the file system.
+//! Promises: what was synced is durable; all lines between two syncs are one batch; after a fault nothing of a batch that was not
+//! synced stays, what had been acknowledged of it is counted, and the failed file gets no further line. Never waits for anything
+//! but the file system.
 
 use std::collections::{BTreeSet, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
 use super::clock::Clock;
+use super::durability::Durability;
 use super::error::{Fault, FaultStep, LedgerError};
 use super::folder::{Folder, SegmentFile, segment_name};
 use super::line::{self, Flaw, Place};
@@ -23,8 +25,24 @@ pub(super) struct Journal {
     life: JournalLife,
     segment: Option<Segment>,
     next_seq: u64,
+    /// The first line that is not durable, and so the batch of all lines until the next sync.
+    batch_seq: u64,
+    unsynced: Unsynced,
+    /// Entries that were acknowledged and are gone, since somebody asked.
+    lost: u64,
     open: BTreeSet<String>,
     sets: HashSet<String>,
+}
+
+/// What was written since the last sync.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unsynced {
+    /// When the first of it was, in nanoseconds since 1970.
+    pub(super) since_ns: i128,
+    /// How many bytes it has.
+    pub(super) bytes: u64,
+    /// How many entries of it are acknowledged already.
+    acknowledged: u64,
 }
 
 /// What holds for all that one process writes.
@@ -39,14 +57,14 @@ pub(super) struct JournalLife {
     pub(super) segment_ms_max: u64,
 }
 
-/// The segment that holds the last durable line.
+/// The segment that holds the last line.
 struct Segment {
     first_seq: u64,
     /// When it began, in nanoseconds since 1970.
     began_ns: i128,
-    /// How many bytes are durable.
+    /// How many bytes are written.
     bytes: u64,
-    /// The digest of these bytes.
+    /// The digest of these bytes; after a fault of more, until they are read again.
     digest: Sha256,
     /// `None` after a fault.
     file: Option<Box<dyn SegmentFile>>,
@@ -55,8 +73,7 @@ struct Segment {
 impl Journal {
     /// A journal whose first segment begins with entry `next_seq`, already durable with its head.
     pub(super) fn begin(folder: Folder, life: JournalLife, next_seq: u64) -> Result<Self, Fault> {
-        let (open, sets) = (BTreeSet::new(), HashSet::new());
-        let mut journal = Self { folder, life, segment: None, next_seq, open, sets };
+        let mut journal = Self::empty(folder, life, next_seq);
         journal.begin_segment(None)?;
         Ok(journal)
     }
@@ -72,18 +89,35 @@ impl Journal {
         let file = Some(folder.resume(first_seq)?);
         let Scan { bytes, began_ns, digest, open, sets, .. } = scan;
         let segment = Some(Segment { first_seq, began_ns, bytes, digest, file });
-        Ok(Self { folder, life, segment, next_seq, open, sets })
+        Ok(Self { segment, open, sets, ..Self::empty(folder, life, next_seq) })
+    }
+
+    fn empty(folder: Folder, life: JournalLife, next_seq: u64) -> Self {
+        let (open, sets, unsynced) = (BTreeSet::new(), HashSet::new(), Unsynced::default());
+        Self { folder, life, segment: None, next_seq, batch_seq: next_seq, unsynced, lost: 0, open, sets }
     }
 
     /// The number of the last durable entry; 0 before the first.
     pub(super) fn last_seq(&self) -> u64 {
-        self.next_seq.saturating_sub(1)
+        self.batch_seq.saturating_sub(1)
     }
 
-    /// Lands the entries as one batch. Returns the number of each entry's last line.
+    /// What is written and not yet durable, if anything is.
+    pub(super) fn unsynced(&self) -> Option<Unsynced> {
+        (self.batch_seq != self.next_seq).then_some(self.unsynced)
+    }
+
+    /// How many acknowledged entries are gone since this was asked last.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Writes entries behind all that waits for a sync. Returns the number of each entry's last line.
     /// After an error the journal takes nothing more until [`Journal::reopen`].
-    pub(super) fn commit(&mut self, entries: &[Prepared]) -> Result<Vec<u64>, Fault> {
+    pub(super) fn write(&mut self, entries: &[Prepared]) -> Result<Vec<u64>, Fault> {
         if self.segment.as_ref().is_none_or(|segment| segment.is_over(&self.life)) {
+            // A segment is begun only when all before it is durable.
+            self.sync()?;
             self.begin_segment(None)?;
         }
         let mut batch = self.batch();
@@ -97,8 +131,9 @@ impl Journal {
             entry.objects.iter().for_each(|object| batch.line(entry.kind, object));
             last_seqs.push(batch.next_seq - 1);
         }
-        self.land(&batch)?;
+        self.put(&batch)?;
         for entry in entries {
+            self.unsynced.acknowledged += u64::from(entry.durability == Durability::Write);
             match &entry.effect {
                 OpenEffect::None => {}
                 OpenEffect::Opens(id) => drop(self.open.insert(id.clone())),
@@ -106,6 +141,26 @@ impl Journal {
             }
         }
         Ok(last_seqs)
+    }
+
+    /// Writes entries and makes them durable.
+    pub(super) fn commit(&mut self, entries: &[Prepared]) -> Result<Vec<u64>, Fault> {
+        let last_seqs = self.write(entries)?;
+        self.sync().map(|()| last_seqs)
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn sync(&mut self) -> Result<(), Fault> {
+        if self.unsynced().is_none() {
+            return Ok(());
+        }
+        let file = self.segment.as_mut().and_then(|segment| segment.file.as_mut()).ok_or_else(closed)?;
+        if let Err(fault) = file.sync().map_err(Fault::at(FaultStep::Sync)) {
+            self.fail();
+            return Err(fault);
+        }
+        (self.batch_seq, self.unsynced) = (self.next_seq, Unsynced::default());
+        Ok(())
     }
 
     /// Comes back after a fault: cuts the failed file to what was durable, reads it again, and begins a new
@@ -170,32 +225,43 @@ impl Journal {
         segment.grow(&batch);
         self.segment = Some(segment);
         self.sets.clear();
-        self.next_seq = batch.next_seq;
+        (self.next_seq, self.batch_seq) = (batch.next_seq, batch.next_seq);
         Ok(())
     }
 
-    /// Writes and syncs a batch; only then does it count.
-    fn land(&mut self, batch: &Batch) -> Result<(), Fault> {
+    /// Writes lines of the batch.
+    fn put(&mut self, batch: &Batch) -> Result<(), Fault> {
         let segment = self.segment.as_mut().ok_or_else(closed)?;
         let file = segment.file.as_mut().ok_or_else(closed)?;
-        if let Err(fault) = write_and_sync(file.as_mut(), &batch.bytes) {
+        if let Err(fault) = file.write(&batch.bytes).map_err(Fault::at(FaultStep::Write)) {
+            // What was written before is whole, and no sync of it has failed: it can still be kept, now or never.
+            drop(self.sync());
             self.fail();
             return Err(fault);
         }
         segment.grow(batch);
+        if self.batch_seq == self.next_seq {
+            self.unsynced.since_ns = (self.life.clock)();
+        }
+        self.unsynced.bytes += batch.bytes.len() as u64;
         self.next_seq = batch.next_seq;
         Ok(())
     }
 
-    /// Closes the file for good.
+    /// Closes the file for good. What was not synced is as if it had never been written.
     fn fail(&mut self) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        self.next_seq = self.batch_seq;
+        self.lost += unsynced.acknowledged;
         if let Some(segment) = &mut self.segment {
             segment.file = None;
+            segment.bytes = segment.bytes.saturating_sub(unsynced.bytes);
         }
     }
 
+    /// Lines to be written next.
     fn batch(&self) -> Batch {
-        let (first_seq, next_seq) = (self.next_seq, self.next_seq);
+        let (first_seq, next_seq) = (self.batch_seq, self.next_seq);
         Batch { clock: self.life.clock.clone(), first_seq, next_seq, bytes: Vec::new() }
     }
 }
@@ -219,7 +285,7 @@ impl Segment {
     }
 }
 
-/// Lines that will be durable together.
+/// Lines of one batch, written at once.
 struct Batch {
     clock: Clock,
     first_seq: u64,

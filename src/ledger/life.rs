@@ -13,6 +13,8 @@ pub struct Life {
     pub gaps: u64,
     /// How many entries were not recorded in that time.
     pub refused: u64,
+    /// How many more were acknowledged once they were written, and were never synced.
+    pub lost: u64,
     /// The bundles and directories that decided, by hash.
     pub revisions: BTreeSet<String>,
     /// The public keys that each start said would sign checkpoints, with the number of its entry, ascending.
@@ -33,6 +35,7 @@ impl Life {
     pub(super) fn join(&mut self, later: Self) {
         self.gaps += later.gaps;
         self.refused += later.refused;
+        self.lost += later.lost;
         self.revisions.extend(later.revisions);
         self.keys.extend(later.keys);
         self.removals.extend(later.removals);

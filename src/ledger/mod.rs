@@ -1,6 +1,6 @@
 //! The decision ledger: append-only JSON Lines, each durable before the act that it records.
 //!
-//! Promises: an entry whose append returned is on disk; seq has no gaps; what was damaged is never read as
+//! Promises: an entry whose append returned is on disk, or written where its [`durability`] says so; seq has no gaps; what was damaged is never read as
 //! whole; nothing waits without a limit. Never holds field values, tokens, raw queries, names or addresses
 //! of people.
 //!
@@ -14,6 +14,7 @@ pub mod entry;
 pub mod who;
 pub mod field_set;
 pub mod error;
+pub mod durability;
 pub mod line;
 mod own;
 mod split;

@@ -59,13 +59,21 @@ impl Previous {
     }
 }
 
-/// Entries that were refused, and why.
+/// Entries that are not recorded, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Gap {
     /// The first fault's code.
     pub(super) reason: &'static str,
     /// How many entries were not recorded.
     pub(super) refused: u64,
+    /// How many more were acknowledged once they were written, and were never synced.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) lost: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What recovery at a start did.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::durability::Durability;
 use super::entry::{Entry, Sets};
 use super::error::LedgerError;
 use super::field_set::FieldSet;
@@ -28,6 +29,8 @@ pub(super) struct Prepared {
     pub(super) sets: Vec<FieldSet>,
     /// What it does to the list of open decisions.
     pub(super) effect: OpenEffect,
+    /// When it is acknowledged.
+    pub(super) durability: Durability,
 }
 
 /// What an entry does to the list of open decisions.
@@ -59,27 +62,23 @@ impl Prepared {
 }
 
 impl Entry {
-    /// The entry as bytes.
+    /// The entry as bytes; acknowledged once it is synced, unless that is changed.
     pub(super) fn prepare(&self) -> Result<Prepared, LedgerError> {
         let prepared = match self {
             Self::Start(start) => Prepared::own("start", start)?,
             Self::Decision(decision) => Prepared {
-                kind: DECISION,
-                objects: split::encode(DECISION, decision.as_ref())?,
                 sets: field_sets(&decision.sets),
                 effect: OpenEffect::Opens(decision.id.clone()),
+                ..plain(DECISION, split::encode(DECISION, decision.as_ref())?)
             },
             Self::Shown(shown) => Prepared {
-                kind: "shown",
-                objects: split::encode("shown", shown.as_ref())?,
                 sets: field_sets(&shown.sets),
-                effect: OpenEffect::None,
+                ..plain("shown", split::encode("shown", shown.as_ref())?)
             },
             Self::Outcome(outcome) => Prepared {
-                kind: OUTCOME,
-                objects: split::encode(OUTCOME, outcome)?,
                 sets: field_sets(&outcome.sets),
                 effect: OpenEffect::Closes(outcome.of.clone()),
+                ..plain(OUTCOME, split::encode(OUTCOME, outcome)?)
             },
             Self::Observed(observed) => Prepared::own("observed", observed)?,
             Self::Delivery(delivery) => Prepared::own("delivery", delivery)?,
@@ -100,7 +99,7 @@ impl Entry {
 }
 
 fn plain(kind: &'static str, objects: Vec<Vec<u8>>) -> Prepared {
-    Prepared { kind, objects, sets: Vec::new(), effect: OpenEffect::None }
+    Prepared { kind, objects, sets: Vec::new(), effect: OpenEffect::None, durability: Durability::Sync }
 }
 
 /// The entry, unless it or a field set that it names is over a limit.

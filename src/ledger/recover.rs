@@ -162,8 +162,10 @@ impl Scan {
                 self.life.serves(&directory);
             }
             GAP => {
+                let GapFacts { refused, lost } = parse(line)?;
                 self.life.gaps += 1;
-                self.life.refused += parse::<GapFacts>(line)?.refused;
+                self.life.refused += refused;
+                self.life.lost += lost;
             }
             START => {
                 let StartFacts { keys } = parse(line)?;
@@ -236,6 +238,8 @@ struct DecisionFacts<'a> {
 #[derive(Deserialize)]
 struct GapFacts {
     refused: u64,
+    #[serde(default)]
+    lost: u64,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! Tests of the ledger, and what they share: entries, a clock, and a disk that fails when told to.
 
 mod batches;
+mod durability;
 mod golden;
 mod handles;
 mod line;

@@ -1,8 +1,9 @@
-//! The one thread that writes: gathers what waits into a batch, lands it, and tells those who wait.
+//! The one thread that writes: gathers what waits, lands it, and tells those who wait.
 //!
-//! Promises: no timer delays an entry that someone waits for; a batch's waiters all hear the same; while
-//! the ledger is unhealthy each entry is refused at once, but for one attempt per interval to open a new
-//! segment. Never reports an entry as recorded before its sync returned.
+//! Promises: no timer delays an entry that someone waits for; those who wait for a sync all hear the same of it; what was only
+//! written is synced within an interval, and earlier where it becomes much; while the ledger is unhealthy each entry is refused at
+//! once, but for one attempt per interval to open a new segment. Never reports an entry as recorded before its sync returned, or its
+//! write where that is enough for it.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::append::LedgerOptions;
 use super::clock::Clock;
+use super::durability::Durability;
 use super::error::Fault;
 use super::journal::Journal;
 use super::own::Gap;
@@ -72,6 +74,7 @@ struct Failed {
     since_ns: i128,
     tried_ns: Option<i128>,
     refused: u64,
+    lost: u64,
 }
 
 /// Requests that will be one batch.
@@ -103,7 +106,8 @@ impl Writer {
         loop {
             let gathered = self.gather();
             let Gathered { entries, replies, close, ended, .. } = gathered;
-            if !entries.is_empty() {
+            // Nothing at all: what was written has waited long enough.
+            if !entries.is_empty() || (close.is_none() && !ended) {
                 self.land(&entries, replies);
             }
             if let Some(reply) = close {
@@ -111,6 +115,7 @@ impl Writer {
                 return;
             }
             if ended {
+                self.land(&[], Vec::new());
                 return;
             }
         }
@@ -124,11 +129,11 @@ impl Writer {
         while gathered.close.is_none() && !gathered.ended {
             let waited = gathered.replies.iter().any(Option::is_some);
             let wait = match (gathered.entries.is_empty(), waited) {
-                (true, _) => None,
+                (true, _) => self.sync_wait(),
                 (false, true) => Some(Duration::ZERO),
                 (false, false) => {
                     let now_ns = (self.clock)();
-                    Some(self.soon_wait(now_ns - *began_ns.get_or_insert(now_ns)))
+                    Some(left(self.options.soon_wait_ms, now_ns - *began_ns.get_or_insert(now_ns)))
                 }
             };
             match self.next(wait) {
@@ -157,18 +162,28 @@ impl Writer {
         }
     }
 
-    /// What is left of `soon_wait_ms`; a clock that stepped cannot make it longer.
-    fn soon_wait(&self, passed_ns: i128) -> Duration {
-        let whole = Duration::from_millis(self.options.soon_wait_ms);
-        let passed = u64::try_from(passed_ns).map_or(Duration::ZERO, Duration::from_nanos);
-        whole.saturating_sub(passed)
+    /// How long what was written may still wait for its sync; `None` where nothing does.
+    fn sync_wait(&self) -> Option<Duration> {
+        let unsynced = self.journal.unsynced()?;
+        let is_much = unsynced.bytes >= UNSYNCED_BYTES_MAX;
+        let passed_ns = (self.clock)() - unsynced.since_ns;
+        Some(if is_much { Duration::ZERO } else { left(self.options.sync_interval_ms, passed_ns) })
     }
 
-    /// Lands a batch, or tells its waiters why not.
-    fn land(&mut self, entries: &[Prepared], replies: Vec<Option<Reply>>) {
+    /// Lands entries, or tells those who wait why not. Without entries, what was written is synced.
+    fn land(&mut self, entries: &[Prepared], mut replies: Vec<Option<Reply>>) {
         let began_ns = (self.clock)();
         self.shared.commit_began_ns.store(i64::try_from(began_ns).unwrap_or(i64::MAX), Ordering::Relaxed);
-        let landed = self.recover(began_ns).and_then(|()| self.journal.commit(entries));
+        let mut refused = entries.len();
+        let landed = self.recover(began_ns).and_then(|()| {
+            let last_seqs = if entries.is_empty() { Vec::new() } else { self.journal.write(entries)? };
+            let of_sync = tell_written(entries, &mut replies, &last_seqs);
+            refused = of_sync;
+            if of_sync > 0 || entries.is_empty() || self.sync_wait() == Some(Duration::ZERO) {
+                self.journal.sync()?;
+            }
+            Ok(last_seqs)
+        });
         self.shared.commit_began_ns.store(0, Ordering::Relaxed);
         match &landed {
             Ok(_) => {
@@ -176,7 +191,7 @@ impl Writer {
                 let (last_seq, failed) = (self.journal.last_seq(), None);
                 *self.shared.state() = State { last_seq, failed };
             }
-            Err(fault) => self.fail(fault.clone(), began_ns, entries.len() as u64),
+            Err(fault) => self.fail(fault.clone(), began_ns, refused as u64),
         }
         for (at, reply) in replies.into_iter().enumerate() {
             let answer = match &landed {
@@ -197,7 +212,7 @@ impl Writer {
             return Err(failed.fault.clone());
         }
         failed.tried_ns = Some(now_ns);
-        let gap = Gap { reason: failed.fault.what.code(), refused: failed.refused };
+        let gap = Gap { reason: failed.fault.what.code(), refused: failed.refused, lost: failed.lost };
         self.journal.reopen(&gap)?;
         self.failed = None;
         Ok(())
@@ -206,11 +221,32 @@ impl Writer {
     /// Notes that `refused` more entries were not recorded; the first fault since the last success is the
     /// one to tell.
     fn fail(&mut self, fault: Fault, now_ns: i128, refused: u64) {
-        let fresh = Failed { fault, since_ns: now_ns, tried_ns: None, refused: 0 };
+        let fresh = Failed { fault, since_ns: now_ns, tried_ns: None, refused: 0, lost: 0 };
         let failed = self.failed.get_or_insert(fresh);
         failed.refused += refused;
+        failed.lost += self.journal.take_lost();
         self.shared.state().failed = Some((failed.since_ns, failed.fault.clone()));
     }
+}
+
+/// Tells those for whom it is enough that their entries are written, and returns how many entries need a sync.
+fn tell_written(entries: &[Prepared], replies: &mut [Option<Reply>], last_seqs: &[u64]) -> usize {
+    let mut of_sync = 0;
+    for ((entry, reply), last_seq) in entries.iter().zip(replies).zip(last_seqs) {
+        match entry.durability {
+            Durability::Sync => of_sync += 1,
+            // A waiter that gave up is told by its own time-out.
+            Durability::Write => drop(reply.take().map(|reply| reply.send(Ok(*last_seq)))),
+        }
+    }
+    of_sync
+}
+
+/// What is left of a wait. A clock that went back ends it, so that it cannot become longer.
+fn left(whole_ms: u64, passed_ns: i128) -> Duration {
+    let whole = Duration::from_millis(whole_ms);
+    u64::try_from(passed_ns)
+        .map_or(Duration::ZERO, |passed| whole.saturating_sub(Duration::from_nanos(passed)))
 }
 
 impl Gathered {
@@ -232,6 +268,9 @@ impl Gathered {
         self.replies.push(reply);
     }
 }
+
+/// How many bytes may be written and not yet synced. A torn tail after a crash of the machine is at most this and a batch.
+const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
 
 /// Nanoseconds in a millisecond.
 const NS_PER_MS: i128 = 1_000_000;

@@ -133,4 +133,9 @@ impl Action {
             _ => Scope::RecordWrite,
         }
     }
+
+    /// Whether it changes one record or many.
+    pub fn is_change(self) -> bool {
+        self.scope() == Scope::RecordWrite || matches!(self, Action::BulkEdit | Action::BulkDelete)
+    }
 }

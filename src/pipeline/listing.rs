@@ -32,6 +32,7 @@ use super::serving::Serving;
 use super::stream::{PumpEnd, Pumped, Sink, Source, StreamLimits, flow};
 use super::trail::{self, Trail};
 use crate::bundle::profile::route::Rows;
+use crate::ledger::durability::Durability;
 use crate::ledger::entry::Entry;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
@@ -119,6 +120,7 @@ impl Stage<'_> {
             gate: self.gate.clone(),
             recorder: Arc::clone(&self.sidecar.recorder),
             id: trail.id.clone(),
+            durability: trail.durability,
             rows,
             route: route.ok_or(Reason::Internal)?,
             route_type: task.route_type,
@@ -148,6 +150,7 @@ struct Pouring {
     gate: RecordGate,
     recorder: Arc<Recorder>,
     id: String,
+    durability: Durability,
     rows: Rows,
     route: usize,
     route_type: Option<usize>,
@@ -194,7 +197,7 @@ impl Pouring {
         let Self { serving, gate, recorder, id, rows, asked_id, selection, other_pages, held, .. } = self;
         let (mut rest, status) = (self.rest, self.status);
         let mut feed = Feed::new(&self.codings, self.stream, self.coding, status)?;
-        let record = Record { recorder: &recorder, id: &id, serving: &serving };
+        let record = Record { recorder: &recorder, id: &id, durability: self.durability, serving: &serving };
         let profile = &serving.snapshot.bundle.profile;
         let route = profile.routes.get(self.route).ok_or(Reason::Internal)?;
         let layouts = serving.layouts.as_ref().ok_or(Reason::Internal)?;
@@ -330,6 +333,7 @@ impl Feed {
 struct Record<'p> {
     recorder: &'p Recorder,
     id: &'p str,
+    durability: Durability,
     serving: &'p Serving,
 }
 
@@ -358,7 +362,7 @@ impl Exit<'_> {
     async fn record(&mut self, record: &Record<'_>, sets: &ShownSets) -> Result<(), Problem> {
         self.parts += 1;
         let shown = trail::shown(record.id, self.parts, sets, &record.serving.snapshot);
-        record.recorder.append(Entry::Shown(Box::new(shown))).await
+        record.recorder.append_as(Entry::Shown(Box::new(shown)), record.durability).await
     }
 
     /// Hands on what was recorded; `false` if nobody takes it any more. Each piece but the last is of one size, so that sizes

@@ -30,6 +30,7 @@ pub mod forward;
 pub mod respond;
 pub mod trail;
 pub mod record;
+pub mod keeping;
 pub mod serving;
 pub mod standing;
 pub mod age;
@@ -77,6 +78,7 @@ use enforce::response::{Filter, Filtered, Released};
 use exit::{Asked, exit};
 use forward::{Asking, Passage, UpstreamResponse};
 use identify::{Identity, Owner, Presented, identify};
+use keeping::Keeping;
 use listen::Exchange;
 use map::Mapped;
 use origins::Voucher;
@@ -152,7 +154,7 @@ async fn path(
     };
     let (mapped, body) = sidecar.pool.run(work, read).await??;
     let mut mapped = observe::stage::mapped(mapped, route, trail)?;
-    note_mapped(&mapped, &head, trail);
+    note_mapped(&mapped, &head, &sidecar.keeping, trail);
     let conditions = Conditions::of(&head, trail)?;
 
     trail.enter("decide");
@@ -181,11 +183,14 @@ async fn path(
     stage.carry(Taken { head: &head, body, upload, conditions: &conditions }, &asker, trail).await
 }
 
-fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, trail: &mut Trail) {
+fn note_mapped(mapped: &Mapped<'_>, head: &CanonicalHead, keeping: &Keeping, trail: &mut Trail) {
     // Routes of one path may be told apart by their bodies.
     trail.route = trail.route.take().map(|_| mapped.route.label());
     trail.query = mapped.query.names.clone();
     trail.is_write = mapped.is_write() || observe::may_write(trail.observed.as_ref(), head);
+    if !trail.is_write {
+        trail.durability = keeping.durability(&head.method, mapped.route);
+    }
 }
 
 /// Who asks. From here on nothing in the request carries an identity.

@@ -1,6 +1,7 @@
 //! Recording: every outcome goes to the ledger, and what must be durable is durable before anybody acts on it.
 //!
-//! Promises: no write is forwarded and no body is released before its decision entry is on disk. Refusals before
+//! Promises: no write is forwarded and no body is released before its decision entry is on disk, or written where the
+//! configuration says that this is enough for a read. Refusals before
 //! identity, and requests for which nobody is identified, are counted per second, so that a flood cannot fill the disk. An
 //! outcome that finds the ledger's queue full waits here and is handed over again.
 
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::trail::{End, Trail};
 use crate::ledger::append::{Health, Ledger, Waiting};
 use crate::ledger::counts::{PassCount, Passes, RefusalCount, Refusals};
+use crate::ledger::durability::Durability;
 use crate::ledger::entry::{Delivered, Delivery, Entry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handles::Handles;
@@ -103,7 +105,7 @@ impl Recorder {
     pub async fn decide(&self, trail: &mut Trail, problem: Option<&Problem>) -> Result<(), Problem> {
         trail.enter("ledger");
         let who = trail.principal.as_ref().map(|principal| self.who(principal)).transpose()?;
-        match self.durable(trail.decision(who, problem)).await {
+        match self.recorded(trail.decision(who, problem), trail.durability).await {
             Ok(_) => {
                 trail.is_decided = true;
                 trail.is_would_told =
@@ -113,7 +115,7 @@ impl Recorder {
             Err(error) => {
                 // The entry may still become durable, and would then stay open: nothing came of it.
                 if matches!(error, LedgerError::Timeout { .. }) {
-                    self.append_soon(trail.outcome(&End::of_unrecorded(&unavailable(&error))));
+                    self.conclude_soon(trail, &End::of_unrecorded(&unavailable(&error)));
                 }
                 Err(unavailable(&error))
             }
@@ -141,21 +143,19 @@ impl Recorder {
 
     /// Lets the outcome ride the next commit; for reads.
     pub fn conclude_soon(&self, trail: &Trail, end: &End<'_>) {
-        self.append_soon(trail.outcome(end));
+        self.append_soon(trail.outcome(end), trail.durability);
     }
 
     /// Notes that a write's answer, whose outcome is recorded, did not reach the caller.
     pub fn note_undelivered(&self, decision_id: &str) {
-        self.append_soon(Entry::Delivery(Delivery {
-            of: decision_id.to_owned(),
-            delivered: Delivered::Abandoned,
-        }));
+        let delivery = Delivery { of: decision_id.to_owned(), delivered: Delivered::Abandoned };
+        self.append_soon(Entry::Delivery(delivery), Durability::Sync);
     }
 
     /// Lets the names that an observed request showed ride the next commit.
     pub fn note_observed(&self, trail: &Trail) {
         if let Some(entry) = trail.seen() {
-            self.append_soon(entry);
+            self.append_soon(entry, trail.durability);
         }
     }
 
@@ -236,17 +236,22 @@ impl Recorder {
 
     /// Makes any other entry durable.
     pub async fn append(&self, entry: Entry) -> Result<(), Problem> {
-        self.durable(entry).await.map_err(|error| unavailable(&error))
+        self.append_as(entry, Durability::Sync).await
     }
 
-    async fn durable(&self, entry: Entry) -> Result<(), LedgerError> {
+    /// Records an entry that belongs to a decision which was recorded so.
+    pub async fn append_as(&self, entry: Entry, durability: Durability) -> Result<(), Problem> {
+        self.recorded(entry, durability).await.map_err(|error| unavailable(&error))
+    }
+
+    async fn recorded(&self, entry: Entry, durability: Durability) -> Result<(), LedgerError> {
         let stopwatch = Stopwatch::start();
-        let appended = self.ledger.append(entry).await;
+        let appended = self.ledger.append_as(entry, durability).await;
         appended.map(|_| self.metrics.ledger_append(stopwatch.elapsed()))
     }
 
-    fn append_soon(&self, entry: Entry) {
-        match Waiting::new(entry) {
+    fn append_soon(&self, entry: Entry, durability: Durability) {
+        match Waiting::new(entry, durability) {
             Ok(waiting) => self.offer(waiting),
             Err(error) => lost(&error),
         }

@@ -12,6 +12,7 @@ use super::canonical::HeadLimits;
 use super::decide::gate::{RecordGate, VerdictCache};
 use super::enforce::answer::AnswerLimits;
 use super::forward::Upstream;
+use super::keeping::Keeping;
 use super::map::lexer::FilterLimits;
 use super::map::{self, Mapped};
 use super::observe::Observing;
@@ -56,6 +57,8 @@ pub struct Sidecar {
     pub pool: Pool,
     /// What is not enforced yet.
     pub observing: Observing,
+    /// How requests of which routes are recorded.
+    pub keeping: Keeping,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Traces, if they are on.
@@ -221,7 +224,7 @@ impl Sidecar {
         let streams = Arc::new(Semaphore::new(limits.streams_max));
         let open = Arc::new(Semaphore::new(limits.open_requests_max));
         let locks = (0..RECORD_LOCKS).map(|_| Arc::default()).collect();
-        let (observing, browsers) = (Observing::default(), Browsers::default());
+        let (observing, keeping, browsers) = (Observing::default(), Keeping::default(), Browsers::default());
         let readiness = Readiness::default();
         let pool = Pool::new(limits.pool);
         Self {
@@ -234,6 +237,7 @@ impl Sidecar {
             limits,
             pool,
             observing,
+            keeping,
             metrics,
             traces,
             readiness,
@@ -251,6 +255,12 @@ impl Sidecar {
     #[must_use]
     pub fn with_browsers(self, browsers: Browsers) -> Self {
         Self { browsers, ..self }
+    }
+
+    /// The same with classes of routes that are recorded otherwise than by default.
+    #[must_use]
+    pub fn keeping(self, keeping: Keeping) -> Self {
+        Self { keeping, ..self }
     }
 
     /// The same with groups of routes that are not enforced yet; without this there are none.

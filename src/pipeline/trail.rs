@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bundle::current::Snapshot;
+use crate::ledger::durability::Durability;
 use crate::ledger::entry::{
     self, Access, Change, Delivered, Entry, Mode, Outcome, Release, RowsHidden, SeenFields, Sets, Write,
 };
@@ -54,6 +55,8 @@ pub struct Trail {
     pub observed: Option<Observed>,
     /// Whether the decision says what would have ended the request; else the outcome does.
     pub is_would_told: bool,
+    /// When its entries are acknowledged, unless it changes something.
+    pub durability: Durability,
     /// What watches the request.
     pub watch: Option<Arc<Watch>>,
 }

@@ -14,8 +14,7 @@ use crate::bundle::directory::{self, Directory};
 use crate::bundle::{lints, revision};
 use crate::config::author::{Problems, SourceFile};
 use crate::config::load::text;
-use crate::config::service::observe;
-use crate::config::service::{AdminConfig, IdentityConfig, ServiceConfig};
+use crate::config::service::{AdminConfig, IdentityConfig, ServiceConfig, ledger_routes, observe};
 use crate::pipeline::serving::IdentitySources;
 use crate::telemetry::clock::Clock;
 
@@ -128,6 +127,7 @@ pub fn load_from(
     if let Some(bundle) = &bundle {
         let before = problems.error_count();
         observe::check_routes(&config.observe, &bundle.profile, problems);
+        ledger_routes::check(&config.ledger.routes, &bundle.profile, problems);
         if problems.error_count() > before {
             return None;
         }

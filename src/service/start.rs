@@ -48,6 +48,7 @@ use crate::pipeline::decide::gate::VerdictCache;
 use crate::pipeline::forward::Upstream;
 use crate::pipeline::identify::Way;
 use crate::pipeline::identify::jwt::refresh::Refresher;
+use crate::pipeline::keeping::Keeping;
 use crate::pipeline::listen::door;
 use crate::pipeline::map::lexer::FilterLimits;
 use crate::pipeline::observe::Observing;
@@ -160,8 +161,8 @@ pub async fn start(config: ServiceConfig, loaded: Loaded, clock: Clock) -> Resul
         metrics,
         traces,
     );
-    let sidecar = sidecar.observing(observing).with_browsers(browsers(&config.browsers)).renewing(renewed);
-    let sidecar = Arc::new(sidecar);
+    let sidecar = sidecar.observing(observing).keeping(Keeping::new(config.ledger.routes.clone()));
+    let sidecar = Arc::new(sidecar.with_browsers(browsers(&config.browsers)).renewing(renewed));
     require_conditions(&sidecar);
     transport::require_certificates(&sidecar);
     sidecar.metrics.directory_loaded(sidecar.clock.now_ms() / 1000);

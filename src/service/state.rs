@@ -51,5 +51,6 @@ fn options(config: &LedgerConfig, boot: &str) -> LedgerOptions {
     options.segment_ms_max = config.segment_ms_max;
     options.queue_entries_max = config.queue_entries_max;
     options.write_timeout_ms = config.write_timeout_ms;
+    options.sync_interval_ms = config.sync_interval_ms;
     options
 }

@@ -80,6 +80,35 @@ async fn principals_who_get_no_handle_turn_readiness_red_until_one_can() {
     assert_eq!(sidecar.as_person("rep-east").get("/api/deals/42").await.status, 200);
 }
 
+/// Reads that wait for no sync are in the file when they are answered; what changes something waits for its own.
+#[tokio::test]
+async fn routes_of_durability_write_answer_before_the_sync() {
+    let only_written =
+        |text| format!("{text}\n[[ledger.routes]]\nroutes = \"GET /api/deals*\"\ndurability = \"write\"\n");
+    let sidecar = TestSidecar::with(|options| {
+        options.set("ledger", "sync_interval_ms", 60_000).edit("lockkeeper.toml", only_written)
+    })
+    .await;
+    let caller = sidecar.as_person("admin");
+    let durable = || sidecar.running().sidecar.recorder.ledger().health().last_seq;
+    let at_start = durable();
+    let (one, list) = (caller.get("/api/deals/42").await, caller.get("/api/deals").await);
+    for reply in [&one, &list] {
+        assert_eq!(reply.status, 200);
+        assert!(sidecar.ledger().decision(reply)["seq"].as_u64() > Some(at_start));
+        sidecar.ledger_when("the outcome", |ledger| ledger.outcome(reply.decision()).is_some()).await;
+    }
+    assert_eq!(durable(), at_start, "nothing was synced for them");
+    let other = caller.get("/api/contacts/1").await;
+    let seq = sidecar.ledger().decision(&other)["seq"].as_u64().unwrap();
+    assert!(durable() >= seq, "one sync for all so far");
+    sidecar.ledger_when("the outcome", |ledger| ledger.outcome(other.decision()).is_some()).await;
+    caller.get("/api/deals/42").await;
+    let write = caller.patch("/api/deals/42", r#"{"title":"x"}"#).await;
+    let outcome = sidecar.ledger().outcome(write.decision()).unwrap()["seq"].as_u64().unwrap();
+    assert!(durable() >= outcome);
+}
+
 /// A decision that cannot be recorded forwards nothing and releases nothing.
 #[tokio::test]
 async fn no_ledger_no_write_and_no_answer() {

@@ -9,8 +9,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use lockkeeper::ledger::append::{Ledger, LedgerOptions};
+use lockkeeper::ledger::append::{Ledger, LedgerOptions, Waiting};
 use lockkeeper::ledger::clock;
+use lockkeeper::ledger::durability::Durability;
 use lockkeeper::ledger::made_up::{decided, outcome};
 use lockkeeper::ledger::read;
 
@@ -19,6 +20,9 @@ use super::scaled;
 /// Names the state folder for the child.
 const CHILD_FOLDER: &str = "LOCKKEEPER_LEDGER_KILL_FOLDER";
 
+/// Says that the child's entries are acknowledged once they are written.
+const CHILD_WRITES: &str = "LOCKKEEPER_LEDGER_KILL_WRITES";
+
 /// How often a child is killed.
 const ROUNDS: usize = 40;
 
@@ -26,23 +30,29 @@ const ROUNDS: usize = 40;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_appends_until_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
-    let (ledger, _) = Ledger::open(options(Path::new(&folder)), clock::system()).unwrap();
-    let tasks: Vec<_> = (0..8).map(|task| tokio::spawn(decide_forever(ledger.clone(), task))).collect();
+    let durability =
+        if std::env::var_os(CHILD_WRITES).is_some() { Durability::Write } else { Durability::Sync };
+    let (ledger, _) = Ledger::open(options(Path::new(&folder), durability), clock::system()).unwrap();
+    let forever = |task| tokio::spawn(decide_forever(ledger.clone(), task, durability));
+    let tasks: Vec<_> = (0..8).map(forever).collect();
     for task in tasks {
         task.await.unwrap();
     }
 }
 
 /// Decisions and outcomes, each said on standard output once it is acknowledged.
-async fn decide_forever(ledger: Ledger, task: u32) {
+async fn decide_forever(ledger: Ledger, task: u32, durability: Durability) {
     for at in 0_u64.. {
         let id = format!("{}-{task}-{at}", std::process::id());
-        let seq = ledger.append(decided(&id)).await.unwrap();
+        let seq = ledger.append_as(decided(&id), durability).await.unwrap();
         say(&format!("\nacked {seq} {id}\n"));
         if at % 3 == 0 {
-            ledger.append_soon(outcome(&id)).unwrap();
+            let mut waiting = Some(Waiting::new(outcome(&id), durability).unwrap());
+            while let Some(entry) = waiting {
+                waiting = ledger.offer(entry).unwrap();
+            }
         } else if at % 3 == 1 {
-            let seq = ledger.append(outcome(&id)).await.unwrap();
+            let seq = ledger.append_as(outcome(&id), durability).await.unwrap();
             say(&format!("\nacked {seq} {id}\n"));
         }
     }
@@ -56,6 +66,17 @@ fn say(text: &str) {
 
 #[tokio::test]
 async fn a_killed_writer_loses_nothing_that_it_acknowledged() {
+    println!("{}", kill_and_look(Durability::Sync).await);
+}
+
+/// What was only written is the kernel's, which no signal takes it from.
+#[tokio::test]
+async fn a_killed_writer_loses_nothing_that_it_had_only_written() {
+    println!("{}", kill_and_look(Durability::Write).await);
+}
+
+/// Kills a writer again and again, looks at what it left, and returns a line on what was found.
+async fn kill_and_look(durability: Durability) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
     let mut cut = 0;
@@ -63,25 +84,25 @@ async fn a_killed_writer_loses_nothing_that_it_acknowledged() {
     for round in 0..rounds {
         // From before the ledger is open to some hundred entries later.
         let lines = round * round % 211;
-        let found = run_and_kill(dir.path(), lines);
+        let found = run_and_kill(dir.path(), durability, lines);
         for (seq, id) in found {
             assert!(acknowledged.insert(seq, id).is_none(), "entry {seq} was acknowledged twice");
         }
-        let (ledger, report) = Ledger::open(options(dir.path()), clock::system()).unwrap();
+        let (ledger, report) = Ledger::open(options(dir.path(), durability), clock::system()).unwrap();
         cut += u64::from(report.cut_bytes > 0);
         check(dir.path(), &acknowledged);
         ledger.close().await.unwrap();
     }
-    println!(
-        "| the ledger's writer killed by SIGKILL | {rounds} times | {} acknowledged entries, all there; {cut} torn tails cut |",
-        acknowledged.len()
-    );
     assert!(acknowledged.len() > 1000);
+    format!(
+        "| the ledger's writer killed by SIGKILL, durability {durability:?} | {rounds} times | {} acknowledged entries, all there; {cut} torn tails cut |",
+        acknowledged.len()
+    )
 }
 
 /// Starts a child, kills it after so many acknowledgements, and returns all that it gave.
-fn run_and_kill(dir: &Path, lines: usize) -> Vec<(u64, String)> {
-    let mut child = spawn(dir);
+fn run_and_kill(dir: &Path, durability: Durability, lines: usize) -> Vec<(u64, String)> {
+    let mut child = spawn(dir, durability);
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut found = Vec::new();
     let mut line = String::new();
@@ -105,10 +126,12 @@ fn run_and_kill(dir: &Path, lines: usize) -> Vec<(u64, String)> {
     found
 }
 
-fn spawn(dir: &Path) -> Child {
+fn spawn(dir: &Path, durability: Durability) -> Child {
+    let writes = (durability == Durability::Write).then_some((CHILD_WRITES, "yes"));
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "ledger_kill::child_appends_until_killed", "--nocapture"])
         .env(CHILD_FOLDER, dir)
+        .envs(writes)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -143,7 +166,8 @@ fn check(dir: &Path, acknowledged: &BTreeMap<u64, String>) {
     assert_eq!(decided, closed, "none is open");
 }
 
-/// Small segments, so that kills fall into rotations as well.
-fn options(dir: &Path) -> LedgerOptions {
-    LedgerOptions { segment_bytes_max: 5000, soon_wait_ms: 1, ..LedgerOptions::new(dir, "boot") }
+/// Small segments, so that kills fall into rotations as well; of what is only written much waits for its sync.
+fn options(dir: &Path, durability: Durability) -> LedgerOptions {
+    let segment_bytes_max = if durability == Durability::Sync { 5000 } else { 50_000 };
+    LedgerOptions { segment_bytes_max, soon_wait_ms: 1, ..LedgerOptions::new(dir, "boot") }
 }

@@ -126,6 +126,7 @@ const STAGES: &[(&str, &[&str])] = &[
             "decide::gate",
             "enforce::answer",
             "forward",
+            "keeping",
             "map",
             "map::lexer",
             "observe",

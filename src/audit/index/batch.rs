@@ -115,7 +115,8 @@ impl<'b> Batch<'b> {
             "gap" => {
                 let gap: facts::Gap = self.read(line)?;
                 let sql = "INSERT INTO gaps(seq, t, refused) VALUES (?1, ?2, ?3)";
-                self.at.prepare_cached(sql)?.execute([whole(line.place.seq), t, whole(gap.refused)])?;
+                let unrecorded = whole(gap.refused.saturating_add(gap.lost));
+                self.at.prepare_cached(sql)?.execute([whole(line.place.seq), t, unrecorded])?;
             }
             _ => {}
         }

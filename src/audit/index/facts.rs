@@ -198,6 +198,8 @@ pub struct RefusalCount<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Gap {
     pub refused: u64,
+    #[serde(default)]
+    pub lost: u64,
 }
 
 impl Write<'_> {

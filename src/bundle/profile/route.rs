@@ -9,6 +9,8 @@ pub mod version;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use http::Method;
+
 use body::BodySpec;
 use condition::Condition;
 use version::Versioning;
@@ -250,6 +252,12 @@ impl Route {
     pub fn actions(&self) -> Vec<Action> {
         let own = self.action.as_ref().map(ActionSource::actions).unwrap_or_default();
         own.into_iter().chain(self.also.iter().map(|also| also.action)).collect()
+    }
+
+    /// Whether a request by this method may change something: an action does, or nothing is known of what it does.
+    pub fn may_change_by(&self, method: &Method) -> bool {
+        let is_unknown = self.action.is_none() && !method.is_safe();
+        is_unknown || self.actions().into_iter().any(Action::is_change)
     }
 
     /// Whether no request can match both by their conditions.

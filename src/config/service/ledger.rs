@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoints::{self, CheckpointsConfig};
+use super::ledger_routes::{self, LedgerRoutes};
 use super::retention::{self, RetentionConfig, Signed};
 use super::sinks::{self, SinkConfig};
 use crate::config::reader::Table;
@@ -21,6 +22,10 @@ pub struct LedgerConfig {
     pub queue_entries_max: usize,
     /// Milliseconds for an entry to become durable.
     pub write_timeout_ms: u64,
+    /// Milliseconds that an entry which is only written waits for its sync.
+    pub sync_interval_ms: u64,
+    /// Routes whose entries are kept otherwise.
+    pub routes: Vec<LedgerRoutes>,
     /// Less room than this on the file system of the state folder, in bytes, is told.
     pub free_bytes_min: u64,
     /// Who signs for it, if somebody does.
@@ -48,6 +53,8 @@ pub fn read(root: &Table<'_>, folder: &Path) -> Option<LedgerConfig> {
         segment_ms_max: settings.integer(&SEGMENT_MS),
         queue_entries_max: settings.size(&QUEUE_ENTRIES),
         write_timeout_ms: settings.integer(&WRITE_TIMEOUT_MS),
+        sync_interval_ms: settings.integer(&SYNC_INTERVAL_MS),
+        routes: ledger_routes::read(settings.table(), folder),
         free_bytes_min: settings.integer(&FREE_BYTES),
         checkpoints: checkpoints.flatten(),
         retention: retention::read(settings.table(), folder, signed),
@@ -75,8 +82,17 @@ pub const SECTION: Section = Section {
     name: "ledger",
     meaning: "Where every decision is recorded. See [ledger.md](ledger.md).",
     presence: Presence::Required,
-    keys: &[&PATH, &SEGMENT_BYTES, &SEGMENT_MS, &QUEUE_ENTRIES, &WRITE_TIMEOUT_MS, &FREE_BYTES, &LOG_LABEL],
-    inner: &["checkpoints", "retention", "sinks"],
+    keys: &[
+        &PATH,
+        &SEGMENT_BYTES,
+        &SEGMENT_MS,
+        &QUEUE_ENTRIES,
+        &WRITE_TIMEOUT_MS,
+        &SYNC_INTERVAL_MS,
+        &FREE_BYTES,
+        &LOG_LABEL,
+    ],
+    inner: &["routes", "checkpoints", "retention", "sinks"],
 };
 const PATH: Key = Key::required(
     "path",
@@ -102,6 +118,13 @@ const QUEUE_ENTRIES: Key = Key::integer(
 );
 const WRITE_TIMEOUT_MS: Key =
     Key::integer("write_timeout_ms", 5_000, 10, 600_000, "for an entry to become durable");
+const SYNC_INTERVAL_MS: Key = Key::integer(
+    "sync_interval_ms",
+    1_000,
+    1,
+    60_000,
+    "for which an entry waits for its sync at most where a route's [`durability`](#ledgerroutes) is `write`",
+);
 const FREE_BYTES: Key = Key::integer(
     "free_bytes",
     1 << 30,

@@ -10,10 +10,12 @@ mod identity;
 mod sources;
 pub mod bundle;
 mod ledger;
+pub mod ledger_routes;
 mod checkpoints;
 mod retention;
 pub mod sinks;
 pub mod observe;
+pub mod route_pattern;
 mod limits;
 mod browsers;
 mod log;
@@ -147,6 +149,7 @@ pub const SECTIONS: &[&Section] = &[
     &bundle::SIGNING,
     &observe::SECTION,
     &ledger::SECTION,
+    &ledger_routes::SECTION,
     &checkpoints::SECTION,
     &checkpoints::HTTPS,
     &retention::SECTION,

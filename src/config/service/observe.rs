@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::route_pattern::{self, Covered, RoutePattern};
 use crate::bundle::instant;
 use crate::bundle::profile::Profile;
 use crate::config::author::{AuthorProblem, Problems, SourceFile};
@@ -27,31 +28,6 @@ pub struct ObserveGroup {
     source: Arc<SourceFile>,
 }
 
-/// Routes by method and path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutePattern {
-    /// As the file spells it.
-    pub text: String,
-    methods: Vec<String>,
-    path: String,
-    ends: Ends,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
-    Here,
-    Anywhere,
-}
-
-/// What a pattern is held against.
-#[derive(Clone, Copy, Debug)]
-pub enum Covered<'t> {
-    /// The path template of a route of the profile.
-    Template(&'t str),
-    /// The decoded path of a request that no route matches.
-    Path(&'t str),
-}
-
 /// Where a group stands at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
@@ -65,49 +41,6 @@ pub enum Window {
 
 /// Milliseconds that a group may observe at most, counted from the start.
 pub const WINDOW_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1000;
-
-impl RoutePattern {
-    /// Reads `GET,HEAD /deals*`, `* /deals/{id:int}` or `*`; the error fits after a colon.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text == "*" {
-            let (methods, path) = (Vec::new(), "/".to_owned());
-            return Ok(Self { text: text.to_owned(), methods, path, ends: Ends::Anywhere });
-        }
-        let (methods, path) =
-            text.split_once(' ').ok_or("it needs a method, a space and a path, or only `*`")?;
-        let methods: Vec<String> = match methods {
-            "*" => Vec::new(),
-            methods => methods.split(',').map(str::to_owned).collect(),
-        };
-        if let Some(other) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-            return Err(format!("`{other}` is not one of {}, or `*`", METHODS.join(", ")));
-        }
-        let (path, ends) = match path.strip_suffix('*') {
-            Some(path) => (path, Ends::Anywhere),
-            None => (path, Ends::Here),
-        };
-        match (path.starts_with('/'), path.contains('*')) {
-            (false, _) => Err("the path must start with `/`".to_owned()),
-            (_, true) => Err("`*` can stand at the end of the path only".to_owned()),
-            (true, false) => Ok(Self { text: text.to_owned(), methods, path: path.to_owned(), ends }),
-        }
-    }
-
-    /// Whether the pattern covers a request.
-    pub fn covers(&self, method: &str, covered: Covered<'_>) -> bool {
-        let fits_method = self.methods.is_empty() || self.methods.iter().any(|own| own == method);
-        let fits = |path: &str| match self.ends {
-            Ends::Here => path == self.path,
-            Ends::Anywhere => path.starts_with(&self.path),
-        };
-        fits_method
-            && match covered {
-                Covered::Template(path) => fits(path),
-                // A caller could spell a template's own text.
-                Covered::Path(path) => !self.path.contains('{') && fits(path),
-            }
-    }
-}
 
 impl ObserveGroup {
     /// Where the group stands.
@@ -154,9 +87,7 @@ pub fn check_dates(groups: &[ObserveGroup], now_ms: i64, problems: &mut Problems
 pub fn check_routes(groups: &[ObserveGroup], profile: &Profile, problems: &mut Problems) {
     for group in groups {
         for pattern in &group.routes {
-            let labels = profile.routes.iter().map(|route| route.template.path_text().to_owned());
-            let names_one = labels.into_iter().any(|path| pattern.path == path);
-            if pattern.path.contains('{') && pattern.ends == Ends::Here && !names_one {
+            if pattern.is_template() && !profile.routes.iter().any(|route| pattern.names(route)) {
                 let message = format!("`{}`: the profile has no route with that path", pattern.text);
                 let help =
                     "Write the path as the profile's `match` does; until then the pattern covers nothing.";
@@ -200,15 +131,7 @@ fn read_group(settings: &Settings<'_>) -> Option<ObserveGroup> {
     if routes.len() > LIST_MAX || words.len() > LIST_MAX {
         settings.error(settings.span(), format!("a list has more than {LIST_MAX} members"), "");
     }
-    let pattern = |text: &Text| match RoutePattern::parse(&text.value) {
-        Ok(pattern) => Some(pattern),
-        Err(why) => {
-            let help = "Write e.g. `GET /deals*`, `PATCH /deals/{id:int}` or `*` for every request.";
-            settings.error(text.span.clone(), format!("`{}` covers no routes: {why}", text.value), help);
-            None
-        }
-    };
-    let routes = routes.iter().filter_map(pattern).collect();
+    let routes = route_pattern::read(settings, &routes, "`PATCH /deals/{id:int}` or `*` for every request");
     let until = until?;
     let Ok(until_ms) = instant::parse_wire(&until.value, None) else {
         let help = "Write date, time and offset, e.g. `until = \"2026-12-01T00:00:00Z\"`.";
@@ -252,7 +175,6 @@ const WORDS: Key = Key::optional(
     "words of paths that may be recorded beside the usual ones; never put one that could be a secret or a name here",
 );
 
-const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 const NAME_BYTES_MAX: usize = 40;
 const GROUPS_MAX: usize = 32;
 const LIST_MAX: usize = 500;
@@ -261,30 +183,6 @@ const LIST_MAX: usize = 500;
 mod tests {
     use super::*;
     use crate::config::reader::Reading;
-
-    #[track_caller]
-    fn check_pattern(pattern: &str, method: &str, covered: Covered<'_>, expected: bool) {
-        let pattern = RoutePattern::parse(pattern).unwrap();
-        assert_eq!(pattern.covers(method, covered), expected, "{pattern:?} {method} {covered:?}");
-    }
-
-    #[test]
-    fn patterns_cover_what_they_say() {
-        use Covered::{Path, Template};
-        check_pattern("*", "TRACE", Path("/x"), true);
-        check_pattern("*", "GET", Template("/deals/{id}"), true);
-        check_pattern("GET /deals*", "GET", Template("/deals/{id}"), true);
-        check_pattern("GET /deals*", "HEAD", Template("/deals/{id}"), false);
-        check_pattern("GET,HEAD /deals*", "HEAD", Path("/deals/4/notes"), true);
-        check_pattern("GET /deals", "GET", Path("/deals/4"), false);
-        check_pattern("GET /deals/*", "GET", Path("/deals"), false);
-        check_pattern("* /deals/{id:int}", "PUT", Template("/deals/{id:int}"), true);
-        check_pattern("* /deals/{id:int}", "PUT", Template("/deals/{id}"), false);
-        // Nobody reaches anything by spelling a template's text.
-        check_pattern("* /deals/{id:int}", "PUT", Path("/deals/{id:int}"), false);
-        check_pattern("* /deals/{id*", "PUT", Path("/deals/{id"), false);
-        check_pattern("GET /deals", "GET", Template("/Deals"), false);
-    }
 
     #[track_caller]
     fn check(text: &str, now_ms: i64, expected: &[&str]) {

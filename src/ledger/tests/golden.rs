@@ -332,8 +332,9 @@ fn the_ledgers_own() {
     );
     let first = SegmentHead { previous: None, open: vec![], ..head };
     check("segment", &split::fitting("segment", &first).unwrap(), r#","boot":"b","previous":null,"open":[]"#);
-    let gap = Prepared::own("gap", &Gap { reason: "sync-failed", refused: 2 }).unwrap();
-    check(gap.kind, &gap.objects[0], r#","reason":"sync-failed","refused":2"#);
+    let gap = |lost| Prepared::own("gap", &Gap { reason: "sync-failed", refused: 2, lost }).unwrap();
+    check("gap", &gap(0).objects[0], r#","reason":"sync-failed","refused":2"#);
+    check("gap", &gap(3).objects[0], r#","reason":"sync-failed","refused":2,"lost":3"#);
     let recovered = Recovered { file: "f".into(), cut_bytes: 3, closed: 1 };
     let recovered = Prepared::own("recovered", &recovered).unwrap();
     check(recovered.kind, &recovered.objects[0], r#","file":"f","cut_bytes":3,"closed":1"#);

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::ledger::append::{Health, Ledger, LedgerOptions, Waiting};
+use crate::ledger::durability::Durability;
 use crate::ledger::entry::{Entry, Read};
 use crate::ledger::error::{FaultStep, LedgerError};
 use crate::ledger::folder::segments;
 use crate::ledger::tests::{Disk, Standing, all, decided, decision, kinds, options, outcome, shown};
 
 /// A ledger on a disk that can fail.
-struct Bench {
-    dir: tempfile::TempDir,
-    disk: Arc<Disk>,
+pub(super) struct Bench {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) disk: Arc<Disk>,
     time: Standing,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
 }
 
 impl Bench {
-    fn new(set: impl FnOnce(&mut LedgerOptions)) -> Self {
+    pub(super) fn new(set: impl FnOnce(&mut LedgerOptions)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (disk, time) = (Arc::new(Disk::default()), Standing::default());
         let mut options = options(dir.path());
@@ -28,11 +29,11 @@ impl Bench {
         Self { dir, disk, time, ledger }
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    fn operations(&self) -> usize {
+    pub(super) fn operations(&self) -> usize {
         self.disk.operations.load(Ordering::SeqCst)
     }
 
@@ -41,7 +42,7 @@ impl Bench {
     }
 
     /// Waits until the writer is within its nth operation.
-    fn wait_for_operation(&self, number: usize) {
+    pub(super) fn wait_for_operation(&self, number: usize) {
         while self.operations() < number {
             std::thread::yield_now();
         }
@@ -50,7 +51,7 @@ impl Bench {
 
 /// What an append came to.
 #[track_caller]
-fn step(result: Result<u64, LedgerError>) -> FaultStep {
+pub(super) fn step(result: Result<u64, LedgerError>) -> FaultStep {
     match result {
         Err(LedgerError::Unwritable(fault)) => fault.what,
         other => panic!("{other:?}"),
@@ -195,7 +196,7 @@ async fn a_full_queue_refuses_at_once() {
     bench.ledger.append_soon(read("first")).unwrap();
     bench.ledger.append_soon(read("second")).unwrap();
     assert!(matches!(bench.ledger.append_soon(read("third")), Err(LedgerError::QueueFull { limit: 2 })));
-    let mut back = bench.ledger.offer(Waiting::new(outcome("fourth")).unwrap()).unwrap();
+    let mut back = bench.ledger.offer(Waiting::new(outcome("fourth"), Durability::Sync).unwrap()).unwrap();
     assert!(back.is_some());
     drop(hang);
     while let Some(waiting) = back {

@@ -28,7 +28,7 @@ use crate::bundle::profile::types::{KeyPath, RecordType};
 use crate::json::parse::JsonLimits;
 use crate::json::path::Segment;
 use crate::json::value::{Document, Kind, Value};
-use crate::model::access::{Action, Scope};
+use crate::model::access::Action;
 use crate::model::problem::Problem;
 use crate::model::reason::Reason;
 use body::ReadBody;
@@ -123,10 +123,7 @@ fn check_conditions(profile: &Profile, head: &CanonicalHead) -> Result<(), Probl
 impl Mapped<'_> {
     /// Whether it asks for a change.
     pub fn is_write(&self) -> bool {
-        let changes = |action: Action| {
-            action.scope() == Scope::RecordWrite || matches!(action, Action::BulkEdit | Action::BulkDelete)
-        };
-        self.action.is_some_and(changes) || self.also.iter().any(|also| changes(also.action))
+        self.action.is_some_and(Action::is_change) || self.also.iter().any(|also| also.action.is_change())
     }
 
     /// Whether it changes whatever records the CRM finds, and names none.

@@ -29,7 +29,8 @@ use crate::bundle::profile::route::{HiddenRows, MissingRecord, Route, RouteLimit
 use crate::bundle::profile::shape::Shape;
 use crate::bundle::profile::template::{Parameters, Template};
 use crate::bundle::profile::transit::IdentityNeed;
-use crate::config::service::observe::{Covered, ObserveGroup, Window};
+use crate::config::service::observe::{ObserveGroup, Window};
+use crate::config::service::route_pattern::Covered;
 use crate::model::problem::Problem;
 use crate::telemetry::clock::Clock;
 use seen::Seen;

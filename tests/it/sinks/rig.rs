@@ -62,6 +62,8 @@ impl Feed {
             segment_ms_max: 86_400_000,
             queue_entries_max: 4096,
             write_timeout_ms: 10_000,
+            sync_interval_ms: 1_000,
+            routes: Vec::new(),
             log_label: Some("a test".to_owned()),
             sinks,
         };

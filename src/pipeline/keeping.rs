@@ -1,0 +1,28 @@
+//! How requests of a route are recorded, where the configuration says otherwise than by default.
+//!
+//! Promises: what may change something waits for its sync, whatever the configuration says of a bundle that came later.
+
+use http::Method;
+
+use crate::bundle::profile::route::Route;
+use crate::config::service::ledger_routes::LedgerRoutes;
+use crate::ledger::durability::Durability;
+
+/// The classes of routes; the first that covers a request decides.
+#[derive(Debug, Default)]
+pub struct Keeping(Vec<LedgerRoutes>);
+
+impl Keeping {
+    /// These classes.
+    pub fn new(classes: Vec<LedgerRoutes>) -> Self {
+        Self(classes)
+    }
+
+    /// When the entries of a request are acknowledged.
+    pub fn durability(&self, method: &Method, route: &Route) -> Durability {
+        match self.0.iter().find(|class| class.covers(method, route)) {
+            Some(class) if !route.may_change_by(method) => class.durability,
+            Some(_) | None => Durability::Sync,
+        }
+    }
+}
