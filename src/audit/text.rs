@@ -253,6 +253,11 @@ fn other(kind: &str, entry: &Value) -> String {
         "review" => review(entry),
         "sink" => sink(entry),
         "removal" => removal(entry),
+        "gap" if entry.get("minute").is_some() => {
+            let passed = list(entry, "passed").iter().map(|passed| number(passed, "count"));
+            let (total, minute) = (passed.fold(0, u64::saturating_add), text(entry, "minute"));
+            format!("{total} requests passed unrecorded in the minute {minute}: {}", text(entry, "reason"))
+        }
         "gap" => {
             // What was acknowledged and lost is not recorded either.
             let unrecorded = number(entry, "refused") + number(entry, "lost");

@@ -187,6 +187,7 @@ fn json_of(found: &Found) -> Value {
             "gaps": verified.life.gaps,
             "refused": verified.life.refused,
             "lost": verified.life.lost,
+            "passed": verified.life.passed,
             "missing_revisions": missing,
             "unsigned": judged.as_ref().map(|judged| verify_text::unsigned(verified, judged)),
         },

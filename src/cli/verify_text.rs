@@ -41,6 +41,12 @@ pub(super) fn print(found: &Found) {
     }
     render::line(format!("  decisions without outcome: {open}"));
     render::line(format!("  gaps: {}, in which {} entries were not recorded", life.gaps, life.refused));
+    if life.passed > 0 {
+        render::line(format!(
+            "  passed unrecorded in them, on routes that are marked so: {} requests",
+            life.passed
+        ));
+    }
     if life.lost > 0 {
         render::line(format!(
             "  acknowledged once they were written, and lost before their sync: {}",

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::clock::Clock;
 use super::durability::Durability;
@@ -113,6 +113,23 @@ impl Waiting {
     }
 }
 
+/// An entry that was handed over.
+pub struct Pending(oneshot::Receiver<Result<u64, Fault>>);
+
+impl Pending {
+    /// The number of its last line once it is durable, or why it was not recorded; `None` as long as neither is known. To be asked
+    /// until it is.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unwritable`], [`LedgerError::Closed`].
+    pub fn outcome(&mut self) -> Option<Result<u64, LedgerError>> {
+        match self.0.try_recv() {
+            Err(TryRecvError::Empty) => None,
+            answer => Some(answered(answer)),
+        }
+    }
+}
+
 impl Ledger {
     /// Opens the ledger and recovers what a former life left. Blocks on the file system.
     ///
@@ -189,6 +206,25 @@ impl Ledger {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(Request::Append(prepared, _))) => Ok(Some(Waiting(prepared))),
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(LedgerError::Closed),
+        }
+    }
+
+    /// Hands an entry over; what became of it can be asked of what this returns, for as long as it takes.
+    ///
+    /// # Errors
+    /// [`LedgerError::QueueFull`], [`LedgerError::EntryTooLarge`], [`LedgerError::Closed`].
+    pub fn submit(&self, entry: Entry) -> Result<Pending, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Request::Append(entry.prepare()?, Some(reply)))?;
+        Ok(Pending(answer))
+    }
+
+    /// After a fault, has the ledger try to begin a new segment although nobody hands anything over. Does nothing while it hangs, or has
+    /// entries to try with.
+    pub fn retry(&self) {
+        if self.inner.shared.state().failed.is_some() && self.queued() == 0 {
+            // Whoever fills the queue meanwhile makes it try, too.
+            drop(self.try_send(Request::Retry));
         }
     }
 

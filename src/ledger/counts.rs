@@ -1,4 +1,5 @@
-//! What is counted per second, so that a flood of anybody's requests stays small in the ledger.
+//! What is counted per second, so that a flood of anybody's requests stays small in the ledger, and per minute, while the ledger cannot
+//! be written.
 
 use serde::Serialize;
 
@@ -44,4 +45,36 @@ pub struct PassCount {
     pub status: u16,
     /// How many.
     pub count: u64,
+}
+
+/// Requests that passed in one minute while the ledger could not be written, on routes that are marked so. It is a `gap` entry in
+/// which no entry is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unrecorded {
+    pub(super) reason: &'static str,
+    refused: u64,
+    pub(super) minute: String,
+    pub(super) passed: Vec<RouteCount>,
+}
+
+/// How many requests passed on one route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteCount {
+    /// The route's label.
+    pub route: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl Unrecorded {
+    /// What passed in a minute (RFC 3339 in UTC), and why the ledger could not be written.
+    #[must_use]
+    pub fn new(reason: &'static str, minute: &str, passed: Vec<RouteCount>) -> Self {
+        Self { reason, refused: 0, minute: minute.to_owned(), passed }
+    }
+
+    /// The same with other counts.
+    pub(super) fn with(&self, passed: Vec<RouteCount>) -> Self {
+        Self { passed, ..self.clone() }
+    }
 }

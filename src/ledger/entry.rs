@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::review::Review;
 use self::revision::Revision;
 use self::sink::SinkChange;
-use super::counts::{Passes, Refusals};
+use super::counts::{Passes, Refusals, Unrecorded};
 use super::field_set::FieldSet;
 use super::removal::Removal;
 use super::who::Who;
@@ -41,6 +41,8 @@ pub enum Entry {
     Refusals(Refusals),
     /// Requests on routes for which nobody is identified, counted.
     Passes(Passes),
+    /// Requests that passed while nothing could be recorded; a `gap` entry.
+    Unrecorded(Unrecorded),
     /// A bundle, a directory or keys were offered.
     Revision(Revision),
     /// Something that a person must look at.

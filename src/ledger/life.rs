@@ -15,6 +15,8 @@ pub struct Life {
     pub refused: u64,
     /// How many more were acknowledged once they were written, and were never synced.
     pub lost: u64,
+    /// How many requests passed while nothing could be recorded, on routes that are marked so.
+    pub passed: u64,
     /// The bundles and directories that decided, by hash.
     pub revisions: BTreeSet<String>,
     /// The public keys that each start said would sign checkpoints, with the number of its entry, ascending.
@@ -36,6 +38,7 @@ impl Life {
         self.gaps += later.gaps;
         self.refused += later.refused;
         self.lost += later.lost;
+        self.passed += later.passed;
         self.revisions.extend(later.revisions);
         self.keys.extend(later.keys);
         self.removals.extend(later.removals);

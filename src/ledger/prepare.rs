@@ -12,7 +12,7 @@ use super::entry::{Entry, Sets};
 use super::error::LedgerError;
 use super::field_set::FieldSet;
 use super::line::OBJECT_BYTES_MAX;
-use super::own::{DECISION, OUTCOME, REMOVAL};
+use super::own::{DECISION, GAP, OUTCOME, REMOVAL};
 use super::split;
 
 /// The most that one entry may take over all its parts, in bytes.
@@ -84,6 +84,7 @@ impl Entry {
             Self::Delivery(delivery) => Prepared::own("delivery", delivery)?,
             Self::Refusals(refusals) => plain("refusals", split::encode("refusals", refusals)?),
             Self::Passes(passes) => plain("passes", split::encode("passes", passes)?),
+            Self::Unrecorded(unrecorded) => plain(GAP, split::encode(GAP, unrecorded)?),
             Self::Revision(revision) => plain("revision", split::encode("revision", revision)?),
             Self::Alarm(alarm) => Prepared::own("alarm", alarm)?,
             Self::Clock(step) => Prepared::own("clock", step)?,

@@ -162,10 +162,11 @@ impl Scan {
                 self.life.serves(&directory);
             }
             GAP => {
-                let GapFacts { refused, lost } = parse(line)?;
-                self.life.gaps += 1;
+                let GapFacts { refused, lost, minute, passed } = parse(line)?;
+                self.life.gaps += u64::from(minute.is_none());
                 self.life.refused += refused;
                 self.life.lost += lost;
+                self.life.passed += passed.iter().map(|passed| passed.count).sum::<u64>();
             }
             START => {
                 let StartFacts { keys } = parse(line)?;
@@ -240,6 +241,14 @@ struct GapFacts {
     refused: u64,
     #[serde(default)]
     lost: u64,
+    minute: Option<IgnoredAny>,
+    #[serde(default)]
+    passed: Vec<PassedFacts>,
+}
+
+#[derive(Deserialize)]
+struct PassedFacts {
+    count: u64,
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::counts::{Passes, Refusals};
+use super::counts::{Passes, Refusals, Unrecorded};
 use super::entry::revision::{PolicyChanges, Revision};
 use super::entry::{Access, Decision, Outcome, Part, RowsHidden, Sets, Shown};
 use super::error::LedgerError;
@@ -241,6 +241,17 @@ impl Split for Passes {
     fn part(&self, keep: &[Keep], _: Part) -> Self {
         let counts = slice(&self.counts, keep.first().unwrap_or(&None));
         Self { second: self.second.clone(), counts }
+    }
+}
+
+impl Split for Unrecorded {
+    fn lists(&self) -> Result<Vec<List>, serde_json::Error> {
+        Ok(vec![items(LIST_HEAD_BYTES, &self.passed)?])
+    }
+
+    /// As for refusals.
+    fn part(&self, keep: &[Keep], _: Part) -> Self {
+        self.with(slice(&self.passed, keep.first().unwrap_or(&None)))
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) type Reply = oneshot::Sender<Result<u64, Fault>>;
 pub(super) enum Request {
     /// An entry, and who waits for it.
     Append(Prepared, Option<Reply>),
+    /// Nothing, but a reason to come back after a fault.
+    Retry,
     /// The last request: land what came before, say `stop`, and end.
     Close(Reply),
 }
@@ -106,7 +108,7 @@ impl Writer {
         loop {
             let gathered = self.gather();
             let Gathered { entries, replies, close, ended, .. } = gathered;
-            // Nothing at all: what was written has waited long enough.
+            // Nothing at all: what was written has waited long enough, or somebody asks for another attempt.
             if !entries.is_empty() || (close.is_none() && !ended) {
                 self.land(&entries, replies);
             }
@@ -138,6 +140,10 @@ impl Writer {
             };
             match self.next(wait) {
                 Ok(Request::Close(reply)) => gathered.close = Some(reply),
+                Ok(Request::Retry) => {
+                    self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+                    break;
+                }
                 Ok(Request::Append(entry, reply)) => {
                     if !gathered.has_room(&entry, &self.options) {
                         self.carried = Some(Request::Append(entry, reply));
@@ -170,7 +176,7 @@ impl Writer {
         Some(if is_much { Duration::ZERO } else { left(self.options.sync_interval_ms, passed_ns) })
     }
 
-    /// Lands entries, or tells those who wait why not. Without entries, what was written is synced.
+    /// Lands entries, or tells those who wait why not. Without entries, what was written is synced, and after a fault a new segment begun.
     fn land(&mut self, entries: &[Prepared], mut replies: Vec<Option<Reply>>) {
         let began_ns = (self.clock)();
         self.shared.commit_began_ns.store(i64::try_from(began_ns).unwrap_or(i64::MAX), Ordering::Relaxed);

@@ -31,6 +31,7 @@ pub mod respond;
 pub mod trail;
 pub mod record;
 pub mod keeping;
+mod unrecorded;
 pub mod serving;
 pub mod standing;
 pub mod age;

@@ -1,9 +1,11 @@
 //! The path of routes for which nobody is identified: login, logout, token refresh, static files.
 //!
 //! Promises: what goes to the CRM is what the route declares, and never a credential of ours; what leaves is of a declared
-//! type. There are at most so many such requests at once, and they are counted, not written one by one.
+//! type. There are at most so many such requests at once, and they are counted, not written one by one; where they cannot be, only what
+//! carries nothing passes, and only where the operator says so.
 
 use bytes::Bytes;
+use http::Method;
 use hyper::body::Incoming;
 
 use super::canonical::CanonicalHead;
@@ -88,7 +90,11 @@ impl OpenRequest<'_> {
         trail.route = Some(self.route.label());
         trail.pass = self.route.pass.clone();
         let place = sidecar.open_place()?;
-        sidecar.recorder.require_counting()?;
+        if let Err(unavailable) = sidecar.recorder.require_counting() {
+            self.pass_unrecorded(sidecar, &head.method, unavailable)?;
+            // It is counted already.
+            trail.pass = None;
+        }
         let cookies = self.cookies(sidecar, &head)?;
         let limits = sidecar.limits.for_route(self.route);
         let body_timeout_ms = sidecar.limits.body_timeout_ms;
@@ -113,6 +119,19 @@ impl OpenRequest<'_> {
             Passable::Head(location) => respond::pass_head(passing, location, &trail.id),
             Passable::Body => respond::pass(passing, ReleasedStream::new(response.body, place), &trail.id),
         })
+    }
+
+    /// Lets a request pass although the ledger cannot be written, where the operator said so of a route that carries nothing.
+    fn pass_unrecorded(
+        &self,
+        sidecar: &Sidecar,
+        method: &Method,
+        unavailable: Problem,
+    ) -> Result<(), Problem> {
+        let is_open = sidecar.keeping.is_open(method, self.route);
+        let passes =
+            is_open && sidecar.recorder.pass_unrecorded(&sidecar.clock.second(), &self.route.label());
+        if passes { Ok(()) } else { Err(unavailable) }
     }
 
     /// The declared cookies, if pages of this origin sent them.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::trail::{End, Trail};
+use super::unrecorded::Unrecorded;
 use crate::ledger::append::{Health, Ledger, Waiting};
 use crate::ledger::counts::{PassCount, Passes, RefusalCount, Refusals};
 use crate::ledger::durability::Durability;
@@ -32,6 +33,7 @@ pub struct Recorder {
     passes: Mutex<PassCounts>,
     /// Whether the ledger did not take the last counts.
     are_counts_lost: AtomicBool,
+    unrecorded: Unrecorded,
     metrics: Arc<Metrics>,
     owed: Mutex<VecDeque<Waiting>>,
 }
@@ -56,6 +58,7 @@ impl Recorder {
             refusals: Mutex::default(),
             passes: Mutex::default(),
             are_counts_lost: AtomicBool::new(false),
+            unrecorded: Unrecorded::default(),
             owed: Mutex::default(),
             metrics,
         }
@@ -94,6 +97,17 @@ impl Recorder {
             true => Err(Problem::new(Reason::LedgerUnavailable).internal("the last counts were not taken")),
             false => self.require_writable(),
         }
+    }
+
+    /// Counts a request that passes although it cannot be recorded; `false` where it may not, for want of room to count it.
+    #[must_use]
+    pub fn pass_unrecorded(&self, second: &str, route: &str) -> bool {
+        let reason = self.ledger.health().why.unwrap_or("counts-lost");
+        let passes = self.unrecorded.count(second, route, reason);
+        if passes {
+            self.metrics.passed_unrecorded(route);
+        }
+        passes
     }
 
     /// The table of principals' handles.
@@ -191,6 +205,10 @@ impl Recorder {
         owed.into_iter().for_each(|waiting| self.offer(waiting));
         self.flush_refusals(second);
         self.flush_passes(second);
+        if self.unrecorded.settle(&self.ledger) {
+            // It takes counts again, and those routes whose requests pass uncounted hand over no others.
+            self.are_counts_lost.store(false, Ordering::Relaxed);
+        }
         if let Err(error) = self.handles.retry() {
             tracing::error!(error = causes(&error), "new principals get no handle, and are refused");
         }

@@ -30,6 +30,12 @@ struct GroupLabels {
     group: String,
 }
 
+/// The label of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
 /// The labels of a duration of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DurationLabels {
@@ -78,6 +84,7 @@ struct Traffic {
     observed: Family<ReasonLabel, Counter>,
     unconfirmed: Family<ReasonLabel, Counter>,
     observe_until: Family<GroupLabels, Gauge>,
+    unrecorded: Family<RouteLabels, Counter>,
 }
 
 /// A request that ended.
@@ -235,6 +242,12 @@ impl Traffic {
                 "Writes after which the record was not as it was judged, or could not be read again",
                 Family::default(),
             ),
+            unrecorded: add(
+                r,
+                "passed_unrecorded",
+                "Requests that passed while the ledger could not be written, by route",
+                Family::default(),
+            ),
             observe_until: add(
                 r,
                 "observe_until_seconds",
@@ -342,6 +355,11 @@ impl Metrics {
     pub fn count_observed(&self, would: Option<Reason>) {
         let reason = would.map_or("none", Reason::code);
         self.traffic.observed.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a request that passed while the ledger could not be written.
+    pub fn passed_unrecorded(&self, route: &str) {
+        self.traffic.unrecorded.get_or_create(&RouteLabels { route: route.to_owned() }).inc();
     }
 
     /// Counts a write after which the record was not as it was judged, by the alarm.

@@ -38,7 +38,7 @@ async fn a_ledger_as_it_was_written_passes() {
     let integrity = json!({"noted": [{"head": head, "state": "kept"}], "checkpoints": null});
     assert_eq!(told["integrity"], integrity);
     let completeness = json!({
-        "open": 0, "unfinished_bytes": 0, "gaps": 0, "refused": 0, "lost": 0, "missing_revisions": [], "unsigned": null,
+        "open": 0, "unfinished_bytes": 0, "gaps": 0, "refused": 0, "lost": 0, "passed": 0, "missing_revisions": [], "unsigned": null,
         "removed": null, "remaining": 0,
     });
     assert_eq!(told["completeness"], completeness);

@@ -5,6 +5,7 @@
 //! errors and delays into the program's syncs.
 #![expect(clippy::disallowed_methods, reason = "edge: fills the disk of the program under test")]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,43 @@ impl Under {
         assert!(found.await.is_ok(), "it does not come back");
     }
 
+    /// What carries something is refused; then asks for what carries nothing for longer than refusals wait to be counted, so that nothing
+    /// else makes the ledger try again. Returns how often.
+    async fn ask_while_unwritable(&self) -> usize {
+        let nobody = Caller::new(self.program.address);
+        let key = self.folder.key("admin");
+        let known = nobody.clone().with_header(&format!("Authorization: Bearer {key}"));
+        let login = nobody.post("/login", r#"{"user":"x"}"#).await;
+        for refused in [known.get("/api/deals/42").await, known.get("/api/pipelines").await, login] {
+            assert_eq!((refused.status, refused.reason().as_str()), (503, "ledger-unavailable"));
+        }
+        let (until, mut passed) = (Instant::now() + Duration::from_millis(2_200), 0);
+        while Instant::now() < until {
+            assert_eq!(nobody.get("/static/app.css").await.status, 200);
+            passed += 1;
+        }
+        passed
+    }
+
+    /// Waits until the ledger has counted as many requests that passed unrecorded, and returns the reasons. Nobody asks anything meanwhile.
+    async fn passed_unrecorded(&self, times: usize) -> BTreeSet<String> {
+        let of_minutes = |entries: &Entries| {
+            let gaps = entries.of_kind("gap").into_iter().filter(|gap| gap["minute"].is_string());
+            gaps.cloned().collect::<Vec<Value>>()
+        };
+        let count = |gap: &Value| {
+            assert_eq!((&gap["refused"], &gap["passed"][0]["route"]), (&0.into(), &STATIC.into()));
+            gap["passed"][0]["count"].as_u64().unwrap_or(0)
+        };
+        let is_whole = |entries: &Entries| of_minutes(entries).iter().map(count).sum::<u64>() >= times as u64;
+        let entries = Entries::when(&self.state, "what passed", is_whole).await;
+        let metrics = self.admin.get("/metrics").await;
+        let metric = format!("lockkeeper_passed_unrecorded_total{{route=\"{STATIC}\"}} {times}\n");
+        assert!(metrics.text().contains(&metric), "{}", metrics.text());
+        assert_eq!(verify(&self.state, &[], &mut |_, _| {}).unwrap().life.passed, times as u64);
+        of_minutes(&entries).iter().filter_map(|gap| gap["reason"].as_str().map(str::to_owned)).collect()
+    }
+
     /// How many writes the CRM saw.
     fn forwarded(&self) -> usize {
         self.crm.handle.requests().into_iter().filter(|request| request.method == Method::PATCH).count()
@@ -173,6 +211,41 @@ fn fill(ballast: &Path) {
         while file.write_all(&bytes).is_ok() {}
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_carries_nothing_goes_on_without_a_ledger_where_it_is_marked_so() {
+    let Some(own) = own_mounts() else { return };
+    let mount = r#"mount -t tmpfs -o size=2m,mode=700 tmpfs "$0" && exec "$@""#;
+    let mut under = Under::start(&[own, &["sh", "-c", mount, STATE]].concat(), open_for_static).await;
+    // Who asks has a handle.
+    assert_eq!(under.write().await.status, 200);
+    let ballast = under.state.join("ballast");
+    fill(&ballast);
+    under.write_until_refused(100).await;
+    let passed = under.ask_while_unwritable().await;
+    std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(under.passed_unrecorded(passed).await, ["write-failed".to_owned()].into());
+    println!(
+        "| the disk full, a route marked `open` | 2 seconds | {passed} requests passed there, each counted in the ledger; all else refused |"
+    );
+
+    let inject = format!("inject=fdatasync:delay_enter=6000000:when={DECISION}");
+    let hangs = |options: Options| open_for_static(options).set("ledger", "write_timeout_ms", 700);
+    let mut under = Under::start(&strace(&inject), hangs).await;
+    under.write_until_refused(30).await;
+    under.ledger_when("stalled", |ledger| ledger["why"] == "write-stalled").await;
+    let passed = under.ask_while_unwritable().await;
+    assert_eq!(under.passed_unrecorded(passed).await, ["write-stalled".to_owned()].into());
+}
+
+fn open_for_static(options: Options) -> Options {
+    options.edit("lockkeeper.toml", |text| {
+        format!("{text}\n[[ledger.routes]]\nroutes = \"GET,HEAD /static*\"\non_failure = \"open\"\n")
+    })
+}
+
+/// The demo's route of files that are the same for everybody.
+const STATIC: &str = "GET,HEAD /static/{path...}";
 
 /// What a start writes: `start`, `config`, and a `revision` each of bundle, directory and keys, each with a sync.
 const OF_THE_START: u32 = 5;

@@ -115,7 +115,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ),
     ("origins", &["identify"]),
     ("outgoing", &["stream"]),
-    ("record", &["trail"]),
+    ("record", &["trail", "unrecorded"]),
     ("respond", &["enforce::response"]),
     ("serving", &["enforce", "identify"]),
     (

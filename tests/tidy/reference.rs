@@ -87,6 +87,7 @@ fn every_metric_is_documented() {
     metrics.certificate_expires(CertificateUse::Listen, 0);
     metrics.count_observed(None);
     metrics.write_unconfirmed("stage-mismatch");
+    metrics.passed_unrecorded("GET /static/{path...}");
     metrics.sinks().took("store", 1);
     metrics.sinks().failed("store", "sink-timeout");
     let observe_until = vec![("deals".to_owned(), 1)];

@@ -114,6 +114,9 @@ impl<'b> Batch<'b> {
             "revision" => self.place("INSERT INTO revisions(seq, t, offset) VALUES (?1, ?2, ?3)", line, t)?,
             "gap" => {
                 let gap: facts::Gap = self.read(line)?;
+                if gap.minute.is_some() {
+                    return Ok(());
+                }
                 let sql = "INSERT INTO gaps(seq, t, refused) VALUES (?1, ?2, ?3)";
                 let unrecorded = whole(gap.refused.saturating_add(gap.lost));
                 self.at.prepare_cached(sql)?.execute([whole(line.place.seq), t, unrecorded])?;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::ledger::entry::Part;
 
@@ -200,6 +201,8 @@ pub struct Gap {
     pub refused: u64,
     #[serde(default)]
     pub lost: u64,
+    /// Set where no entry is missing, but requests passed that are none.
+    pub minute: Option<IgnoredAny>,
 }
 
 impl Write<'_> {

@@ -260,6 +260,12 @@ impl Route {
         is_unknown || self.actions().into_iter().any(Action::is_change)
     }
 
+    /// Whether a request by this method carries nothing: nobody is identified for it, it changes nothing, and no cookie travels.
+    pub fn carries_nothing_by(&self, method: &Method) -> bool {
+        let has_cookies = self.transit.as_ref().is_some_and(|transit| !transit.cookies.is_empty());
+        self.identity == IdentityNeed::Nobody && method.is_safe() && !has_cookies
+    }
+
     /// Whether no request can match both by their conditions.
     pub fn is_told_from(&self, other: &Route) -> bool {
         self.when.iter().any(|mine| other.when.iter().any(|theirs| mine.excludes(theirs)))

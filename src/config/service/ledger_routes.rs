@@ -1,7 +1,7 @@
 //! `[[ledger.routes]]`: routes whose entries are kept otherwise than the rest.
 //!
-//! Promises: what may change something is never in such a class; a class that asks for it is an error, and a bundle that comes later
-//! changes nothing about it.
+//! Promises: what may change something waits for its sync, and what carries anything waits for the ledger; a class that asks for less is
+//! an error.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,18 @@ pub struct LedgerRoutes {
     pub routes: Vec<RoutePattern>,
     /// When their entries are acknowledged.
     pub durability: Durability,
+    /// What becomes of requests while the ledger cannot be written.
+    pub on_failure: OnFailure,
     source: Arc<SourceFile>,
+}
+
+/// What becomes of requests while the ledger cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused.
+    Strict,
+    /// They pass, and are counted.
+    Open,
 }
 
 impl LedgerRoutes {
@@ -58,9 +69,23 @@ fn problem(class: &LedgerRoutes, pattern: &RoutePattern, profile: &Profile) -> O
             format!("`{text}` covers `{label}`, which may change something and so waits for its sync");
         return Some(AuthorProblem::error(message).help("Name routes that only read, e.g. `GET /deals*`."));
     }
-    if covered.iter().all(|(_, route)| route.identity == IdentityNeed::Nobody) {
+    let carrying = covered.iter().find(|(method, route)| !route.carries_nothing_by(method));
+    if let Some((method, route)) = carrying.filter(|_| class.on_failure == OnFailure::Open) {
+        let (text, label) = (&pattern.text, route.label());
+        let message = format!(
+            "`{text}` covers `{label}`, where {method} carries something and so waits for the ledger"
+        );
+        let help = "Name routes with `identity = \"none\"` and without cookies, by GET, HEAD or OPTIONS, e.g. `GET,HEAD /static*`.";
+        return Some(AuthorProblem::error(message).help(help));
+    }
+    if covered.is_empty() {
+        let message = format!("`{}` covers no route of the profile", pattern.text);
+        return Some(AuthorProblem::warning(message).help("Write the path as the profile's `match` does."));
+    }
+    let are_counted = covered.iter().all(|(_, route)| route.identity == IdentityNeed::Nobody);
+    if class.durability == Durability::Write && are_counted {
         let message = format!("`{}` covers no route whose requests are entries", pattern.text);
-        let help = "Write the path as the profile's `match` does. Requests for which nobody is identified are only counted.";
+        let help = "Requests for which nobody is identified are only counted: leave `durability` out.";
         return Some(AuthorProblem::warning(message).help(help));
     }
     None
@@ -84,9 +109,13 @@ fn read_class(settings: &Settings<'_>) -> LedgerRoutes {
         "write" => Durability::Write,
         _ => Durability::Sync,
     };
+    let on_failure = match settings.choice(&ON_FAILURE) {
+        "open" => OnFailure::Open,
+        _ => OnFailure::Strict,
+    };
     settings.finish();
     let routes = route_pattern::read(settings, &routes, "`GET,HEAD /deals/{id:int}`");
-    LedgerRoutes { routes, durability, source: Arc::clone(&settings.reading().source) }
+    LedgerRoutes { routes, durability, on_failure, source: Arc::clone(&settings.reading().source) }
 }
 
 /// The section.
@@ -95,7 +124,7 @@ pub const SECTION: Section = Section {
     meaning: "Routes whose entries are kept otherwise than the rest; the first that covers a request decides. See \
               [ledger.md](ledger.md#written).",
     presence: Presence::Repeated,
-    keys: &[&ROUTES, &DURABILITY],
+    keys: &[&ROUTES, &DURABILITY, &ON_FAILURE],
     inner: &[],
 };
 const ROUTES: Key = Key::required(
@@ -108,6 +137,12 @@ const DURABILITY: Key = Key::optional(
     "durability",
     Kind::Choice(&["sync", "write"]),
     "when an entry counts as recorded: once it is synced, or once it is written; `write` for routes alone that only read",
+);
+const ON_FAILURE: Key = Key::optional(
+    "on_failure",
+    Kind::Choice(&["strict", "open"]),
+    "what becomes of requests while the ledger cannot be written: 503, or [they pass and are counted](ledger.md#open); `open` for routes alone \
+     that carry nothing",
 );
 
 const CLASSES_MAX: usize = 32;
@@ -152,11 +187,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_or_no_route_is_told() {
-        let none = |pattern: &str| format!("t.toml:2 `{pattern}` covers no route whose requests are entries");
-        for pattern in ["GET /api/deal", "GET /static*"] {
-            check_class(&format!("routes = {pattern:?}\ndurability = \"write\""), &[&none(pattern)]);
+    fn what_carries_something_waits_for_the_ledger() {
+        check_class("routes = \"GET,HEAD /static*\"\non_failure = \"open\"", &[]);
+        let covers = |pattern: &str, route: &str, method: &str| {
+            let carries = format!("where {method} carries something and so waits for the ledger");
+            format!("t.toml:2 `{pattern}` covers `{route}`, {carries}")
+        };
+        for (pattern, route, method) in [
+            ("GET /api/pipelines", "GET /api/pipelines", "GET"),
+            ("POST /login", "POST /login", "POST"),
+            ("*", "GET,HEAD /api/deals", "GET"),
+        ] {
+            let class = format!("routes = {pattern:?}\non_failure = \"open\"");
+            check_class(&class, &[&covers(pattern, route, method)]);
         }
+    }
+
+    #[test]
+    fn what_is_no_entry_or_no_route_is_told() {
+        let counted = "t.toml:2 `GET /static*` covers no route whose requests are entries";
+        check_class("routes = \"GET /static*\"\ndurability = \"write\"", &[counted]);
+        let none = "t.toml:2 `GET /api/deal` covers no route of the profile";
+        check_class("routes = \"GET /api/deal\"\ndurability = \"write\"", &[none]);
         check_class(
             "routes = \"FETCH /\"\ndurability = \"never\"",
             &[

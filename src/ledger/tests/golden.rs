@@ -182,6 +182,11 @@ fn the_service() {
         &Entry::Passes(Passes { second: "2026-11-21T19:34:11Z".into(), counts }),
         r#","second":"2026-11-21T19:34:11Z","counts":[{"route":"POST /login","why":"people log in here","source":"s_0123456789abcdef","status":401,"count":2}]"#,
     );
+    let passed = vec![RouteCount { route: "GET /static/{path...}".into(), count: 5 }];
+    check_entry(
+        &Entry::Unrecorded(Unrecorded::new("write-failed", "2026-11-21T19:34:00Z", passed)),
+        r#","reason":"write-failed","refused":0,"minute":"2026-11-21T19:34:00Z","passed":[{"route":"GET /static/{path...}","count":5}]"#,
+    );
     check_entry(
         &Entry::Revision(Revision {
             what: RevisionOf::Bundle,

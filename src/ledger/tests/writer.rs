@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::ledger::append::{Health, Ledger, LedgerOptions, Waiting};
+use crate::ledger::append::{Health, Ledger, LedgerOptions, Pending, Waiting};
 use crate::ledger::durability::Durability;
 use crate::ledger::entry::{Entry, Read};
 use crate::ledger::error::{FaultStep, LedgerError};
@@ -127,6 +127,33 @@ async fn one_attempt_per_interval_opens_a_new_segment() {
     assert_eq!(kinds(bench.path()), ["segment", "decision a", "segment", "gap", "decision b"]);
     let gap = &all(bench.path())[3].value;
     assert_eq!((&gap["reason"], &gap["refused"]), (&"sync-failed".into(), &4.into()));
+}
+
+#[tokio::test]
+async fn a_ledger_that_nobody_hands_anything_comes_back_when_it_is_asked_to_try() {
+    let bench = Bench::new(|_| {});
+    bench.disk.fail(1, 1);
+    assert_eq!(step(outcome_of(bench.ledger.submit(decided("lost")).unwrap()).await), FaultStep::Sync);
+    bench.ledger.retry();
+    while !bench.ledger.health().writable {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(kinds(bench.path()), ["segment", "segment", "gap"]);
+    assert_eq!(all(bench.path())[2].value["refused"], 1, "an attempt is no entry");
+    let operations = bench.operations();
+    bench.ledger.retry();
+    assert_eq!(outcome_of(bench.ledger.submit(decided("a")).unwrap()).await.unwrap(), 4);
+    assert_eq!(bench.operations(), operations + 2, "one that is well is left alone");
+}
+
+/// Asks until it is known.
+async fn outcome_of(mut pending: Pending) -> Result<u64, LedgerError> {
+    loop {
+        match pending.outcome() {
+            Some(outcome) => return outcome,
+            None => tokio::task::yield_now().await,
+        }
+    }
 }
 
 #[tokio::test]
