@@ -168,9 +168,11 @@ impl<'h> Verifying<'h> {
     /// Compares heads of entries that were removed with what the tiles say of them.
     fn compare_removed(&mut self, store: &TileStore) {
         let base = self.tree.head();
+        // Proofs of heads of one tree share most of their hashes.
+        let mut reader = TileReader::new(store, base.size);
         while let Some(place) = self.ahead.last().copied() {
             let Some(head) = self.heads.get(place).filter(|head| head.size < base.size) else { return };
-            let became = by_tiles(store, head, &base);
+            let became = by_tiles(store, &mut reader, head, &base);
             self.noted.get_mut(place).into_iter().for_each(|noted| *noted = became);
             self.ahead.pop();
         }
@@ -240,8 +242,8 @@ impl<'h> Verifying<'h> {
 }
 
 /// What became of a head of entries that were removed, where the tree up to the last of them is known.
-fn by_tiles(store: &TileStore, head: &TreeHead, base: &TreeHead) -> Noted {
-    let Ok(path) = consistency(&mut TileReader::new(store, base.size), head.size, base.size) else {
+fn by_tiles(store: &TileStore, reader: &mut TileReader<'_>, head: &TreeHead, base: &TreeHead) -> Noted {
+    let Ok(path) = consistency(reader, head.size, base.size) else {
         return Noted::Unknown;
     };
     if consistency_holds(head, base, &path) {
