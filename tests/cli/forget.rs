@@ -39,6 +39,22 @@ async fn a_handle_belongs_to_nobody_and_every_head_still_holds() {
     assert_eq!(forget(&["--state", &state, "anna"]).code, 64);
 }
 
+/// Backups often leave the lock out, and a person must be gone from them too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_without_its_lock_forgets_as_well() {
+    let (_kept, state) = a_day_that_is_over().await;
+    let (ledger, table) = (format!("{state}/ledger"), format!("{state}/principals.jsonl"));
+    std::fs::remove_file(format!("{ledger}/lock")).unwrap();
+    let ran = forget(&["--state", &state, "User::\"rep-east\""]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(!std::fs::read_to_string(&table).unwrap().contains("rep-east"));
+    // Where no ledger is, none is begun.
+    std::fs::remove_dir_all(&ledger).unwrap();
+    std::fs::create_dir(&ledger).unwrap();
+    let ran = forget(&["--state", &state, "User::\"rep-west\""]);
+    assert_eq!((ran.code, std::fs::read_dir(&ledger).unwrap().count()), (1, 0), "{}", ran.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_does_it_itself_and_says_so() {
     let sidecar = TestSidecar::with(|options| {
