@@ -178,7 +178,12 @@ fn json_of(found: &Found) -> Value {
         "entries": verified.head.size,
         "segments": verified.segments,
         "bytes": verified.bytes,
-        "integrity": { "noted": noted.collect::<Vec<_>>(), "checkpoints": checkpoints },
+        "integrity": {
+            "noted": noted.collect::<Vec<_>>(),
+            "checkpoints": checkpoints,
+            "wrong_tiles": verified.tiles.count,
+            "first_wrong_tile": verified.tiles.first,
+        },
         "completeness": {
             "removed": verified.removed.as_ref().map(|removed| json!({ "entry": removed.seq, "t": removed.t, "removal": removed.removal })),
             "remaining": verified.remaining,

@@ -10,7 +10,7 @@ use crate::ledger::verify::{Noted, Verified};
 /// Prints what was found, but for what is broken.
 pub(super) fn print(found: &Found) {
     let Found { verified, heads, judged, missing } = found;
-    let Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted } =
+    let Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted, .. } =
         verified;
     let segments = render::count(*segments, "segment");
     render::line("integrity: is what is there what was written?");
@@ -98,6 +98,13 @@ pub(super) fn broken(found: &Found) -> Vec<String> {
     let (verified, size) = (&found.verified, found.verified.head.size);
     let noted = found.heads.iter().zip(&verified.noted);
     let mut texts: Vec<String> = noted.filter_map(|(head, noted)| broken_head(head, *noted, size)).collect();
+    if let Some(first) = &verified.tiles.first {
+        let tiles = render::count_of(verified.tiles.count, "tile is", "tiles are");
+        texts.push(format!(
+            "{tiles} not what the entries make, the first is `{}`: remove them, and a service that signs makes them anew",
+            first.display()
+        ));
+    }
     let Some(judged) = &found.judged else { return texts };
     let shown = judged.broken.iter().take(BROKEN_SHOWN);
     texts.extend(shown.map(|(entries, broken)| {

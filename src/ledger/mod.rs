@@ -41,6 +41,7 @@ mod tiles;
 mod tile_store;
 pub mod seal;
 pub mod retain;
+pub mod tiled;
 pub mod evidence;
 pub mod verify;
 pub mod handles;

@@ -37,7 +37,7 @@ pub struct Sealer {
 pub struct Mended {
     /// How many were made anew.
     pub made: u64,
-    /// How many stay missing: entries that they stand for are gone.
+    /// How many stay missing: entries that they stand for are gone, or make another hash than the tile above has.
     pub lost: u64,
 }
 
@@ -140,6 +140,7 @@ impl Sealer {
                 hashes
             };
             match hashes {
+                Some(hashes) if !self.store.fits_above(place, &hashes) => mended.lost += 1,
                 Some(hashes) => {
                     self.store.write(&Tile { place, hashes })?;
                     mended.made += 1;

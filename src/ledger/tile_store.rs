@@ -119,6 +119,25 @@ impl TileStore {
         fs::metadata(self.full(place)).is_ok_and(|found| found.len() == (TILE_WIDTH * HASH_BYTES) as u64)
     }
 
+    /// Whether a full tile's root is the one that the tile above has, if that is there.
+    pub(super) fn fits_above(&self, place: TilePlace, hashes: &[Hash]) -> bool {
+        let above = TilePlace { level: place.level + 1, index: place.index >> TILE_HEIGHT };
+        let width = usize::try_from(place.index).unwrap_or(usize::MAX) % TILE_WIDTH + 1;
+        self.read(above, width).is_none_or(|found| found.last() == Some(&root(hashes)))
+    }
+
+    /// The file of a full tile, if it is there and holds anything else.
+    pub(super) fn contradicting(&self, tile: &Tile) -> Result<Option<PathBuf>, LedgerError> {
+        let path = self.full(tile.place);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => {
+                let bytes = found.map_err(LedgerError::io("read", &path))?;
+                Ok((bytes != tile.bytes()).then_some(path))
+            }
+        }
+    }
+
     /// The hashes of the tile that the roots of 256 full ones make; `None` where one of them is missing or is none.
     pub(super) fn over(&self, place: TilePlace) -> Option<Vec<Hash>> {
         let first = place.index << TILE_HEIGHT;

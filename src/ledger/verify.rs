@@ -2,7 +2,8 @@
 //! earlier.
 //!
 //! Promises: the first byte that is not what was written is named; a ledger that no longer begins with what a noted head stands for
-//! is told from one that was cut, and segments that an entry says were removed from such as are missing. Never writes or locks, so it
+//! is told from one that was cut, segments that an entry says were removed from such as are missing, and tiles that are not what the
+//! entries make are named. Never writes or locks, so it
 //! may run beside a service.
 
 use std::cmp::Ordering;
@@ -21,6 +22,7 @@ use super::recover::{End, Scan};
 use super::removal::{self, Removal, Removed};
 use super::seal;
 use super::tile_store::{TileReader, TileStore};
+use super::tiled::{Tiled, WrongTiles};
 use super::tree::{Hash, Tree, TreeHead};
 use crate::model::hex::hex;
 
@@ -45,6 +47,8 @@ pub struct Verified {
     pub unfinished_bytes: u64,
     /// What became of the heads that were noted earlier, in their order.
     pub noted: Vec<Noted>,
+    /// Tiles of the tree that are not what the entries make.
+    pub tiles: WrongTiles,
 }
 
 /// What became of what a head stands for.
@@ -120,6 +124,7 @@ struct Verifying<'h> {
     open: usize,
     life: Life,
     unfinished_bytes: u64,
+    tiled: Tiled<'h>,
 }
 
 impl<'h> Verifying<'h> {
@@ -128,8 +133,9 @@ impl<'h> Verifying<'h> {
         progress: &'h mut dyn FnMut(u64, u64),
         all: u64,
         removed: Option<Removed>,
-        store: &TileStore,
+        store: &'h TileStore,
     ) -> Self {
+        let tiled = Tiled::behind(store, removed.as_ref().map(|removed| &removed.removal));
         let tree = removed.as_ref().and_then(|removed| removed.removal.tree()).unwrap_or_default();
         let size = |place: &usize| heads.get(*place).map_or(0, |head| head.size);
         let mut ahead: Vec<usize> = (0..heads.len()).collect();
@@ -148,6 +154,7 @@ impl<'h> Verifying<'h> {
             bytes: 0,
             open: 0,
             unfinished_bytes: 0,
+            tiled,
         };
         verifying.compare_removed(store);
         verifying.compare();
@@ -155,14 +162,20 @@ impl<'h> Verifying<'h> {
     }
 
     fn segment(&mut self, path: &Path, first_seq: u64) -> Result<Scan, LedgerError> {
-        folder::scan(path, first_seq, |line| {
+        let mut tiles = Ok(());
+        let scan = folder::scan(path, first_seq, |line| {
             self.bytes += line.len() as u64 + 1;
-            self.tree.push(line);
+            let leaf = Hash::leaf(line);
+            self.tree.push_leaf(leaf);
+            if tiles.is_ok() {
+                tiles = self.tiled.push(leaf);
+            }
             self.compare();
             if self.tree.size().is_multiple_of(PROGRESS_LINES) {
                 (self.progress)(self.bytes, self.all);
             }
-        })
+        });
+        tiles.and(scan)
     }
 
     /// Compares heads of entries that were removed with what the tiles say of them.
@@ -233,11 +246,11 @@ impl<'h> Verifying<'h> {
     }
 
     fn verified(self, segments: usize) -> Verified {
-        let Self { noted, bytes, open, life, removed, unfinished_bytes, .. } = self;
+        let Self { noted, bytes, open, life, removed, unfinished_bytes, tiled, .. } = self;
         let said: BTreeSet<u64> = life.removals.iter().map(|removed| removed.removal.last).collect();
         let remaining = said.iter().filter(|last| self.ends.contains_key(last)).count();
-        let head = self.tree.head();
-        Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted }
+        let (head, tiles) = (self.tree.head(), tiled.wrong());
+        Verified { head, segments, bytes, open, life, removed, remaining, unfinished_bytes, noted, tiles }
     }
 }
 

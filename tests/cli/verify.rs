@@ -35,7 +35,7 @@ async fn a_ledger_as_it_was_written_passes() {
     let ran = verify(&["--head", &head, "--format", "json"], &state);
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((ran.code, &told["head"]), (0, &json!(head)));
-    let integrity = json!({"noted": [{"head": head, "state": "kept"}], "checkpoints": null});
+    let integrity = json!({"noted": [{"head": head, "state": "kept"}], "checkpoints": null, "wrong_tiles": 0, "first_wrong_tile": null});
     assert_eq!(told["integrity"], integrity);
     let completeness = json!({
         "open": 0, "unfinished_bytes": 0, "gaps": 0, "refused": 0, "lost": 0, "passed": 0, "missing_revisions": [], "unsigned": null,

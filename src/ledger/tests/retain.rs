@@ -20,6 +20,7 @@ use crate::ledger::read::{Tail, entries};
 use crate::ledger::removal::Removal;
 use crate::ledger::retain::{carry_out, examine, oldest};
 use crate::ledger::seal::{checkpoint_file, folder};
+use crate::ledger::tiled::WrongTiles;
 use crate::ledger::tree::{Tree, TreeHead};
 use crate::ledger::verify::{Noted, Verified, verify};
 
@@ -95,6 +96,7 @@ impl Kept {
         let verified = self.verified().unwrap();
         assert_eq!(verified.head, self.tree.head());
         assert_eq!(verified.noted, vec![Noted::Kept; self.heads.len()]);
+        assert_eq!(verified.tiles, WrongTiles::default());
         verified
     }
 

@@ -17,7 +17,9 @@ use crate::ledger::journal::Journal;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::open;
 use crate::ledger::seal::{Mended, Sealer, checkpoint_file, folder};
+use crate::ledger::tiled::WrongTiles;
 use crate::ledger::tree::{HASH_BYTES, Tree, TreeHead};
+use crate::ledger::verify::verify;
 use crate::model::keys::SigningKey;
 
 /// A ledger, its key, and what follows it.
@@ -244,6 +246,45 @@ fn tiles_that_are_gone_or_wrong_are_made_anew() {
         assert_eq!(sealed.read(&note), sealed.head());
         assert_eq!(fs::read(&tile).unwrap(), before);
     }
+}
+
+/// Also those that no checkpoint needs any more, which opening does not look at.
+#[test]
+fn verification_finds_tiles_that_are_not_what_the_entries_make() {
+    let mut sealed = Sealed::new();
+    sealed.grow(400);
+    sealed.open().unwrap().seal(sealed.journal.last_seq()).unwrap();
+    let wrong = || verify(sealed.path(), &[], &mut |_, _| {}).unwrap().tiles;
+    assert_eq!(wrong(), WrongTiles::default());
+    let tiles = ["tile/0/000", "tile/0/002"].map(|name| folder(sealed.path()).join(name));
+    for tile in &tiles {
+        let mut bytes = fs::read(tile).unwrap();
+        bytes[5] ^= 1;
+        fs::write(tile, bytes).unwrap();
+    }
+    assert_eq!(wrong(), WrongTiles { count: 2, first: Some(tiles[0].clone()) });
+    // One that is not there says nothing wrong.
+    tiles.iter().for_each(|tile| fs::remove_file(tile).unwrap());
+    assert_eq!(wrong(), WrongTiles::default());
+}
+
+/// What the tile above says otherwise is not written beside it: either may be the wrong one, and verification says which.
+#[test]
+fn a_tile_that_does_not_fit_the_one_above_is_not_made() {
+    let mut sealed = Sealed::new();
+    sealed.grow(400);
+    let mut sealer = sealed.open().unwrap();
+    sealer.seal(sealed.journal.last_seq()).unwrap();
+    let [tile, above] = ["tile/0/000", "tile/1/000.p/3"].map(|name| folder(sealed.path()).join(name));
+    let before = fs::read(&above).unwrap();
+    let mut wrong = before.clone();
+    wrong[5] ^= 1;
+    fs::write(&above, wrong).unwrap();
+    fs::remove_file(&tile).unwrap();
+    assert_eq!(sealer.mend().unwrap(), Mended { made: 0, lost: 1 });
+    assert!(!tile.exists());
+    fs::write(&above, before).unwrap();
+    assert_eq!(sealer.mend().unwrap(), Mended { made: 1, lost: 0 });
 }
 
 /// Those that opening does not look at: 65,536 entries make a full tile of the second level.

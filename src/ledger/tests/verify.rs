@@ -12,6 +12,7 @@ use crate::ledger::line::Flaw;
 use crate::ledger::made_up::rewritten;
 use crate::ledger::open;
 use crate::ledger::tests::{Standing, all, decided, options, outcome};
+use crate::ledger::tiled::WrongTiles;
 use crate::ledger::tree::{Tree, TreeHead};
 use crate::ledger::verify::{Noted, Verified, verify};
 
@@ -94,6 +95,7 @@ fn a_ledger_as_it_was_written() {
         remaining: 0,
         unfinished_bytes: 0,
         noted: vec![Noted::Kept; heads.len()],
+        tiles: WrongTiles::default(),
     };
     assert_eq!(verified(dir.path(), &heads).unwrap(), expected);
     // A commit that is under way says nothing yet.
