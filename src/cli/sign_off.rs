@@ -1,7 +1,7 @@
 //! `lockkeeper audit sign-off`: closes an access review with an entry of the ledger.
 //!
 //! Promises: the entry names the very bytes of the report. Only the service that writes the ledger adds to it, so nothing is signed off
-//! where none does.
+//! where none does. Whoever signs the same report once more is told, as far as they may read the ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ use super::render;
 use crate::admin::reviews::{PATH, is_note};
 use crate::audit::report::write;
 use crate::disk;
-use crate::ledger::read::has_writer;
+use crate::ledger::error::LedgerError;
+use crate::ledger::read::{Tail, has_writer};
 use crate::model::hex::hex;
 
 /// The arguments.
@@ -81,7 +82,34 @@ fn signed_off(args: &SignOffArgs, whose: &Whose) -> Result<(String, u64), String
     }
     let answer = post(admin, PATH, &body)?;
     let seq = answer.get("seq").and_then(Value::as_u64);
+    match seq.map_or(Ok(None), |seq| signed_before(&whose.state, &digest, seq)) {
+        Ok(None) => {}
+        Ok(Some(told)) => render::message(told),
+        Err(error) => render::message(format!(
+            "whether this report was signed off before cannot be told: {}",
+            describe(&error)
+        )),
+    }
     seq.map(|seq| (digest, seq)).ok_or_else(|| "the admin listener does not know reviews".to_owned())
+}
+
+/// What to say of the last sign-off of the same report before entry `seq`, if there is one. Reads the ledger up to there.
+fn signed_before(state: &Path, digest: &str, seq: u64) -> Result<Option<String>, LedgerError> {
+    let (mut tail, mut found) = (Tail::new(state, 0), None);
+    while let Some(line) = tail.next_raw()?.filter(|line| line.place.seq < seq) {
+        if line.kind != "review" {
+            continue;
+        }
+        let review: Value = serde_json::from_slice(&line.bytes).unwrap_or_default();
+        let text = |member| review.get(member).and_then(Value::as_str).unwrap_or_default();
+        if text("report") == digest {
+            let (seq, t, verdict) = (line.place.seq, &line.t, text("verdict"));
+            found = Some(format!(
+                "entry {seq} of {t} had closed the review of this report already ({verdict}); both stand"
+            ));
+        }
+    }
+    Ok(found)
 }
 
 fn digest(report: &Path) -> Result<String, String> {

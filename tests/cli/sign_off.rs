@@ -40,11 +40,20 @@ async fn an_entry_names_the_report() {
         ran.stderr,
         format!("entry {} of the ledger closes the review of this report\n", review["seq"])
     );
+    // Once more: both stand, and whoever signs is told.
+    let again = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
+    let before = format!(
+        "entry {} of {} had closed the review of this report already (findings); both stand\n",
+        review["seq"],
+        review["t"].as_str().unwrap()
+    );
+    assert!(again.code == 0 && again.stderr.starts_with(&before), "{}", again.stderr);
     for format in ["text", "csv", "json"] {
         let made = run(Path::new("/"), &["audit", "report", "--config", &config, "--format", format]);
         std::fs::write(&file, &made.stdout).unwrap();
         let ran = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
-        assert!(ran.code == 0 && !ran.stderr.contains("warning"), "{format}: {}", ran.stderr);
+        let is_plain = !ran.stderr.contains("warning") && !ran.stderr.contains("already");
+        assert!(ran.code == 0 && is_plain, "{format}: {}", ran.stderr);
     }
     std::fs::write(&file, "crm.example.com/lockkeeper+key").unwrap();
     let ran = sign_off(&["--report", &file, "--verdict", "accepted", "--config", &config]);
