@@ -56,9 +56,24 @@ pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Writes a new file that only its owner can read.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    write_new(path, content, Readers::Owner)
+}
+
+/// Writes a new file; one that is there stays as it is.
+pub fn write_new(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(readers.mode()).open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+/// Whether something stands at a path, or in the folder that it is.
+pub fn is_in_use(path: &Path) -> io::Result<bool> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Who may read a file that is written.
@@ -68,6 +83,12 @@ pub enum Readers {
     All,
     /// Its owner.
     Owner,
+}
+
+impl Readers {
+    fn mode(self) -> u32 {
+        if self == Readers::All { 0o644 } else { 0o600 }
+    }
 }
 
 /// Makes a folder that only its owner can look into, and those above it that are missing.
@@ -83,13 +104,12 @@ pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> 
     unfinished.push(".unfinished");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unfinished = folder.join(unfinished);
-    let mode = if readers == Readers::All { 0o644 } else { 0o600 };
     // What was left there, or a link that somebody put there, is not written through.
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(readers.mode()).open(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;

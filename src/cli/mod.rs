@@ -18,6 +18,7 @@ pub mod render;
 pub mod serve;
 pub mod demo;
 pub mod check;
+mod init;
 pub mod test;
 pub mod matrix;
 pub mod diff;
@@ -54,6 +55,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run an embedded demo CRM with Lockkeeper in front of it
     Demo(demo::DemoArgs),
+    /// Draft a bundle from a description of the CRM's API
+    Init(init::InitArgs),
     /// Check a bundle, its directory and the configuration; report every problem
     Check(check::CheckArgs),
     /// Run the cases of a bundle: what it is meant to decide
@@ -120,6 +123,7 @@ pub fn run() -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Matrix(args) => matrix::run(&args),

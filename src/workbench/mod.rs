@@ -3,6 +3,7 @@
 //! Promises: asks the functions that decide requests, so that it cannot disagree with the proxy. Never asks the CRM, never writes a
 //! ledger.
 
+pub mod init;
 pub mod ask;
 pub mod condition;
 pub mod cases;

@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod forget;
 mod help;
+mod init;
 mod matrix;
 mod operations;
 mod probe;
