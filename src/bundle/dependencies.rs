@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use cedar_policy as cedar;
 use serde_json::Value;
 
-use super::forms::{entity, single, variable};
+use super::forms::{entity_literals, is_context, single, variable};
 use crate::model::principal::EntityRef;
 
 /// What a set of policies reads.
@@ -192,30 +192,6 @@ impl Dependencies {
             _ => false,
         }
     }
-}
-
-fn is_context(value: &Value, key: &str) -> bool {
-    match single(value) {
-        Some((".", body)) => {
-            body.get("attr").and_then(Value::as_str) == Some(key)
-                && body.get("left").and_then(variable) == Some("context")
-        }
-        _ => false,
-    }
-}
-
-fn entity_literals(value: &Value) -> Option<Vec<EntityRef>> {
-    match single(value)? {
-        ("Value", literal) => entity_literal(literal).map(|entity| vec![entity]),
-        ("Set", items) => {
-            items.as_array()?.iter().map(|item| entity_literals(item)?.into_iter().next()).collect()
-        }
-        _ => None,
-    }
-}
-
-fn entity_literal(value: &Value) -> Option<EntityRef> {
-    entity(value.get("__entity")?)
 }
 
 #[cfg(test)]

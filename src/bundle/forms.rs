@@ -47,3 +47,25 @@ pub fn variable(expression: &Value) -> Option<&str> {
 pub fn entity(parts: &Value) -> Option<EntityRef> {
     Some(EntityRef::new(parts.get("type")?.as_str()?, parts.get("id")?.as_str()?))
 }
+
+/// Whether an expression is a key of the context.
+pub fn is_context(value: &Value, key: &str) -> bool {
+    match single(value) {
+        Some((".", body)) => {
+            body.get("attr").and_then(Value::as_str) == Some(key)
+                && body.get("left").and_then(variable) == Some("context")
+        }
+        _ => false,
+    }
+}
+
+/// The entities of an expression that is one, or a set of some.
+pub fn entity_literals(value: &Value) -> Option<Vec<EntityRef>> {
+    match single(value)? {
+        ("Value", literal) => entity(literal.get("__entity")?).map(|entity| vec![entity]),
+        ("Set", items) => {
+            items.as_array()?.iter().map(|item| entity_literals(item)?.into_iter().next()).collect()
+        }
+        _ => None,
+    }
+}

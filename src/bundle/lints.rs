@@ -20,9 +20,7 @@ pub fn lint(
     source: &Arc<SourceFile>,
     problems: &mut Problems,
 ) {
-    for policy in policies.set.policies() {
-        check_literals(policies, policy, catalogue, problems);
-    }
+    literals(policies, catalogue, problems);
     for (name, set) in &profile.field_sets {
         let used = profile.types.iter().flat_map(|t| &t.fields).any(|field| field.sets.contains(name));
         let mut parents = profile.field_sets.values().flat_map(|set| &set.parents);
@@ -30,6 +28,13 @@ pub fn lint(
             let message = format!("the field set `{name}` holds no field");
             problems.push(AuthorProblem::warning(message).at(source, set.span.clone()));
         }
+    }
+}
+
+/// Finds what policies name and the catalogue does not have.
+pub fn literals(policies: &Policies, catalogue: &Catalogue, problems: &mut Problems) {
+    for policy in policies.set.policies() {
+        check_literals(policies, policy, catalogue, problems);
     }
 }
 

@@ -210,7 +210,7 @@ fn in_scope(
 }
 
 /// Whether a policy that passed the validator can still fail: by arithmetic, or by a date that leaves its range.
-pub(super) fn can_fail(policy: &cedar::Policy) -> bool {
+pub fn can_fail(policy: &cedar::Policy) -> bool {
     policy.to_json().map_or(true, |json| json.get("conditions").is_none_or(computes))
 }
 
