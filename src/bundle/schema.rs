@@ -42,6 +42,11 @@ impl BundleSchema {
         }
         cedar::Schema::from_json_value(json).ok()
     }
+
+    /// The type of an action's context, as JSON.
+    pub fn context_of(&self, action: &str) -> Option<&Value> {
+        self.json.get("")?.get("actions")?.get(action)?.get("appliesTo")?.get("context")
+    }
 }
 
 /// The base schema's text.

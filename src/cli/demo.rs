@@ -242,5 +242,6 @@ pub const FILES: &[(&str, &str)] = &[
         "bundle/cases/records/contact-101.json",
         include_str!("../../policies/demo-crm/cases/records/contact-101.json"),
     ),
+    ("bundle/invariants/guards.cedar", include_str!("../../policies/demo-crm/invariants/guards.cedar")),
     ("directory.cedarentities.json", include_str!("../../policies/demo-crm/directory.cedarentities.json")),
 ];

@@ -25,6 +25,8 @@ pub mod diff;
 mod draft;
 pub mod explain;
 mod explain_text;
+pub mod prove;
+mod prove_text;
 pub mod key;
 pub mod bundle;
 pub mod config;
@@ -67,6 +69,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Explain what would be decided of a request, and why
     Explain(Box<explain::ExplainArgs>),
+    /// Prove the invariants of a bundle, or show a request that breaks one
+    Prove(prove::ProveArgs),
     /// Read the ledger
     Audit(audit::AuditArgs),
     /// Make a key for a caller, or hash one that the CRM gave them
@@ -129,6 +133,7 @@ pub fn run() -> Exit {
         Command::Matrix(args) => matrix::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Prove(args) => prove::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Bundle(args) => bundle::run(&args),

@@ -12,3 +12,4 @@ pub mod formula;
 pub mod matrix;
 pub mod diff;
 pub mod nearest;
+pub mod prove;

@@ -19,6 +19,7 @@ mod init;
 mod matrix;
 mod operations;
 mod probe;
+mod prove;
 mod query;
 mod report;
 mod sign_off;

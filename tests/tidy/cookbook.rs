@@ -8,6 +8,7 @@ use lockkeeper::bundle::profile::Profile;
 use lockkeeper::bundle::{compile, source};
 use lockkeeper::config::author::{Problems, SourceFile};
 use lockkeeper::config::service;
+use lockkeeper::workbench::prove::invariant;
 
 use super::tree;
 
@@ -19,6 +20,19 @@ fn the_cookbook_compiles_against_the_demo() {
         check(std::slice::from_ref(policy));
     }
     check(&policies);
+}
+
+#[test]
+fn invariants_of_the_reference_load_with_the_demo() {
+    let invariants = blocks("docs/reference/prove.md", "cedar");
+    let mut problems = Problems::default();
+    let mut files: BTreeMap<String, Bytes> =
+        source::read(&tree::root().join("policies/demo-crm"), &mut problems).unwrap();
+    files.retain(|name, _| !name.starts_with("invariants/"));
+    files.insert("invariants/reference.cedar".to_owned(), Bytes::from(invariants.join("\n")));
+    let bundle = compile::compile(files, &mut problems).unwrap();
+    let loaded = invariant::load(&bundle, &mut problems).unwrap_or_default();
+    assert_eq!(loaded.len(), 2, "{problems}");
 }
 
 #[test]
