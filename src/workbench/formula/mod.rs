@@ -83,13 +83,16 @@ impl Formula {
         if flat.iter().any(|part| flat.contains(&part.clone().negated())) {
             return Self::True;
         }
-        // What asks for more than another choice adds nothing to it.
-        let asks_for_more = |part: &Formula, flat: &[Formula]| {
-            flat.iter().any(|other| {
-                other != part && other.parts().all(|wanted| part.parts().any(|own| own == wanted))
-            })
+        // What asks for more than another choice adds nothing to it; of two that ask for the same, the first stays.
+        let asks_for_all_of = |part: &Formula, other: &Formula| {
+            other.parts().all(|wanted| part.parts().any(|own| own == wanted))
         };
-        let doomed: Vec<bool> = flat.iter().map(|part| asks_for_more(part, &flat)).collect();
+        let is_doomed = |(place, part): (usize, &Formula)| {
+            let others = flat.iter().enumerate().filter(|(other_place, _)| *other_place != place);
+            let mut others = others.filter(|(_, other)| asks_for_all_of(part, other));
+            others.any(|(other_place, other)| other_place < place || !asks_for_all_of(other, part))
+        };
+        let doomed: Vec<bool> = flat.iter().enumerate().map(is_doomed).collect();
         let kept = flat.into_iter().zip(doomed).filter(|(_, doomed)| !doomed).map(|(part, _)| part);
         match kept.collect::<Vec<_>>() {
             parts if parts.is_empty() => Self::False,
