@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::export::{self, ExportArgs};
 use super::forget::{self, ForgetArgs};
 use super::query::{self, QueryArgs};
+use super::replay::{self, ReplayArgs};
 use super::report::{self, ReportArgs};
 use super::serve::runtime;
 use super::sign_off::{self, SignOffArgs};
@@ -52,6 +53,8 @@ enum AuditCommand {
     Report(ReportArgs),
     /// Close an access review with an entry of the ledger
     SignOff(SignOffArgs),
+    /// Ask what another bundle would have decided of the requests in the ledger
+    Replay(ReplayArgs),
     /// Write decisions in a form that other systems know
     Export(ExportArgs),
     /// Erase a person from the table of handles; entries and proofs stay
@@ -165,6 +168,7 @@ pub fn run(args: &AuditArgs) -> Exit {
         AuditCommand::Query(args) => on(args.state(), &|whose| query::run(args, whose)),
         AuditCommand::Report(args) => on(&args.state, &|whose| report::run(args, whose)),
         AuditCommand::SignOff(args) => on(&args.state, &|whose| sign_off::run(args, whose)),
+        AuditCommand::Replay(args) => on(&args.state, &|whose| replay::run(args, whose)),
         AuditCommand::Export(args) => on(&args.state, &|whose| export::run(args, whose)),
         AuditCommand::Forget(args) => on(&args.state, &|whose| forget::run(args, whose)),
         AuditCommand::Compare(args) => store::run_compare(args),

@@ -9,6 +9,7 @@ mod forget;
 mod sign_off;
 mod admin_post;
 mod export;
+mod replay;
 mod query;
 mod report;
 mod reading;

@@ -12,4 +12,5 @@ pub mod formula;
 pub mod matrix;
 pub mod diff;
 pub mod nearest;
+pub mod replay;
 pub mod prove;

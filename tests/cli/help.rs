@@ -53,6 +53,7 @@ const COMMANDS: &[&str] = &[
     "audit query who-saw",
     "audit query by",
     "audit query moves",
+    "audit replay",
     "audit report",
     "audit sign-off",
     "audit compare",

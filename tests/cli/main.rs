@@ -21,6 +21,7 @@ mod operations;
 mod probe;
 mod prove;
 mod query;
+mod replay;
 mod report;
 mod sign_off;
 mod tail;
