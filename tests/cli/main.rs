@@ -6,6 +6,7 @@ mod run;
 
 mod author;
 mod bundle;
+mod capabilities;
 mod check;
 mod demo;
 mod diff;
