@@ -158,6 +158,13 @@ collection = "Deal"
 allow = ["view"]
 
 [[case]]
+name = "# an answer of two kinds"
+principal = "rep"
+request = "GET /api/deals"
+answer = { json = "{}", csv = "ID" }
+expect = "allow"
+
+[[case]]
 name = "# a record without bytes"
 principal = "rep"
 request = "GET /api/deals/1"

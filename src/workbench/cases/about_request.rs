@@ -347,17 +347,24 @@ fn records(scene: &Scene, table: &Table<'_>) -> Vec<Document> {
 fn answer(scene: &Scene, table: &Table<'_>) -> Option<Option<UpstreamResponse>> {
     let Some(answer) = table.table("answer") else { return Some(None) };
     let status = answer.integer("status", 100..=599).and_then(|status| u16::try_from(status).ok());
-    let stated = json(scene, &answer, "json", "file");
+    let (stated, csv) = (json(scene, &answer, "json", "file"), answer.text("csv"));
     answer.finish();
-    let body = match stated {
-        Stated::Nothing => Bytes::new(),
-        Stated::Broken => return None,
-        Stated::Document(document) => document.bytes().clone(),
+    let (body, content_type) = match (stated, csv) {
+        (Stated::Broken, _) => return None,
+        (Stated::Nothing, None) => (Bytes::new(), JSON),
+        (Stated::Document(document), None) => (document.bytes().clone(), JSON),
+        (Stated::Nothing, Some(text)) => (Bytes::from(text.value), CSV),
+        (Stated::Document(_), Some(second)) => {
+            let message = "an answer is either JSON or a table";
+            answer.reading().error(second.span, message, "Keep one of them.");
+            return None;
+        }
     };
-    let headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, content_type)]);
     Some(Some(UpstreamResponse { status: status.unwrap_or(200), headers, body }))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const CSV: HeaderValue = HeaderValue::from_static("text/csv");
 /// Verdicts kept while one request is judged.
 const VERDICTS_MAX: u64 = 10_000;
