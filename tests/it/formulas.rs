@@ -36,6 +36,14 @@ when
 forbid (principal in Role::"manager", action == Action::"delete", resource is Deal)
 when { resource has stage && (resource.stage == Stage::"sales.won" || resource.stage in StageGroup::"open") }
 unless { resource has owner && resource.owner == principal };
+@id("more.types")
+permit (principal, action in [Action::"comment", Action::"mail"], resource)
+when { resource is Contact || (resource is Company && resource has owner) };
+@id("more.collections")
+permit (principal, action == Action::"export", resource == Collection::"Deal");
+@id("more.collections.but-one")
+permit (principal in Role::"rep", action == Action::"report", resource is Collection)
+unless { resource == Collection::"Contact" };
 @id("more.fields")
 forbid (principal, action == Action::"writeField", resource is Deal)
 when { context.field in FieldSet::"Deal.editable" && !(resource has team) }
@@ -87,6 +95,38 @@ fn formulas_say_what_is_decided() {
         }
     }
     assert!(allowed > 200 && denied > 1_000 && open > 200, "{allowed} {denied} {open}");
+}
+
+/// The same for all records of a type at once.
+#[test]
+fn formulas_say_what_is_decided_of_collections() {
+    let folder = TestFolder::new(Options::default().policies(MORE), ([127, 0, 0, 1], 1).into());
+    let (_, loaded) = folder.load();
+    let snapshot = Snapshot::first(loaded.bundle, loaded.directory);
+    let conditions = Conditions::of(&snapshot.bundle);
+    let (mut allowed, mut denied) = (0, 0);
+    for person in snapshot.directory.people() {
+        let asking = Asking::new(&snapshot, Asker::plain(person.clone(), NOW_MS));
+        let known = Known::new(&snapshot, Who::Person(person.clone()), NOW_MS).unwrap();
+        for record_type in &snapshot.bundle.profile.types {
+            for action in Action::ALL.iter().filter(|action| action.scope() == Scope::Collection) {
+                let place = Place { action: action.name(), ..Place::default() };
+                let formula = conditions.in_full(&known, record_type, place);
+                // What is left is the number of records.
+                for count in [None, Some(20), Some(21)] {
+                    let holds = formula.holds(&|atom| match atom.get("has") {
+                        Some(_) => count.is_some(),
+                        None => count.is_some_and(|count| count <= 20),
+                    });
+                    let subject = Subject::Collection(record_type.name.clone(), count);
+                    let decision = asking.decide(&Question::Action(*action), &subject);
+                    assert_eq!(holds, decision.is_allow(), "{person} {place:?} {count:?}: {formula:?}");
+                    if holds { allowed += 1 } else { denied += 1 }
+                }
+            }
+        }
+    }
+    assert!(allowed > 50 && denied > 50, "{allowed} {denied}");
 }
 
 fn can_move(snapshot: &Snapshot, from: &str, to: &str) -> bool {

@@ -61,9 +61,7 @@ impl<'b> Conditions<'b> {
 
     /// What decides an action at a place, whatever else a request needs.
     pub fn alone(&self, known: &Known<'_>, record_type: &RecordType, place: Place<'_>) -> Formula {
-        let is_on_collection =
-            Action::parse(place.action).is_some_and(|action| action.scope() == Scope::Collection);
-        let slice_type = if is_on_collection { "Collection" } else { &record_type.name };
+        let slice_type = if place.is_on_collection() { "Collection" } else { &record_type.name };
         let Some(slice) = self.bundle.slices.of(place.action, slice_type) else { return Formula::False };
         let (mut permits, mut forbids) = (Vec::new(), Vec::new());
         for (part, _) in self.in_order(slice) {

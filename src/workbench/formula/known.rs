@@ -15,6 +15,7 @@ use crate::bundle::forms::{single, variable};
 use crate::bundle::instant;
 use crate::bundle::profile::convert::Kind;
 use crate::bundle::profile::types::RecordType;
+use crate::model::access::{Action, Scope as ActionScope};
 use crate::model::principal::EntityRef;
 use crate::workbench::condition::probe;
 
@@ -45,6 +46,13 @@ pub struct Place<'a> {
 
 /// A record type, and the stage of a record of it.
 type TypeAndStage = (String, Option<String>);
+
+impl Place<'_> {
+    /// Whether it is about all records of a type.
+    pub fn is_on_collection(&self) -> bool {
+        Action::parse(self.action).is_some_and(|action| action.scope() == ActionScope::Collection)
+    }
+}
 
 /// Evaluates what is known of one asker.
 pub struct Known<'s> {
@@ -115,10 +123,11 @@ impl<'s> Known<'s> {
             return None;
         }
         let key = format!(
-            "{atom}|{}|{:?}|{:?}|{:?}",
+            "{atom}|{}|{}|{:?}|{:?}|{:?}",
+            record_type.name,
             place.action,
             place.field.filter(|_| reads.field),
-            place.stage.filter(|_| reads.stage).map(|stage| (&record_type.name, stage)),
+            place.stage.filter(|_| reads.stage),
             place.moved.filter(|_| reads.moved)
         );
         if let Some(settled) = self.settled.borrow().get(&key) {
@@ -146,7 +155,10 @@ impl<'s> Known<'s> {
         let request = cedar::Request::new(
             self.principal.clone(),
             uid("Action", place.action)?,
-            uid(&record_type.name, ANYBODY)?,
+            match place.is_on_collection() {
+                true => uid("Collection", &record_type.name)?,
+                false => uid(&record_type.name, ANYBODY)?,
+            },
             cedar::Context::from_pairs(pairs).ok()?,
             None,
         )
@@ -267,6 +279,7 @@ impl Scope<'_, '_> {
             "Var" => match body.as_str() {
                 Some("action") => true,
                 Some("principal") => self.is_person(),
+                Some("resource") => self.place.is_on_collection(),
                 _ => false,
             },
             "." | "has" => self.is_access_closed(side("left"), side("attr"), reads),
