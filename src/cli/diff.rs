@@ -82,8 +82,10 @@ pub fn run(args: &DiffArgs) -> Exit {
         Format::Text => render::line(write::text(&found).trim_end()),
         Format::Json => render::line(write::json(&found, revisions, is_agreed)),
     }
-    if is_agreed {
-        return Exit::Success;
+    match (is_agreed, found.uncompared.is_empty()) {
+        (true, true) => return Exit::Success,
+        (true, false) => return Exit::Undetermined,
+        (false, _) => {}
     }
     for (change, lacking) in &lacking {
         for [who, name] in lacking.iter().take(LACKING_MAX) {
@@ -107,4 +109,4 @@ fn side(bundle: &Path, directory: &Path, problems: &mut Problems) -> Option<Arc<
 /// Rights of one kind that are named one by one.
 const LACKING_MAX: usize = 20;
 const EXAMPLE: &str = "Example: lockkeeper diff main/bundle bundle --directory directory.cedarentities.json --allow agreed.txt\n\n\
-                       Exit code 3 if somebody gains a right that --allow does not list.";
+                       Exit code 3 if somebody gains a right that --allow does not list, 4 if something was not compared.";

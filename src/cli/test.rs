@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::render;
+use crate::audit::report::table::visible;
 use crate::bundle::compile::Bundle;
 use crate::config::author::Problems;
 use crate::config::load;
@@ -177,10 +178,10 @@ fn text(judged: &[Judged<'_>]) {
             render::line(file);
         }
         if mismatches.is_empty() {
-            render::line(format!("  ok    {}", case.name));
+            render::line(format!("  ok    {}", visible(&case.name)));
             continue;
         }
-        render::line(format!("  FAIL  {}  ({})", case.name, case.place()));
+        render::line(format!("  FAIL  {}  ({})", visible(&case.name), case.place()));
         mismatches.iter().for_each(|mismatch| render::line(format!("        {}", told(mismatch))));
     }
     let failed = judged.iter().filter(|judged| !judged.mismatches.is_empty()).count();

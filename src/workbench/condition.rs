@@ -49,7 +49,7 @@ impl Condition {
         let mut tree = Tree::Literal(true);
         let conditions = form.get("conditions").and_then(Json::as_array).into_iter().flatten();
         for (number, condition) in conditions.enumerate() {
-            let body = parse(condition.get("body").unwrap_or(&Json::Null), &mut atoms);
+            let body = parse(condition.get("body").unwrap_or(&Json::Null), 0, &mut atoms);
             let body = match condition.get("kind").and_then(Json::as_str) {
                 Some("unless") => Tree::Not(Box::new(body)),
                 _ => body,
@@ -74,16 +74,22 @@ impl Condition {
     }
 }
 
-fn parse(body: &Json, atoms: &mut Vec<Json>) -> Tree {
-    let side = |body: &Json, name: &str, atoms: &mut Vec<Json>| {
-        Box::new(parse(body.get(name).unwrap_or(&Json::Null), atoms))
+/// Takes an expression apart. A choice within choices is one atom: written out as alternatives, each level would double it.
+fn parse(body: &Json, choices: usize, atoms: &mut Vec<Json>) -> Tree {
+    let side = |body: &Json, name: &str, choices: usize, atoms: &mut Vec<Json>| {
+        Box::new(parse(body.get(name).unwrap_or(&Json::Null), choices, atoms))
     };
     match single(body) {
-        Some(("&&", body)) => Tree::And(side(body, "left", atoms), side(body, "right", atoms)),
-        Some(("||", body)) => Tree::Or(side(body, "left", atoms), side(body, "right", atoms)),
-        Some(("!", body)) => Tree::Not(side(body, "arg", atoms)),
-        Some(("if-then-else", body)) => {
-            let [test, then, other] = ["if", "then", "else"].map(|name| *side(body, name, atoms));
+        Some(("&&", body)) => {
+            Tree::And(side(body, "left", choices, atoms), side(body, "right", choices, atoms))
+        }
+        Some(("||", body)) => {
+            Tree::Or(side(body, "left", choices, atoms), side(body, "right", choices, atoms))
+        }
+        Some(("!", body)) => Tree::Not(side(body, "arg", choices, atoms)),
+        Some(("if-then-else", body)) if choices < CHOICES_MAX => {
+            let [test, then, other] =
+                ["if", "then", "else"].map(|name| *side(body, name, choices + 1, atoms));
             Tree::If(Box::new([test, then, other]))
         }
         Some(("Value", Json::Bool(value))) => Tree::Literal(*value),
@@ -163,6 +169,9 @@ pub fn text(atom: &Json) -> String {
     let inner = inner.map_or(written.as_str(), |(inner, _)| inner);
     inner.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// Choices (`if`) within each other that are taken apart.
+const CHOICES_MAX: usize = 1;
 
 #[cfg(test)]
 mod tests {

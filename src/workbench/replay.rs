@@ -101,7 +101,7 @@ impl<'s> Replay<'s> {
     /// Of a bundle and a directory.
     pub fn new(now: &'s Snapshot, then: Then<'s>) -> Self {
         let conditions = Conditions::of(&now.bundle);
-        let reads_time = conditions.atoms().iter().any(|atom| atom.to_string().contains("\"now\""));
+        let reads_time = reads_time(&conditions);
         Self {
             now,
             conditions,
@@ -201,6 +201,14 @@ impl<'s> Replay<'s> {
         };
         let conditions = Conditions::of(&then.bundle);
         let known = Known::new(&then, Who::Person(who.clone()), *at_ms);
+        // The same words mean something else by other people and groups, and at another time.
+        let same_people = then.directory.revision == now.directory.revision;
+        if !same_people {
+            return Answer::Unknown(format!("{open}; and the directory is another"));
+        }
+        if !self.reads_time && reads_time(&conditions) {
+            return Answer::Unknown(format!("{open}; and policies compared the time then"));
+        }
         match question.formula(&conditions, known.as_ref()) == formula {
             true => Answer::Same,
             false => Answer::Unknown(open),
@@ -221,6 +229,11 @@ impl Question {
         };
         conditions.alone(known, record_type, place)
     }
+}
+
+/// Whether policies look at the time.
+fn reads_time(conditions: &Conditions<'_>) -> bool {
+    conditions.atoms().iter().any(|atom| atom.to_string().contains("\"now\""))
 }
 
 /// The questions that an entry tells of, each with whether it was allowed. What was denied for another reason than policy is none.

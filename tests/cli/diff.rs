@@ -126,3 +126,52 @@ fn people_come_go_and_change_roles() {
     assert_eq!(ran.code, 3, "{}", ran.stderr);
     insta::assert_snapshot!("diff_directory", redact(&ran.stdout));
 }
+
+/// What no condition shows is gained all the same, or said not to be compared.
+#[test]
+fn what_hides_a_gain_is_told() {
+    let permits = [
+        // A record without a stage, all records of a type, and the largest number that there is.
+        "permit (principal, action == Action::\"view\", resource is Deal) unless { resource has stage };",
+        "permit (principal, action == Action::\"bulkEdit\", resource) when { resource is Collection };",
+        "permit (principal, action == Action::\"bulkEdit\", resource) when { context has count && context.count < 9223372036854775807 };",
+    ];
+    for permit in permits {
+        let folder = two();
+        folder.write("new/policies/more.cedar", &format!("@id(\"more\")\n{permit}\n"));
+        let ran = diff(&folder, &[]);
+        assert_eq!(ran.code, 3, "{permit}: {}{}", ran.stdout, ran.stderr);
+    }
+    // Somebody whose name Cedar writes with escapes.
+    let folder = two();
+    let new = "[{\"uid\":{\"type\":\"User\",\"id\":\"o\\\"b\"},\"attrs\":{\"active\":true},\"parents\":[{\"type\":\"Role\",\"id\":\"administrator\"}]},";
+    folder.write("people.json", &folder.text(PEOPLE).replacen('[', new, 1));
+    let ran = diff(&folder, &["--new-directory", "people.json"]);
+    assert!(ran.code == 3 && ran.stdout.contains("**User::\"o\\\"b\"** view `Deal`"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_not_compared_is_said() {
+    let later = "@id(\"later\")\npermit (principal, action, resource) when { context.now > datetime(\"2026-11-24\") };\n";
+    let uncompared = |change: &dyn Fn(&TestFolder), args: &[&str], why: &str| {
+        let folder = two();
+        change(&folder);
+        let ran = diff(&folder, args);
+        assert_eq!(ran.code, 4, "{why}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("### Not compared") && ran.stdout.contains(why), "{why}: {}", ran.stdout);
+    };
+    uncompared(
+        &|folder| folder.write("new/policies/later.cedar", later),
+        &[],
+        "look at the time, and rights are told as of one: later",
+    );
+    let elsewhere = |folder: &TestFolder| {
+        folder.edit("new/profile.toml", |text| text.replacen("at = \"strategic\"", "at = \"closed\"", 1));
+    };
+    uncompared(&elsewhere, &[], "Deal.strategic (attribute)");
+    let swapped = |folder: &TestFolder| {
+        let text = folder.text(PEOPLE).replace("\"crmId\": \"1\"", "\"crmId\": \"x\"");
+        folder.write("people.json", &text.replace("\"crmId\": \"2\"", "\"crmId\": \"1\""));
+    };
+    uncompared(&swapped, &["--new-directory", "people.json"], "the directories differ");
+}

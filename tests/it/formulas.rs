@@ -20,7 +20,7 @@ use lockkeeper::workbench::ask::{Asking, Question, Subject};
 use lockkeeper::workbench::condition::probe;
 use lockkeeper::workbench::diff::{By, Change, Found, difference};
 use lockkeeper::workbench::formula::decided::Conditions;
-use lockkeeper::workbench::formula::known::{Known, Place, Who};
+use lockkeeper::workbench::formula::known::{Known, NO_STAGE, Place, Who};
 
 /// Policies of shapes that the demo does not have: alternatives, negations, choices, and tests of what may be absent.
 const MORE: &str = r#"
@@ -66,7 +66,7 @@ fn formulas_say_what_is_decided() {
             for record_type in &snapshot.bundle.profile.types {
                 let facts = record(&snapshot, record_type, &mut dice);
                 let truth = Concrete::new(&snapshot, &asker, &facts);
-                let stage = truth.stage.clone();
+                let stage = Some(truth.stage.clone().unwrap_or(NO_STAGE.to_owned()));
                 for (action, question, field, to) in questions(&snapshot, record_type) {
                     let moved = stage.as_deref().zip(to.as_deref());
                     let is_move = matches!(question, Question::Move(_));
@@ -157,12 +157,13 @@ fn questions(snapshot: &Snapshot, record_type: &RecordType) -> Vec<Asked> {
 fn record(snapshot: &Snapshot, record_type: &RecordType, dice: &mut Dice) -> RecordFacts {
     let stages = snapshot.bundle.profile.stages.stages();
     let stage = &stages[dice.below(stages.len())];
+    let has_no_stage = dice.one_in(5);
     let attributes = record_type.attributes.iter().map(|spec| {
         let entity = |type_name: &str, ids: &[&str], dice: &mut Dice| {
             AttributeValue::Entity(EntityRef::new(type_name, ids[dice.below(ids.len())]))
         };
         let value = match &spec.conversion.kind {
-            // Without a stage, what is told by stage says nothing.
+            Kind::Stage if has_no_stage => return Attribute::Absent,
             Kind::Stage => {
                 return Attribute::Present(AttributeValue::Entity(EntityRef::new("Stage", &stage.id)));
             }
@@ -280,8 +281,9 @@ fn no_change_goes_untold() {
                         continue;
                     }
                     differing += 1;
-                    let stage =
-                        Concrete::new(old, &Asker::plain(person.clone(), NOW_MS), &facts).stage.unwrap();
+                    let stage = Concrete::new(old, &Asker::plain(person.clone(), NOW_MS), &facts)
+                        .stage
+                        .unwrap_or("no stage".to_owned());
                     let name = field.or(to);
                     let tells = |change: &&Change| {
                         let is_of = change.type_name == "Deal" && change.action == action;

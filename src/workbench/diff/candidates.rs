@@ -103,7 +103,10 @@ impl Mentioned {
 
     /// Numbers of records to try.
     pub fn counts(&self) -> Vec<Option<i64>> {
-        let near = self.numbers.iter().flat_map(|number| [number - 1, *number, number + 1]);
+        let near = self
+            .numbers
+            .iter()
+            .flat_map(|number| [number.saturating_sub(1), *number, number.saturating_add(1)]);
         let mut counts: Vec<Option<i64>> = near.filter(|count| *count >= 0).map(Some).collect();
         counts.push(None);
         counts

@@ -8,6 +8,7 @@ mod candidates;
 mod example;
 mod questions;
 mod truths;
+mod uncompared;
 pub mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::workbench::formula::Formula;
 use crate::workbench::formula::decided::Conditions;
 use crate::workbench::formula::known::{Known, Who};
 use crate::workbench::matrix::people::{self, Group, Progress};
+use crate::workbench::matrix::told_stage;
 pub use example::Example;
 use example::Search;
 use questions::{Question, questions};
@@ -41,6 +43,8 @@ pub struct Difference {
     pub edited: Vec<String>,
     /// Rights whose condition is another.
     pub changes: Vec<Change>,
+    /// What may change rights and was not compared, in words.
+    pub uncompared: Vec<String>,
 }
 
 /// Rights of the same askers whose condition changed in the same way.
@@ -129,6 +133,7 @@ pub fn difference(
             .map(|(id, _)| id.clone())
             .collect(),
         changes,
+        uncompared: uncompared::reasons(&old, &new, columns.is_empty()),
     }
 }
 
@@ -169,6 +174,7 @@ fn of_group(old: &Side<'_>, new: &Side<'_>, group: &Group, asked: &[Question<'_>
                 continue;
             }
             let is_everywhere = in_stages.len() == stages.len();
+            let in_stages: Vec<String> = in_stages.iter().map(|stage| told_stage(stage)).collect();
             let change = Change {
                 who: group.members.clone(),
                 type_name: question.type_name.clone(),
@@ -211,20 +217,16 @@ fn roles(old: &Side<'_>, new: &Side<'_>) -> Vec<Group> {
 fn pairs(old: &Side<'_>, new: &Side<'_>) -> Vec<Group> {
     let groups =
         |side: &Side<'_>| people::people(side.snapshot, &side.conditions, side.now_ms, &mut |_, _| {});
-    let mut places: BTreeMap<String, (Option<usize>, Option<usize>)> = BTreeMap::new();
-    for (number, group) in groups(old).iter().enumerate() {
-        group.members.iter().for_each(|member| places.entry(member.clone()).or_default().0 = Some(number));
+    let mut places: BTreeMap<EntityRef, (Option<usize>, Option<usize>)> = BTreeMap::new();
+    for (number, group) in groups(old).into_iter().enumerate() {
+        group.people.into_iter().for_each(|person| places.entry(person).or_default().0 = Some(number));
     }
-    for (number, group) in groups(new).iter().enumerate() {
-        group.members.iter().for_each(|member| places.entry(member.clone()).or_default().1 = Some(number));
+    for (number, group) in groups(new).into_iter().enumerate() {
+        group.people.into_iter().for_each(|person| places.entry(person).or_default().1 = Some(number));
     }
-    let mut together: BTreeMap<(Option<usize>, Option<usize>), Vec<String>> = BTreeMap::new();
-    for (member, place) in places {
-        together.entry(place).or_default().push(member);
+    let mut together: BTreeMap<(Option<usize>, Option<usize>), Vec<EntityRef>> = BTreeMap::new();
+    for (person, place) in places {
+        together.entry(place).or_default().push(person);
     }
-    let group = |members: Vec<String>| {
-        let who = Who::Person(EntityRef::parse(members.first()?)?);
-        Some(Group { who, members })
-    };
-    together.into_values().filter_map(group).collect()
+    together.into_values().filter_map(people::group).collect()
 }

@@ -7,7 +7,7 @@ use crate::bundle::profile::types::RecordType;
 use crate::bundle::slices::FIELD_ACTIONS;
 use crate::model::access::{Action, Scope};
 use crate::workbench::ask;
-use crate::workbench::formula::known::{Place, stage_attribute};
+use crate::workbench::formula::known::{NO_STAGE, Place, stage_attribute};
 
 /// One right, of fields that neither bundle tells apart.
 pub struct Question<'a> {
@@ -94,7 +94,12 @@ fn of_type<'a>(old: &Side<'a>, new: &Side<'a>, type_name: &str) -> Vec<Question<
         is_new: action == "create",
         fields: Vec::new(),
         to: None,
-        stages: stages.iter().map(|(stage, _)| *stage).collect(),
+        // A record may have no stage at all.
+        stages: stages
+            .iter()
+            .map(|(stage, _)| *stage)
+            .chain((!stages.is_empty()).then_some(NO_STAGE))
+            .collect(),
     };
     for action in actions.iter().filter(|action| may_differ(old, new, type_name, action.name())) {
         if *action == Action::MoveStage {

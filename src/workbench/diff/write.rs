@@ -21,6 +21,10 @@ pub fn text(difference: &Difference) -> String {
     if text.is_empty() {
         text.push_str("The policies are the same.\n");
     }
+    if !difference.uncompared.is_empty() {
+        text.push_str("\n### Not compared\n\n");
+        difference.uncompared.iter().for_each(|reason| text.push_str(&format!("- {reason}\n")));
+    }
     let all = difference.changes.iter();
     section(&mut text, "Gained", all.clone().map(|change| (change, &change.gained)));
     section(&mut text, "Lost", all.map(|change| (change, &change.lost)));
@@ -149,6 +153,7 @@ pub fn json(difference: &Difference, revisions: [&str; 2], is_agreed: bool) -> S
         "ok": is_agreed,
         "bundles": revisions,
         "policies": { "added": difference.added, "removed": difference.removed, "changed": difference.edited },
+        "uncompared": difference.uncompared,
         "changes": difference.changes.iter().map(change).collect::<Vec<_>>(),
     })
     .to_string()

@@ -34,7 +34,7 @@ pub enum Who {
 pub struct Place<'a> {
     /// The action.
     pub action: &'a str,
-    /// The record's stage, if it is said.
+    /// The record's stage, if it is said; [`NO_STAGE`] where it has none.
     pub stage: Option<&'a str>,
     /// The field's full name, for actions on fields.
     pub field: Option<&'a str>,
@@ -106,7 +106,11 @@ impl<'s> Known<'s> {
     /// Whether a part of a condition looks at the asker and the time alone, at the place of a question too, or at more.
     pub fn reach(&self, atom: &Json) -> Reach {
         let at = |place| Scope { known: self, stage: None, place };
-        if at(Place::default()).is_closed(atom, &mut Reads::default()) {
+        let written = atom.to_string();
+        // What looks at the action or at the record's type is another condition at another place.
+        let is_of_asker =
+            !written.contains("{\"Var\":\"action\"}") && !written.contains("{\"Var\":\"resource\"}");
+        if is_of_asker && at(Place::default()).is_closed(atom, &mut Reads::default()) {
             return Reach::Asker;
         }
         let somewhere = Place { field: Some(""), stage: Some(""), moved: Some(("", "")), ..Place::default() };
@@ -176,7 +180,7 @@ impl<'s> Known<'s> {
             return Some(Arc::clone(entities));
         }
         let schema = &self.snapshot.bundle.schema.schema;
-        let attribute = stage_attribute(record_type).zip(stage);
+        let attribute = stage_attribute(record_type).zip(stage.filter(|stage| *stage != NO_STAGE));
         let attributes: HashMap<String, cedar::RestrictedExpression> = attribute
             .and_then(|(name, stage)| {
                 let uid = to_uid(&EntityRef::new("Stage", stage))?;
@@ -361,6 +365,8 @@ pub fn stage_attribute(record_type: &RecordType) -> Option<&str> {
     Some(&stage.name)
 }
 
+/// What stands for the stage of a record that has none.
+pub const NO_STAGE: &str = "";
 const ROLE: &str = "Role";
 /// The id of somebody, and of a record, that stand for all.
 const ANYBODY: &str = "(anybody)";

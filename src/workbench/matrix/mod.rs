@@ -9,7 +9,7 @@ pub mod html;
 
 use super::formula::Formula;
 use super::formula::decided::Conditions;
-use super::formula::known::{Known, Place, Who, stage_attribute};
+use super::formula::known::{Known, NO_STAGE, Place, Who, stage_attribute};
 use crate::bundle::current::Snapshot;
 use crate::bundle::profile::stages::Stage;
 use crate::bundle::profile::types::RecordType;
@@ -86,7 +86,10 @@ fn merged(columns: Vec<Group>, cells: &mut Vec<Vec<Vec<Cell>>>) -> Vec<Group> {
     for (group, cells) in columns.into_iter().zip(std::mem::take(cells)) {
         let is_person = matches!(group.who, Who::Person(_));
         match kept.iter_mut().find(|(_, known)| is_person && *known == cells) {
-            Some((same, _)) => same.members.extend(group.members),
+            Some((same, _)) => {
+                same.members.extend(group.members);
+                same.people.extend(group.people);
+            }
             None => kept.push((group, cells)),
         }
     }
@@ -180,6 +183,13 @@ impl<'a> Plan<'a> {
                 None => cell.push((vec![stage.id.clone()], formula)),
             }
         }
+        if target.is_none() {
+            let formula = ask(Some(NO_STAGE));
+            match cell.iter_mut().find(|(_, known)| *known == formula) {
+                Some((stages, _)) => stages.push(told_stage(NO_STAGE)),
+                None => cell.push((vec![told_stage(NO_STAGE)], formula)),
+            }
+        }
         if let [(stages, _)] = cell.as_mut_slice() {
             stages.clear();
         }
@@ -213,6 +223,11 @@ impl Matrix {
     pub fn cells(&self) -> usize {
         self.tables.iter().flat_map(|table| &table.rows).map(|row| row.cells.len()).sum()
     }
+}
+
+/// A stage as it is told; records may have none.
+pub fn told_stage(stage: &str) -> String {
+    if stage == NO_STAGE { "no stage".to_owned() } else { stage.to_owned() }
 }
 
 /// What a column is called.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy as cedar;
 
+use crate::audit::report::table::visible;
 use crate::bundle::catalogue::from_uid;
 use crate::bundle::current::Snapshot;
 use crate::model::principal::EntityRef;
@@ -19,6 +20,8 @@ pub struct Group {
     pub who: Who,
     /// Everybody, by name and in order.
     pub members: Vec<String>,
+    /// The same as references; none for a role.
+    pub people: Vec<EntityRef>,
 }
 
 /// Told how much is done, of how much.
@@ -30,7 +33,8 @@ pub fn roles(snapshot: &Snapshot) -> Vec<Group> {
     let named = literals.map(|uid| from_uid(&uid)).filter(|entity| entity.type_name == ROLE);
     let known = snapshot.directory.ids_of(ROLE, ROLES_MAX).unwrap_or_default();
     let all: BTreeSet<String> = named.map(|entity| entity.id).chain(known).collect();
-    let group = |role: String| Group { members: vec![role.clone()], who: Who::Role(role) };
+    let group =
+        |role: String| Group { members: vec![visible(&role)], who: Who::Role(role), people: Vec::new() };
     all.into_iter().map(group).collect()
 }
 
@@ -61,10 +65,11 @@ pub fn people(
     groups
 }
 
-fn group(mut people: Vec<EntityRef>) -> Option<Group> {
+/// A group of some people, of whom there is at least one.
+pub fn group(mut people: Vec<EntityRef>) -> Option<Group> {
     people.sort();
     let who = Who::Person(people.first()?.clone());
-    Some(Group { who, members: people.iter().map(ToString::to_string).collect() })
+    Some(Group { who, members: people.iter().map(ToString::to_string).collect(), people })
 }
 
 /// Parts of conditions that look at nothing but the asker, and whether they tell people apart: not if a part looks at the asker and at
