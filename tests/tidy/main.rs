@@ -18,6 +18,7 @@ mod reference;
 mod language;
 mod configuration;
 mod schema;
+mod cases;
 mod yaml;
 mod deploy;
 mod cookbook;
