@@ -1,5 +1,5 @@
-//! The guide on one's own CRM and the example's page, pasted: their shell lines run as they stand, but for the ports, and
-//! print what the pages say that they print. [edge]
+//! The guides on one's own CRM, the workbench and continuous integration, and the example's page, pasted: their shell lines run
+//! as they stand, but for the ports, and print what the pages say that they print. [edge]
 //!
 //! Promises: blocks run in one shell, in the order of the page; a `text` block holds lines that the shell block before it
 //! prints, in this order, with `…` for anything.
@@ -27,6 +27,13 @@ async fn the_page_of_the_example_can_be_pasted() {
     assert_eq!(writes.len(), 1, "the refused moves did not get there: {writes:?}");
 }
 
+#[test]
+fn the_guides_of_the_workbench_can_be_pasted() {
+    let pages = ["docs/guide/workbench.md", "docs/guide/ci.md"];
+    let page: String = pages.iter().map(|page| std::fs::read_to_string(root().join(page)).unwrap()).collect();
+    follow(tempfile::tempdir().unwrap().path(), &page);
+}
+
 /// Runs a page and compares what it prints; what the CRM was asked to change.
 async fn paste(page: &str) -> Vec<String> {
     let replay = Replay::load(&root().join("tests/fixtures/bottlecrm"));
@@ -38,18 +45,23 @@ async fn paste(page: &str) -> Vec<String> {
     copy(&root().join("examples/bottlecrm"), &example);
     let config = example.join("lockkeeper.toml");
     std::fs::write(&config, with_ports(&std::fs::read_to_string(&config).unwrap(), crm)).unwrap();
-    let steps = steps(&with_ports(&std::fs::read_to_string(root().join(page)).unwrap(), crm));
+    let page = with_ports(&std::fs::read_to_string(root().join(page)).unwrap(), crm);
+    tokio::task::spawn_blocking(move || follow(folder.path(), &page)).await.unwrap();
+    assert_eq!(replay.misses(), Vec::<String>::new(), "the page asks what was not recorded");
+    serving.abort();
+    replay.writes()
+}
+
+/// Runs the steps of a page in a folder and compares what they print.
+fn follow(folder: &Path, page: &str) {
+    let steps = steps(page);
     assert!(steps.len() >= 6, "{} steps", steps.len());
-    let script = script(&steps);
-    let printed = tokio::task::spawn_blocking(move || run(folder.path(), &script)).await.unwrap();
+    let printed = run(folder, &script(&steps));
     let outputs: Vec<&str> = printed.split(MARK).skip(1).collect();
     assert_eq!(outputs.len(), steps.len(), "{printed}");
     for (step, output) in steps.iter().zip(outputs) {
         check(step, output);
     }
-    assert_eq!(replay.misses(), Vec::<String>::new(), "the page asks what was not recorded");
-    serving.abort();
-    replay.writes()
 }
 
 #[test]
@@ -92,6 +104,8 @@ fn steps(page: &str) -> Vec<Step> {
             ("text", Some(step)) => step.printed = text.to_owned(),
             // Above the first step: what a newcomer builds is built.
             ("text", None) => {}
+            // For build servers and editors, which are not here.
+            ("yaml" | "json" | "toml", _) => {}
             _ => panic!("a block of `{language}` is neither run nor compared"),
         }
     }
