@@ -26,7 +26,7 @@ pub fn lint(
         let mut parents = profile.field_sets.values().flat_map(|set| &set.parents);
         if !used && !parents.any(|parent| parent.value == *name) {
             let message = format!("the field set `{name}` holds no field");
-            problems.push(AuthorProblem::warning(message).at(source, set.span.clone()));
+            problems.push(AuthorProblem::error(message).at(source, set.span.clone()).of_lint(EMPTY_SET));
         }
     }
 }
@@ -50,7 +50,7 @@ pub fn people(policies: &Policies, directory: &Directory, problems: &mut Problem
             }
             let message = format!("policy `{id}`: the directory has no `{entity}`");
             let help = "Correct the name, or add it to the directory; until then this can never apply.";
-            problems.push(policies.problem(id, message).help(help).as_warning());
+            problems.push(policies.problem(id, message).help(help).of_lint(UNKNOWN_IN_DIRECTORY));
         }
     }
 }
@@ -115,3 +115,8 @@ fn check_literals(
         problems.push(policies.problem_at(id, &format!("{entity}"), message).help(help));
     }
 }
+
+/// The lint of sets without fields.
+pub const EMPTY_SET: &str = "empty-field-set";
+/// The lint of people, roles and teams that are not there.
+pub const UNKNOWN_IN_DIRECTORY: &str = "unknown-in-directory";

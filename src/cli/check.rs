@@ -21,6 +21,7 @@ use crate::service::telemetry::collector_headers;
 use crate::service::transport;
 use crate::service::transport::upstream_options;
 use crate::telemetry::clock::Clock;
+use crate::workbench::lints;
 
 /// The arguments.
 #[derive(Args)]
@@ -84,6 +85,9 @@ pub fn run(args: &CheckArgs) -> Exit {
     if let (true, Some(bundle)) = (args.emit_schema, &bundle) {
         render::line(&bundle.schema.text);
         return Exit::Success;
+    }
+    if let Some(bundle) = &bundle {
+        lints::lint(bundle, directory.as_ref(), &mut problems);
     }
     match args.format {
         Format::Text => {
@@ -216,6 +220,7 @@ fn as_json(
         .map(|problem| {
             json!({
                 "severity": if problem.is_error() { "error" } else { "warning" },
+                "lint": problem.lint(),
                 "message": problem.message(),
                 "place": problem.place(),
                 "help": problem.help_text(),

@@ -52,6 +52,7 @@ pub struct AuthorProblem {
     message: String,
     help: Option<String>,
     severity: Severity,
+    lint: Option<&'static str>,
     source: Option<Arc<SourceFile>>,
     span: Option<Range<usize>>,
 }
@@ -59,12 +60,24 @@ pub struct AuthorProblem {
 impl AuthorProblem {
     /// An error without a place.
     pub fn error(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, severity: Severity::Error, source: None, span: None }
+        Self {
+            message: message.into(),
+            help: None,
+            severity: Severity::Error,
+            lint: None,
+            source: None,
+            span: None,
+        }
     }
 
     /// A warning without a place.
     pub fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// What a lint found: a warning with that lint's name.
+    pub fn of_lint(self, name: &'static str) -> Self {
+        Self { lint: Some(name), ..self.as_warning() }
     }
 
     /// The same as a warning, which stops no load.
@@ -95,6 +108,11 @@ impl AuthorProblem {
         self.severity == Severity::Error
     }
 
+    /// The name of the lint that found it.
+    pub fn lint(&self) -> Option<&'static str> {
+        self.lint
+    }
+
     /// The way out.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
@@ -119,6 +137,10 @@ impl fmt::Display for AuthorProblem {
 impl std::error::Error for AuthorProblem {}
 
 impl Diagnostic for AuthorProblem {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.lint.map(|name| Box::new(name) as Box<dyn fmt::Display>)
+    }
+
     fn severity(&self) -> Option<Severity> {
         Some(self.severity)
     }

@@ -14,3 +14,4 @@ pub mod diff;
 pub mod nearest;
 pub mod replay;
 pub mod prove;
+pub mod lints;

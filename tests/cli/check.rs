@@ -61,6 +61,23 @@ fn a_role_that_nobody_has_is_a_warning() {
     assert!(ran.stderr.contains("the directory has no `Role::\"servce\"`"), "{}", ran.stderr);
 }
 
+/// A lint is a warning with a name: in text, for programs, and never for a start.
+#[test]
+fn a_lint_is_told_by_its_name() {
+    let folder = folder();
+    let policy = "\n@id(\"z\") permit (principal in Role::\"rep\", action == Action::\"view\", resource is Company);\n";
+    folder.edit("bundle/policies/records.cedar", |text| text + policy);
+    let ran = run(folder.path(), &["check"]);
+    assert_eq!(ran.code, 0);
+    let told = "policy `z` permits nothing that `company.view` does not permit";
+    assert!(ran.stderr.starts_with("shadowed-policy") && ran.stderr.contains(told), "{}", ran.stderr);
+    let ran = run(folder.path(), &["check", "bundle", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let problem = &report["problems"][0];
+    assert_eq!((&problem["lint"], &problem["severity"]), (&"shadowed-policy".into(), &"warning".into()));
+    assert_eq!((ran.code, &report["ok"], &problem["message"]), (0, &true.into(), &told.into()));
+}
+
 #[test]
 fn all_problems_are_told_in_one_run() {
     let folder = folder();

@@ -7,7 +7,7 @@ pub mod allowed;
 mod candidates;
 mod example;
 mod questions;
-mod truths;
+pub mod truths;
 mod uncompared;
 pub mod write;
 

@@ -150,9 +150,17 @@ impl Formula {
     }
 
     /// What all has to hold: the parts of [`All`](Self::All), or itself.
-    fn parts(&self) -> impl Iterator<Item = &Formula> {
+    pub fn parts(&self) -> impl Iterator<Item = &Formula> {
         match self {
             Self::All(parts) => parts.iter(),
+            other => std::slice::from_ref(other).iter(),
+        }
+    }
+
+    /// Of what one has to hold: the parts of [`Any`](Self::Any), or itself.
+    pub fn choices(&self) -> impl Iterator<Item = &Formula> {
+        match self {
+            Self::Any(parts) => parts.iter(),
             other => std::slice::from_ref(other).iter(),
         }
     }
