@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::canonical::CanonicalHead;
 use super::cookies::{self, Rewriting};
@@ -91,6 +91,10 @@ impl OpenRequest<'_> {
         trail.pass = self.route.pass.clone();
         let place = sidecar.open_place()?;
         if let Err(unavailable) = sidecar.recorder.require_counting() {
+            // Of what a body brings, nobody could say that it is nothing.
+            if !body.is_end_stream() {
+                return Err(unavailable);
+            }
             self.pass_unrecorded(sidecar, &head.method, unavailable)?;
             // It is counted already.
             trail.pass = None;

@@ -1,7 +1,7 @@
 //! What passed while nothing could be recorded, on routes that carry nothing and that the operator marked so.
 //!
-//! Promises: counted by minute and route before it passes; a count is forgotten only when its entry is durable; there is a limit, beyond
-//! which nothing passes.
+//! Promises: counted by minute and route before it passes; while the process lives, a count is forgotten only when its entry is durable; there
+//! is a limit, beyond which nothing passes. Counts are in memory: a process that ends before the ledger is back takes them with it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
